@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -55,7 +56,7 @@ class Plan:
         text = spec.strip()
         if text.lower().endswith((".yaml", ".yml")):
             return cls._from_file(Path(text))
-        if "=" in text.split("/")[0].split("+")[0]:
+        if re.match(r"\w+\s*=", text):
             return cls(_layer_plan(dict(_pairs(text)), _FLOAT16, f"plan {text!r}"))
         return cls(replace(_FLOAT16, weight=scheme(text)))
 

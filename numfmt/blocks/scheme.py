@@ -61,7 +61,6 @@ class Scheme:
     arith: Literal["float32", "float16"] = "float32"
     sel: Literal["float64", "fp16"] = "float64"
     full: bool = False
-    options: tuple[str, ...] = ()
 
     @property
     def element_bits(self) -> int:
@@ -110,11 +109,28 @@ class Scheme:
     def __str__(self) -> str:
         if not self.scaled:
             return self.name
-        return f"{self.name}/{self.granularity}" + "".join(f"+{o}" for o in self.options)
+        return f"{self.name}/{self.granularity}" + "".join(f"+{o}" for o in self._options())
+
+    def _options(self) -> list[str]:
+        """The options that differ from what the name alone means."""
+        bitmod = self.name in _BITMOD_NAMES
+        options = []
+        if self.rule == "range":
+            options.append("asym")
+        if self.full:
+            options.append("full")
+        if self.arith == "float16" and not bitmod:
+            options.append("arith=float16")
+        if self.scale != _default_scale(self.name, self.arith):
+            options.append(f"scale={self.scale}")
+        if self.sel != "float64":
+            options.append(f"sel={self.sel}")
+        return options
 
 
 _MX = {"mxfp4": "e2m1", "mxfp6_e2m3": "e2m3", "mxfp6_e3m2": "e3m2", "mxfp8_e4m3": "e4m3fn", "mxfp8_e5m2": "e5m2"}
 _DEFAULT_GRANULARITY = {"nf4": "g64", "bitmod3": "g128", "bitmod4": "g128", **dict.fromkeys(_MX, "g32")}
+_BITMOD_NAMES = ("bitmod3", "bitmod4")
 _BITMOD = {b: tuple(f"fp{b}_{kind}_{sign}" for kind in ("er", "ea") for sign in ("pos", "neg")) for b in (3, 4)}
 
 
@@ -158,18 +174,19 @@ def _parse_scheme(text: str) -> Scheme:
         if len(candidates) > 1:
             raise ValueError(f"scheme {text!r} needs a granularity: the choice is made for each group; write '{name}/g128'")
         return Scheme(str(candidates[0]), candidates, Granularity("none"), None)
-    made = Scheme(name, candidates, _granularity(text, grain), parse("float32"))
-    if mx:
-        made = replace(made, scale=parse("e8m0"), rule="floor")
-    if name.startswith("bitmod"):
-        made = replace(made, scale=parse("float16"), arith="float16")
-    elif len(candidates) == 1:
-        made = replace(made, name=name if mx else str(candidates[0]))
+    if len(candidates) == 1 and not mx:
+        name = str(candidates[0])
+    arith: Literal["float16", "float32"] = "float16" if name in _BITMOD_NAMES else "float32"
+    made = Scheme(name, candidates, _granularity(text, grain), None, "floor" if mx else "absmax", arith)
     for option in options:
         made = _apply_option(text, made, option, mx)
-    if made.arith == "float16" and made.scale == parse("float32"):
-        made = replace(made, scale=parse("float16"))
-    return replace(made, options=options)
+    return made if made.scaled else replace(made, scale=_default_scale(name, made.arith))
+
+
+def _default_scale(name: str, arith: str) -> Format:
+    if name in _MX:
+        return parse("e8m0")
+    return parse("float16" if arith == "float16" else "float32")
 
 
 def _elements(text: str, name: str) -> tuple[tuple[Format, ...], bool]:
