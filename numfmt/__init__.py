@@ -1,5 +1,6 @@
 """What will the number be? Bit-accurate emulation of number formats and of the arithmetic that hardware does with them."""
 
+from . import layers
 from .arith import Datapath, datapath, datapaths, explain, matmul
 from .blocks import QuantizedTensor, Scheme, from_codes, load, quantize, scheme
 from .formats import Codebook, Fixed, Float, Format, Overflow, Rounding, cast, catalogue, decode, encode, parse
@@ -25,6 +26,7 @@ __all__ = [
     "encode",
     "explain",
     "from_codes",
+    "layers",
     "load",
     "matmul",
     "parse",

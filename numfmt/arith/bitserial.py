@@ -27,8 +27,9 @@ def term_table(fmt: Format) -> tuple[np.ndarray, tuple[int, ...], float]:
         values = fmt.values()
         if np.isfinite(values).all():
             unit = 0.5 if fmt.largest_magnitude <= 8 else 1.0
-            rows = [_two_ones(v / unit) for v in values.tolist()]
-            if all(row is not None for row in rows):
+            found = [_two_ones(v / unit) for v in values.tolist()]
+            rows = [row for row in found if row is not None]
+            if len(rows) == len(found):
                 return np.array(rows, np.uint8).T.copy(), (1, 0), unit
     raise ValueError(
         f"format {fmt} cannot be decoded into bit-serial terms: use int3 to int8, e2m1, or a format whose values are sums of "
@@ -110,6 +111,7 @@ def run(fields: tuple[np.ndarray, ...], terms: np.ndarray, bsig: np.ndarray, uni
         terms = np.pad(terms, ((0, 0), (0, short), (0, 0)))
     shape = (fields[0].shape[0], terms.shape[2])
     mantissas, powers = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    contiguous = [np.ascontiguousarray(f) for f in fields]
-    kernels.bitserial_run(*contiguous, np.ascontiguousarray(terms), bsig, rtl, mantissas, powers)
+    significands, exponents, negatives = (np.ascontiguousarray(f) for f in fields)
+    terms = np.ascontiguousarray(terms)
+    kernels.bitserial_run(significands, exponents, negatives, terms, bsig, rtl, mantissas, powers)
     return np.ldexp(mantissas.astype(np.float64), (powers - kernels.FRACTION).astype(np.int32)) * unit

@@ -47,10 +47,11 @@ class Step:
 def matmul(a: Any, b: Any, path: str | Datapath, c: Any = None, returns: str = "values", out: np.ndarray | None = None) -> Any:
     """`a @ b` with the arithmetic of a datapath, bit for bit.
 
-    a: (..., M, K), b: (..., K, N) arrays (values that float32 holds; batches broadcast as numpy.matmul), or quantized matrices whose
-    scales run along K (`q` or `q.T`). c: initial accumulator, broadcast to the result. Zero points are subtracted exactly. With
-    scales, the inner accumulator runs within each run of k that shares all scales, its result times the product of the scales
-    is rounded once to the outer format and added there (`inner>outer`; the outer accumulator is fp32 where the path names none).
+    a: (..., M, K), b: (..., K, N) arrays (values that float32 holds; batches broadcast as numpy.matmul), or quantized
+    matrices whose scales run along K (`q` or `q.T`). c: initial accumulator, broadcast to the result. Zero points are
+    subtracted exactly. With scales, the inner accumulator runs within each run of k that shares all scales; its result times
+    the product of the scales is rounded once to the outer format and added there (`inner>outer`; the outer accumulator is
+    fp32 where the path names none).
 
     Returns values (float32, float64 for `exact` and wide integers), or with returns="codes" the words of the accumulator's
     format (two's complement for integers). The result does not depend on threads, batching or memory order.
@@ -63,7 +64,7 @@ def matmul(a: Any, b: Any, path: str | Datapath, c: Any = None, returns: str = "
         raise ValueError(f"returns={returns!r} is not allowed; use 'values' or 'codes'")
     torch_like = next((x for x in (a, b) if is_torch(x)), None)
     if isinstance(a, QuantizedTensor) or isinstance(b, QuantizedTensor) or (np.ndim(a) == 2 and np.ndim(b) == 2):
-        result = _matmul_2d(operand(a, "a", -1), operand(b, "b", 0), made, c)
+        result = product(operand(a, "a", -1), operand(b, "b", 0), made, c)
     else:
         result = _matmul_batched(to_numpy(a, "a")[0], to_numpy(b, "b")[0], made, c)
     if returns == "codes":
@@ -98,7 +99,7 @@ def _matmul_batched(a: np.ndarray, b: np.ndarray, made: Datapath, c: Any) -> np.
     start = [None] * len(left) if c is None else list(np.broadcast_to(to_numpy(c, "c")[0], shape).reshape(-1, *shape[-2:]))
     if not len(left):
         raise ValueError(f"a has shape {a.shape} and b {b.shape}: the batch is empty")
-    parts = [_matmul_2d(operand(x, "a", -1), operand(y, "b", 0), made, z) for x, y, z in zip(left, right, start, strict=True)]
+    parts = [product(operand(x, "a", -1), operand(y, "b", 0), made, z) for x, y, z in zip(left, right, start, strict=True)]
     return np.stack(parts).reshape(shape)
 
 
@@ -107,15 +108,20 @@ def _check(a: Operand, b: Operand, made: Datapath) -> None:
         raise ValueError(f"a sums over {a.depth} elements and b over {b.depth}; the inner dimensions must be equal")
     if isinstance(made.inner, IntAccumulator) and not (a.integers and b.integers):
         which = "a" if not a.integers else "b"
-        raise ValueError(f"{which} holds values that are not integers; the accumulator {made.inner} takes integer codes (int8, int4, ...)")
+        raise ValueError(
+            f"{which} holds values that are not integers; the accumulator {made.inner} takes integer codes (int8, int4, ...)"
+        )
     if isinstance(made.inner, BitSerialAccumulator):
         if a.scales is not None:
             raise ValueError("a is scaled; the bit-serial element takes unscaled float16 activations (a=float16)")
         if b.source is None:
-            raise ValueError("b is a plain array; the bit-serial element takes quantized weights, such as nf.quantize(w, 'bitmod4').T")
+            raise ValueError(
+                "b is a plain array; the bit-serial element takes quantized weights, such as nf.quantize(w, 'bitmod4').T"
+            )
 
 
-def _matmul_2d(a: Operand, b: Operand, made: Datapath, c: Any) -> np.ndarray:
+def product(a: Operand, b: Operand, made: Datapath, c: Any = None) -> np.ndarray:
+    """`matmul` of two prepared operands, (a.rows, b.rows)."""
     _check(a, b, made)
     shape = (a.rows, b.rows)
     start = _initial(c, shape)
@@ -166,7 +172,9 @@ def _plan_step(a: Operand, b: Operand, inner: Accumulator, start: int, stop: int
 
         def bit_serial(c: np.ndarray) -> np.ndarray:
             if np.any(c):
-                raise ValueError("the bit-serial element starts from reset; give c to an outer accumulator (path 'bitmod.paper>fp32')")
+                raise ValueError(
+                    "the bit-serial element starts from reset; give c to an outer accumulator (path 'bitmod.paper>fp32')"
+                )
             part = tuple(f[:, start:stop] for f in fields)
             return bitserial.run(part, terms[:, start:stop], bsig, unit, inner.mode == "rtl")
 
@@ -186,7 +194,9 @@ def _plan_step(a: Operand, b: Operand, inner: Accumulator, start: int, stop: int
     if limits.exact_in(53):
         step, compute = _blas(x, y, limits, start, stop)
         return step, lambda c: _exact_from(compute, x, y, inner, c)
-    return Step(start, stop, "exact_matmul", f"{limits}: beyond float64, so a wide register sums exactly"), lambda c: _wide(x, y, inner, c)
+    return Step(start, stop, "exact_matmul", f"{limits}: beyond float64, so a wide register sums exactly"), lambda c: _wide(
+        x, y, inner, c
+    )
 
 
 def _blas(x: np.ndarray, y: np.ndarray, limits: Bound, start: int, stop: int) -> tuple[Step, Any]:
@@ -197,7 +207,7 @@ def _blas(x: np.ndarray, y: np.ndarray, limits: Bound, start: int, stop: int) ->
     def compute(c: np.ndarray, low: int | None = None, high: int | None = None) -> np.ndarray:
         if low is not None and high is not None and np.any(c):
             return _saturate(x, y, c, low, high)
-        return (x.astype(dtype) @ y.astype(dtype).T).astype(np.float64) + 0.0  # +0.0: an exact zero is +0
+        return np.matmul(x.astype(dtype), y.astype(dtype).T).astype(np.float64) + 0.0  # +0.0: an exact zero is +0
 
     return step, compute
 
@@ -249,7 +259,9 @@ def _start_in(c: np.ndarray, inner: FloatAccumulator) -> np.ndarray:
 
     held = cast(c, inner.format).astype(np.float64)
     if not np.array_equal(held, c, equal_nan=True):
-        raise ValueError(f"c holds values that the accumulator {inner} cannot hold; round it with nf.cast(c, '{inner.format}') first")
+        raise ValueError(
+            f"c holds values that the accumulator {inner} cannot hold; round it with nf.cast(c, '{inner.format}') first"
+        )
     return held
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,4 +82,4 @@ def runs(a: Operand, b: Operand) -> list[tuple[int, int]]:
             step = depth // side.scales.shape[1]
             cuts |= set(range(0, depth, step))
     ordered = sorted(cuts)
-    return list(zip(ordered, ordered[1:], strict=False))
+    return list(itertools.pairwise(ordered))

@@ -19,7 +19,13 @@ _HALF_SCALE_MAX = float(np.float16(1e4))
 
 
 def quantize(
-    x: Any, spec: str | Scheme | Format, axis: int = -1, *, scales: Any = None, choice: Any = None, zero_points: Any = None
+    x: Any,
+    spec: str | Scheme | Format,
+    axis: int = -1,
+    *,
+    scales: Any = None,
+    choice: Any = None,
+    zero_points: Any = None,
 ) -> QuantizedTensor:
     """`x` as codes and scales of a scheme.
 
@@ -41,7 +47,7 @@ def quantize(
         raise ValueError("x is a scalar; quantize needs an array with a reduction axis (use nf.cast for one value)")
     if not -array.ndim <= axis < array.ndim:
         raise ValueError(f"axis={axis} is not an axis of x with shape {array.shape}; use {-array.ndim} to {array.ndim - 1}")
-    rows, moved_shape = matrix_of(array, axis)
+    rows, _moved_shape = matrix_of(array, axis)
     if not np.isfinite(rows).all():
         bad = int((~np.isfinite(rows)).sum())
         raise ValueError(f"x holds {bad} NaN or infinite value(s); replace them before quantizing")
@@ -52,7 +58,9 @@ def quantize(
     work = rows.astype(np.float64).reshape(-1)
     kernels.round_array(work, half)
     if not np.isfinite(work).all():
-        raise ValueError(f"x reaches {float(np.abs(rows).max()):g}, beyond the range of the {made.arith} arithmetic of {made}; scale it down")
+        raise ValueError(
+            f"x reaches {float(np.abs(rows).max()):g}, beyond the range of the {made.arith} arithmetic of {made}; scale it down"
+        )
     scale_rows, per_row, size = made.granularity.groups(*rows.shape)
     groups = work.reshape(1, -1) if made.granularity.kind == "tensor" else work.reshape(scale_rows * per_row, size)
     given = _imposed(scales, choice, zero_points, scales_shape(made, array.shape, axis), made, axis)
@@ -69,7 +77,7 @@ def quantize(
 
 
 def _imposed(scales: Any, choice: Any, zero_points: Any, shape: tuple[int, ...], made: Scheme, axis: int) -> tuple[Any, Any, Any]:
-    flat = []
+    flat: list[Any] = []
     for name, value in (("scales", scales), ("choice", choice), ("zero_points", zero_points)):
         if value is None:
             flat.append(None)
@@ -81,7 +89,9 @@ def _imposed(scales: Any, choice: Any, zero_points: Any, shape: tuple[int, ...],
     if flat[0] is not None and not (np.isfinite(flat[0]).all() and (flat[0] > 0).all()):
         raise ValueError("scales must be finite and above zero")
     if flat[1] is not None and (len(made.candidates) == 1 or not ((flat[1] >= 0) & (flat[1] < len(made.candidates))).all()):
-        raise ValueError(f"choice must be 0 to {len(made.candidates) - 1} of a scheme with several candidates; {made} has {len(made.candidates)}")
+        raise ValueError(
+            f"choice must be 0 to {len(made.candidates) - 1} of a scheme with several candidates; {made} has {len(made.candidates)}"
+        )
     if flat[2] is not None and (made.rule != "range" or flat[0] is None):
         raise ValueError(f"zero_points go with scales and with an asymmetric scheme such as int4/g128+asym, not {made}")
     return flat[0], flat[1], flat[2]

@@ -247,7 +247,12 @@ def _apply_option(text: str, made: Scheme, option: str, mx: bool) -> Scheme:
         return replace(made, sel=value)  # type: ignore[arg-type]
     if not mx and option.startswith("scale="):
         fmt = parse(option[6:])
-        if not isinstance(fmt, Float) or not fmt.signed or fmt.exp_bits < 5 or fmt not in map(parse, ("float32", "float16", "bfloat16")):
+        if (
+            not isinstance(fmt, Float)
+            or not fmt.signed
+            or fmt.exp_bits < 5
+            or fmt not in map(parse, ("float32", "float16", "bfloat16"))
+        ):
             raise ValueError(f"scheme {text!r}: scale={option[6:]!r} is not allowed; use float32, float16 or bfloat16")
         return replace(made, scale=fmt)
     raise ValueError(

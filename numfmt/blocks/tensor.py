@@ -86,7 +86,13 @@ class QuantizedTensor:
         if len(self.shape) != 2:
             raise ValueError(f"T needs a matrix; this tensor has shape {self.shape}")
         return QuantizedTensor(
-            self.scheme, self.shape[::-1], 1 - self.axis, self.row_codes, self.row_scales, self.row_zero_points, self.row_choice
+            self.scheme,
+            self.shape[::-1],
+            1 - self.axis,
+            self.row_codes,
+            self.row_scales,
+            self.row_zero_points,
+            self.row_choice,
         )
 
     def row_values(self) -> np.ndarray:
@@ -140,7 +146,11 @@ class QuantizedTensor:
         from safetensors.numpy import save
 
         tensors = {"codes": np.ascontiguousarray(self.row_codes)}
-        for name, rows in (("scales", self.row_scales), ("zero_points", self.row_zero_points), ("choice", self.row_choice)):
+        for name, rows in (
+            ("scales", self.row_scales),
+            ("zero_points", self.row_zero_points),
+            ("choice", self.row_choice),
+        ):
             if rows is not None:
                 tensors[name] = np.ascontiguousarray(rows)
         content = save(tensors, {"scheme": str(self.scheme), "shape": json.dumps(self.shape), "axis": str(self.axis)})
@@ -190,7 +200,9 @@ def _check_consistent(tensor: QuantizedTensor, path: Any) -> None:
     for name, expected in want.items():
         held = getattr(tensor, f"row_{name}")
         if (held.shape if held is not None else None) != expected:
-            raise ValueError(f"{path} was changed: {name} has shape {getattr(held, 'shape', None)}, its scheme {made} needs {expected}")
+            raise ValueError(
+                f"{path} was changed: {name} has shape {getattr(held, 'shape', None)}, its scheme {made} needs {expected}"
+            )
     if int(tensor.row_codes.max(initial=0)) >= 1 << made.element_bits:
         raise ValueError(f"{path} was changed: it holds codes beyond the {made.element_bits} bits of {made}")
     if tensor.row_choice is not None and int(tensor.row_choice.max(initial=0)) >= len(made.candidates):

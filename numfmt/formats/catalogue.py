@@ -85,7 +85,12 @@ def _entries() -> list[Entry]:
         Entry("flint5", Codebook(_signed(_FLINT5), 5), _ANT, "read"),
         *(Entry(f"{n}_code", Codebook(_signed(_grid(*em)), int(n[2])), _BITMOD, "read") for n, em in _GRIDS.items()),
         *(
-            Entry(f"int{b}_code", Codebook(_signed(tuple(map(float, range(2 ** (b - 1))))), b), _BITMOD + "; nearest, ties lower", "read")
+            Entry(
+                f"int{b}_code",
+                Codebook(_signed(tuple(map(float, range(2 ** (b - 1))))), b),
+                _BITMOD + "; nearest, ties lower",
+                "read",
+            )
             for b in (3, 4)
         ),
         Entry("nf4", Codebook(_NF4_TABLE, 4), _NF4, "verified"),

@@ -1,4 +1,4 @@
-"""The exact sum of products of float64 values, rounded once: a fixed-point register of 32-bit digits wide enough for all of them."""
+"""The exact sum of products, rounded once: a fixed-point register of 32-bit digits wide enough for all of them."""
 
 from __future__ import annotations
 
