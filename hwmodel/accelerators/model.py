@@ -140,6 +140,10 @@ class Accelerator:
         finite("scale_bits_per_group", self.scale_bits_per_group, minimum=0)
         finite("clock_ghz", self.clock_ghz.value, above=0)
 
+    def __hash__(self) -> int:
+        # Equal accelerators have equal names; hashing every constant would dominate the time of a score.
+        return hash((self.name, self.compute, self.prefill, self.decode))
+
     def __str__(self) -> str:
         return self.name
 
