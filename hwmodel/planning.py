@@ -25,7 +25,8 @@ class Planned:
     """What a plan means for each layer of a workload on one accelerator; lists and arrays are in layer order.
 
     `memory_bits` are the bits of a weight (or key, value) element charged to memory, `exact_bits` the true figure,
-    `write_bits` those charged to buffer writes, `cycle_bits` those that count cycles.
+    `write_bits` those charged to buffer writes, `word_bits` those that set the width of the weight buffer's word,
+    `cycle_bits` those that count cycles. `native` is False where the element does not multiply the format itself.
     """
 
     plan: str
@@ -37,6 +38,7 @@ class Planned:
     memory_bits: Floats
     exact_bits: Floats
     write_bits: Floats
+    word_bits: Floats
     cycle_bits: Floats
     activation_bits: Floats
 
@@ -46,15 +48,22 @@ class _Row:
     scheme: str
     activation: str
     path: str
+    native: bool
     dequantize: Scheme | None
     memory_bits: float
     exact_bits: float
+    word_bits: float
     cycle_bits: float
     activation_bits: float
 
 
 def planned(
-    names: list[str], attention: Ints, shapes: tuple[Ints, ...], acc: Accelerator, plan: Any, weight_bits: WeightBits | None
+    names: list[str],
+    attention: Ints,
+    shapes: tuple[Ints, ...],
+    acc: Accelerator,
+    plan: Any,
+    weight_bits: WeightBits | None,
 ) -> Planned:
     """Resolve `plan` for every layer; `shapes` are n, k, kv_heads, head_dim and context of the layers.
 
@@ -84,11 +93,12 @@ def planned(
         [r.scheme for r in rows],
         [r.activation for r in rows],
         [r.path for r in rows],
-        [r.dequantize is None for r in rows],
+        [r.native for r in rows],
         [r.dequantize for r in rows],
         memory,
         np.array([r.exact_bits for r in rows]),
         written,
+        np.array([r.word_bits for r in rows]),
         cycles,
         np.array([r.activation_bits for r in rows]),
     )
@@ -110,7 +120,9 @@ def _override(names: list[str], attention: Ints, weight_bits: WeightBits | None)
     for pattern, bits in weight_bits.items():
         hits = [name for name in linear if name == pattern or fnmatchcase(name, str(pattern))]
         if not hits:
-            raise ValueError(f"weight_bits names {pattern!r}, which matches no layer with weights; layers: {', '.join(linear)}")
+            raise ValueError(
+                f"weight_bits names {pattern!r}, which matches no weight layer; layers: {', '.join(linear)}"
+            )
         found |= dict.fromkeys(hits, _bits(f"weight_bits[{pattern!r}]", bits))
     return found
 
@@ -120,10 +132,6 @@ def _bits(what: str, value: Any) -> float:
     if bits < 1 or bits > 64:
         raise ValueError(f"{what} is {value!r}; give bits of one weight, 1 to 64")
     return bits
-
-
-def _common(acc: Accelerator, layer: LayerPlan) -> tuple[str, float, str]:
-    return _activation(acc, layer.activation, layer.path)
 
 
 @lru_cache(maxsize=1024)
@@ -145,25 +153,29 @@ def _weight_row(acc: Accelerator, layer: LayerPlan, n: int, k: int, imposed: flo
     exact = layer.weight.bits_per_element((n, k))
     memory = imposed if imposed is not None else _charged(acc, layer.weight, exact)
     cycle_bits = math.floor(imposed) if imposed is not None and mode.native else mode.bits
-    activation, activation_bits, path = _common(acc, layer)
-    dequantize = layer.weight if mode.dequantize else None
-    return _Row(str(layer.weight), activation, path, dequantize, memory, exact, float(cycle_bits), activation_bits)
+    activation, activation_bits, path = _activation(acc, layer.activation, layer.path)
+    word = memory if imposed is not None else _word_bits(acc, layer.weight, memory)
+    dequantize, cycles = layer.weight if mode.dequantize else None, float(cycle_bits)
+    bits = (memory, exact, word, cycles, activation_bits)
+    return _Row(str(layer.weight), activation, path, mode.native, dequantize, *bits)
 
 
 @lru_cache(maxsize=8192)
 def _attention_row(acc: Accelerator, layer: LayerPlan, kv_heads: int, head_dim: int, context: int) -> _Row:
     """Keys and values stand where the weights are; unquantized ones take the accelerator's own width."""
-    activation, activation_bits, path = _common(acc, layer)
+    activation, activation_bits, path = _activation(acc, layer.activation, layer.path)
     kv = layer.kv
     if str(kv) == "float16":
         bits = float(acc.kv_bits)
         name = "float16" if acc.kv_bits == 16 else f"int{acc.kv_bits} (preset)"
-        return _Row(name, activation, path, None, bits, bits, bits, activation_bits)
+        return _Row(name, activation, path, True, None, bits, bits, bits, bits, activation_bits)
     mode = weight_mode(acc, kv)
     exact = kv.bits_per_element((context, kv_heads * head_dim))
+    memory = _charged(acc, kv, exact)
+    word = _word_bits(acc, kv, memory)
     dequantize = kv if mode.dequantize else None
     return _Row(
-        str(kv), activation, path, dequantize, _charged(acc, kv, exact), exact, float(mode.bits), activation_bits
+        str(kv), activation, path, mode.native, dequantize, memory, exact, word, float(mode.bits), activation_bits
     )
 
 
@@ -173,3 +185,8 @@ def _charged(acc: Accelerator, scheme: Scheme, exact: float) -> float:
         return exact
     group = scheme.granularity.size if scheme.granularity.kind == "group" else 0
     return scheme.element_bits + (acc.scale_bits_per_group / group if group else 0.0)
+
+
+def _word_bits(acc: Accelerator, scheme: Scheme, charged: float) -> float:
+    """Bits of a weight that set the buffer word: the code's own; the published rule takes the charged ones."""
+    return charged if acc.scale_charge == "published" else float(scheme.element_bits)

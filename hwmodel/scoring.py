@@ -24,8 +24,15 @@ from hwmodel.technology.sram import SramPoint
 from hwmodel.workloads.frame import COLUMNS, HEADS, KINDS, SHAPE
 from numfmt import datapath
 
-SUMMED = ("macs", "weights", "compute_cycles", "dram_cycles", "cycles", "latency_s", "energy_core_j")
-SUMMED += ("energy_sram_read_j", "energy_sram_write_j", "energy_dram_j", "energy_dequant_j", "energy_j", "dram_bytes")
+ENERGIES = (
+    "energy_core_j",
+    "energy_sram_read_j",
+    "energy_sram_write_j",
+    "energy_dram_j",
+    "energy_dequant_j",
+    "energy_j",
+)
+SUMMED = ("macs", "weights", "compute_cycles", "dram_cycles", "cycles", "latency_s", *ENERGIES, "dram_bytes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +136,7 @@ def _cost(
     activity = MODELS[acc.compute](products, acc, array, tile_cycles(acc, bits.cycle_bits))
     moved = traffic(products, k_in, bits.memory_bits, bits.activation_bits, acc)
     weighted = ~(kinds[0] | kinds[1])
-    widest = float((bits.memory_bits[weighted] if weighted.any() else bits.memory_bits).max())
+    widest = float((bits.word_bits[weighted] if weighted.any() else bits.word_bits).max())
     word_w = weight_word(acc, array, widest)
     word_i = activation_word(acc, array, int(bits.activation_bits.max()))
     units = dequantizers(bits.dequantized, acc)

@@ -53,7 +53,9 @@ def test_every_row_of_the_simulator_run_of_july_2025(study):
         assert abs(got - run.value) <= (0 if run.unit == "cycles" else 0.51), run
 
 
-@pytest.mark.parametrize("row", list(pd.read_csv(DATA / "bitmod_pareto.csv").itertuples()), ids=lambda r: f"{r[1]}-{r[2]}-{r[3]}")
+@pytest.mark.parametrize(
+    "row", list(pd.read_csv(DATA / "bitmod_pareto.csv").itertuples()), ids=lambda r: f"{r[1]}-{r[2]}-{r[3]}"
+)
 def test_decode_pareto_points(row):
     acc = hw.accelerator(f"{row.accelerator.lower()}@h25")
     bits = float(row.bits)
@@ -84,13 +86,20 @@ def test_headline_ratios(study):
 
 
 def test_headline_notices_a_wrong_row(study):
-    wrong = study.assign(total_cycles=study.total_cycles.where(study.accelerator != "BitMoD-LY", study.total_cycles * 1.03))
+    wrong = study.assign(
+        total_cycles=study.total_cycles.where(study.accelerator != "BitMoD-LY", study.total_cycles * 1.03)
+    )
     table = hw.studies.bitmod_headline(wrong).set_index(["rev", "name"])
     assert not table.matches["H25", "mean_speedup_ly_generative"]
     assert table.matches["H25", "mean_speedup_ant_generative"]
 
 
-NAMES = {"fp16": ("float16", 16), "ant": ("int4/channel", 4), "olive": ("int8/channel", 8), "bitmod": ("bitmod4/g128", 4)}
+NAMES = {
+    "fp16": ("float16", 16),
+    "ant": ("int4/channel", 4),
+    "olive": ("int8/channel", 8),
+    "bitmod": ("bitmod4/g128", 4),
+}
 BITS = st.sampled_from([3.0, 3.0625, 3.5, 3.875, 4.0, 4.0625, 5.25, 5.5, 6.0625, 8.0])
 
 
@@ -114,7 +123,10 @@ def test_against_the_plain_model(name, rev, phase, tokens, n, groups, heads, sha
     plan, _ = NAMES[name]
     bits = 16.0 if name == "fp16" else bits
     k, queries = 128 * groups, 1 if phase == "decode" else context
-    rows = [frame.linear("fc", 2, tokens, n, k), *frame.attention("a.", 3, batch, heads * share, heads, dim, queries, context)]
+    rows = [
+        frame.linear("fc", 2, tokens, n, k),
+        *frame.attention("a.", 3, batch, heads * share, heads, dim, queries, context),
+    ]
     got = hw.score(frame.table(rows), acc, plan, phase=phase, weight_bits=bits)
 
     array, serial = acc.array(phase), name == "bitmod"

@@ -22,9 +22,7 @@ def shaped(work: Mapping[str, Ints], kinds: tuple[Ints, Ints], rule: str) -> tup
         return Products(batch, m, n, k), k_in
     qk, pv = kinds
     attention = qk | pv
-    heads, kv_heads, dim, queries, context = (
-        work[c] for c in ("heads", "kv_heads", "head_dim", "queries", "context")
-    )
+    heads, kv_heads, dim, queries, context = (work[c] for c in ("heads", "kv_heads", "head_dim", "queries", "context"))
     every = heads * queries
     batch = np.where(attention, batch // np.maximum(kv_heads, 1), batch)
     m = np.where(qk, every, np.where(pv, queries, m))

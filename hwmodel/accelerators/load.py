@@ -65,7 +65,7 @@ def _preset_fields(name: str) -> dict[str, Any]:
 def _systolic(text: str) -> Accelerator:
     found = _SYSTOLIC.fullmatch(text)
     if not found:
-        raise ValueError(f"accelerator {text!r} is not systolic<ROWSxCOLUMNS,DATAFLOW>, for example systolic<128x128,ws>")
+        raise ValueError(f"accelerator {text!r} is not systolic<ROWSxCOLUMNS,DATAFLOW>: systolic<128x128,ws>")
     flow = found[3] or "ws"
     if flow not in ("ws", "os", "is"):
         raise ValueError(f"dataflow {flow!r} in {text!r} is unknown; allowed: ws, os, is")

@@ -155,4 +155,5 @@ class Accelerator:
     def facts(self) -> tuple[Fact, ...]:
         """The constants of the description, without the memories."""
         pe, dram = self.pe, self.dram
-        return (pe.energy_pj, pe.area_um2, pe.place_and_route, dram.energy_pj_per_bit, dram.bits_per_cycle, self.clock_ghz)
+        element = (pe.energy_pj, pe.area_um2, pe.place_and_route)
+        return (*element, dram.energy_pj_per_bit, dram.bits_per_cycle, self.clock_ghz)

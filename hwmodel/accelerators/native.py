@@ -15,16 +15,13 @@ from numfmt import Fixed, Float, Format, Scheme
 class WeightMode:
     """How a processing element runs one weight scheme.
 
-    `bits` is the width that counts cycles in a bit-serial element; `dequantize` says that a converter to float16
-    stands in front of the element.
+    `bits` is the width that counts cycles in a bit-serial element; `native` says that the element takes the codes as
+    they are; `dequantize` that a converter to float16 stands in front of it (float16 itself needs none).
     """
 
     bits: int
+    native: bool
     dequantize: bool
-
-    @property
-    def native(self) -> bool:
-        return not self.dequantize
 
 
 @lru_cache(maxsize=1024)
@@ -63,20 +60,21 @@ def weight_mode(acc: Accelerator, scheme: Scheme) -> WeightMode:
     """
     pe = acc.pe
     if multiplies(pe, scheme):
-        return WeightMode(scheme.element_bits, False)
+        return WeightMode(scheme.element_bits, True, False)
     if not pe.float16_weights:
         raise ValueError(
             f"accelerator {acc} cannot multiply weights of scheme {str(scheme)!r}: its element takes"
-            f" {', '.join(pe.weights)} and has no float16 mode to dequantize into; use one of these or another accelerator"
+            f" {', '.join(pe.weights)} and has no float16 mode to dequantize into; use one of these, or another"
+            " accelerator"
         )
     if str(scheme) == "float16":
-        return WeightMode(16, False)
+        return WeightMode(16, False, False)
     if not scheme.scaled and not _fits_float16(scheme.candidates[0]):
         raise ValueError(
             f"accelerator {acc} would have to convert weights of scheme {str(scheme)!r} to float16, which holds neither"
             " their range nor their precision; use float16 or a narrower format"
         )
-    return WeightMode(16, True)
+    return WeightMode(16, False, True)
 
 
 def _fits_float16(fmt: Format) -> bool:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
-from importlib import resources
 
 import pandas as pd
 
+from hwmodel._data import csv_rows
 from hwmodel.accelerators import accelerator
 from hwmodel.scoring import Score, score
 from hwmodel.workloads import workload
@@ -76,14 +75,8 @@ def _row(rev: str, name: str, phase: str, model: str, context: int) -> tuple[obj
 
 
 def _mixes() -> dict[tuple[str, str, str], dict[str, float]]:
-    rows = _data("bitmod_weight_bits")
+    rows = csv_rows("hwmodel.studies", "bitmod_weight_bits")
     return {(r["rev"], r["accelerator"], r["phase"]): {m: float(r[m]) for m in MODELS} for r in rows}
-
-
-def _data(name: str) -> list[dict[str, str]]:
-    path = resources.files("hwmodel.studies") / "data" / f"{name}.csv"
-    with path.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
 
 
 def bitmod_headline(frame: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -96,7 +89,7 @@ def bitmod_headline(frame: pd.DataFrame | None = None) -> pd.DataFrame:
     table = bitmod() if frame is None else frame
     ours = {rev: _ratios(table[table.rev == rev]) for rev in table.rev.unique()}
     rows = []
-    for r in _data("bitmod_headline"):
+    for r in csv_rows("hwmodel.studies", "bitmod_headline"):
         if r["rev"] not in ours:
             continue
         value, published = ours[r["rev"]][r["name"]], float(r["published"])
@@ -127,5 +120,5 @@ def _ratios(frame: pd.DataFrame) -> dict[str, float]:
 
 def _per_task(frame: pd.DataFrame, column: str, steps: int) -> pd.DataFrame:
     """`column` of prefill plus `steps` decode steps; models x accelerators."""
-    table = frame.pivot_table(index="model", columns=["phase", "accelerator"], values=column)
-    return table["prefill"] + steps * table["decode"]
+    tables = [frame[frame.phase == phase].pivot_table(column, "model", "accelerator") for phase in PHASES]
+    return tables[0] + steps * tables[1]

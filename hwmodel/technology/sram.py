@@ -73,7 +73,8 @@ def sram(table: str, capacity_kib: int, banks: int, word_bits: int) -> SramPoint
     how = "interpolated" if low.word_bits < word_bits < high.word_bits else "extrapolated"
     source = f"{how} log-log between {low.word_bits}- and {high.word_bits}-bit words of: {low.source}"
     pairs = ((low.read_pj, high.read_pj), (low.write_pj, high.write_pj), (low.area_mm2, high.area_mm2))
-    return SramPoint(word_bits, *(at(a, b) for a, b in pairs), source, "inferred")
+    read, write, area = (at(a, b) for a, b in pairs)
+    return SramPoint(word_bits, read, write, area, source, "inferred")
 
 
 @lru_cache(maxsize=64)
@@ -97,7 +98,5 @@ def sram_points(table: str, capacity_kib: int, banks: int) -> tuple[SramPoint, .
                     energies = float(r["read_pj"]), float(r["write_pj"]), float(r["area_mm2"])
                     found.append(SramPoint(int(r["width_bits"]), *energies, r["source"], r["status"]))
     if not found:
-        raise ValueError(
-            f"{table} holds no {capacity_kib} KiB in {banks} banks; it holds {', '.join(sorted(held))}"
-        )
+        raise ValueError(f"{table} holds no {capacity_kib} KiB in {banks} banks; it holds {', '.join(sorted(held))}")
     return tuple(sorted(found, key=lambda p: p.word_bits))

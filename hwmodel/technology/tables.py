@@ -1,15 +1,10 @@
-"""The data files of this package, read once."""
+"""The data files of this package."""
 
 from __future__ import annotations
 
-import csv
-from functools import lru_cache
-from importlib import resources
+from hwmodel._data import csv_rows
 
 
-@lru_cache(maxsize=None)
 def rows(name: str) -> tuple[dict[str, str], ...]:
     """All rows of `technology/data/<name>.csv` as strings."""
-    path = resources.files("hwmodel.technology") / "data" / f"{name}.csv"
-    with path.open(encoding="utf-8", newline="") as stream:
-        return tuple(csv.DictReader(stream))
+    return csv_rows("hwmodel.technology", name)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 from typing import Any
 
 import pandas as pd
 
 from hwmodel._checks import positive_int, unknown
+from hwmodel._data import csv_rows
 from hwmodel.workloads import frame
 
 LM_HEAD = ("all", "last", "none")
@@ -42,14 +41,12 @@ class Transformer:
 @lru_cache(maxsize=1)
 def transformers() -> dict[str, Transformer]:
     """The models of `data/llm_models.csv` by lower-case name."""
-    path = resources.files("hwmodel.workloads") / "data" / "llm_models.csv"
     known: dict[str, Transformer] = {}
-    with path.open(encoding="utf-8", newline="") as stream:
-        for r in csv.DictReader(stream):
-            counts = "hidden intermediate heads kv_heads layers vocab head_dim ffn_up_mats sliding_window experts"
-            fields: dict[str, Any] = {c: int(r[c]) for c in [*counts.split(), "experts_per_token"]}
-            fields |= {c: r[c] for c in ("window_layers", "family", "source", "status")}
-            known[r["model"].lower()] = Transformer(name=r["model"], max_context=int(r["max_ctx"]), **fields)
+    for r in csv_rows("hwmodel.workloads", "llm_models"):
+        counts = "hidden intermediate heads kv_heads layers vocab head_dim ffn_up_mats sliding_window experts"
+        fields: dict[str, Any] = {c: int(r[c]) for c in [*counts.split(), "experts_per_token"]}
+        fields |= {c: r[c] for c in ("window_layers", "family", "source", "status")}
+        known[r["model"].lower()] = Transformer(name=r["model"], max_context=int(r["max_ctx"]), **fields)
     return known
 
 

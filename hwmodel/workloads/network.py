@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -31,16 +32,17 @@ def workload_from_network(
     *,
     context: int | None = None,
     batch: int = 1,
+    config: Any = None,
     input_hw: Mapping[str, tuple[int, int]] | tuple[int, int] | None = None,
 ) -> pd.DataFrame:
     """The matrix products of a network with `.layers` (name -> layer with kind, weight, stride, padding).
 
     Linear layers, weights (N, K), see `tokens` input rows of each of `batch` samples in prefill, one in decode.
     Convolutions, weights (O, C, kh, kw), become products of batch * output pixels rows: `input_hw` gives the height
-    and width of each convolution's input by layer name, or those of the first convolution's (the ones after it then
-    follow without pooling in between, so give them all where the network pools). A network whose `.config` has
-    heads, kv_heads, head_dim and layers (attributes or keys, Hugging Face names too) gets its attention rows,
-    with `context` (default: `tokens`) tokens to attend to.
+    and width of each convolution's input by layer name, or those of the first convolution's (default: the network's
+    `image_shape`); the ones after it then follow without pooling in between. `config` (default: the network's
+    `config` or `shape`) with heads, layers and head_dim or hidden size, as attributes or keys, Hugging Face names
+    too, adds a network's attention rows, with `context` (default: `tokens`) tokens to attend to.
 
     Raises ValueError for a network without layers, a kind that is neither linear nor conv2d, or an output size below 1.
     """
@@ -50,9 +52,11 @@ def workload_from_network(
     if not layers:
         raise ValueError(f"network {getattr(network, 'name', network)!r} has no layers; there is nothing to score")
     tokens, batch = positive_int("tokens", tokens), positive_int("batch", batch)
+    length = tokens if context is None else positive_int("context", context)
     queries = tokens if phase == "prefill" else 1
     rows: list[dict[str, Any]] = []
-    size = input_hw if isinstance(input_hw, tuple) else None
+    image = getattr(network, "image_shape", None)
+    size = input_hw if isinstance(input_hw, tuple) else tuple(image[-2:]) if image is not None else None
     for name, layer in layers.items():
         shape = tuple(int(s) for s in layer.weight.shape)
         if layer.kind == "linear":
@@ -63,8 +67,11 @@ def workload_from_network(
             rows.append(row)
         else:
             raise unknown(f"kind of layer {name}", layer.kind, ("linear", "conv2d"))
-    rows += _attention(getattr(network, "config", None), batch, queries, context or tokens)
-    return frame.table(rows, model=getattr(network, "name", ""), phase=phase, context=context or tokens, batch=batch)
+    for source in (config, getattr(network, "config", None), getattr(network, "shape", None)):
+        if source is not None:
+            rows += _attention(source, list(layers), batch, queries, length)
+            break
+    return frame.table(rows, model=getattr(network, "name", ""), phase=phase, context=length, batch=batch)
 
 
 def _conv(
@@ -92,7 +99,7 @@ _CONFIG = {
 }
 
 
-def _attention(config: Any, batch: int, queries: int, context: int) -> list[dict[str, Any]]:
+def _attention(config: Any, names: list[str], batch: int, queries: int, context: int) -> list[dict[str, Any]]:
     def get(field: str) -> int | None:
         for key in _CONFIG[field]:
             value = config.get(key) if isinstance(config, Mapping) else getattr(config, key, None)
@@ -101,9 +108,14 @@ def _attention(config: Any, batch: int, queries: int, context: int) -> list[dict
         return None
 
     heads, layers = get("heads"), get("layers")
-    if config is None or not heads or not layers:
+    if not heads or not layers:
         return []
-    head_dim = get("head_dim") or (get("hidden") or 0) // heads
-    if not head_dim:
-        raise ValueError("the network's config has heads but neither head_dim nor hidden; give one of them")
-    return frame.attention("layers.*.", layers, batch, heads, get("kv_heads") or heads, head_dim, queries, context)
+    kv_heads, head_dim = get("kv_heads") or heads, get("head_dim") or (get("hidden") or 0) // heads
+    if not head_dim or heads % kv_heads:
+        raise ValueError(f"network config: {heads} heads need head_dim (or hidden) and kv_heads that divide them")
+    blocks = [found[1] for name in names if (found := re.match(r"((?:.*\.)?(?:layers|blocks|h)\.)\d+\.", name))]
+    prefix = blocks[0] if blocks else "layers."
+    rows = []
+    for i in range(layers):
+        rows += frame.attention(f"{prefix}{i}.", 1, batch, heads, kv_heads, head_dim, queries, context)
+    return rows
