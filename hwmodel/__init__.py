@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hwmodel import studies
-    from hwmodel.accelerators import Accelerator, accelerator, accelerators
+    from hwmodel.accelerators import Accelerator, accelerator, presets
     from hwmodel.scoring import Score, score
     from hwmodel.units import Cost, Unit, unit
     from hwmodel.workloads import workload, workload_from_network
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Accelerator": "hwmodel.accelerators",
     "accelerator": "hwmodel.accelerators",
-    "accelerators": "hwmodel.accelerators",
+    "presets": "hwmodel.accelerators",
     "Score": "hwmodel.scoring",
     "score": "hwmodel.scoring",
     "Cost": "hwmodel.units",
@@ -32,7 +32,7 @@ __all__ = [
     "Score",
     "Unit",
     "accelerator",
-    "accelerators",
+    "presets",
     "score",
     "studies",
     "unit",

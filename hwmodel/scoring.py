@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -209,7 +210,7 @@ def _columns(work: pd.DataFrame) -> dict[str, Any]:
         raise ValueError("workload has no rows; there is nothing to score")
     bare = work.copy(deep=False)
     bare.attrs = {}  # pandas copies attrs deeply with every column that it hands out
-    return {name: bare[name].to_numpy() for name in COLUMNS}
+    return {name: bare[name].to_numpy(copy=True) for name in COLUMNS}
 
 
 def _sizes(table: dict[str, Any]) -> dict[str, Ints]:
@@ -218,8 +219,9 @@ def _sizes(table: dict[str, Any]) -> dict[str, Ints]:
     for name in (*SHAPE[2:], *HEADS):
         values = table[name]
         low = 1 if name in SHAPE else 0
-        if values.dtype.kind not in "iuf" or not (values >= low).all() or not (values % 1 == 0).all():
-            bad = next(v for v in values.tolist() if not isinstance(v, int | float) or not v >= low or v % 1 != 0)
+        numeric = values.dtype.kind in "iuf"
+        if not numeric or not (np.isfinite(values) & (values >= low)).all() or not (values % 1 == 0).all():
+            bad = next(v for v in values.tolist() if not numeric or not low <= v < math.inf or v % 1 != 0)
             raise ValueError(f"workload column {name!r} holds {bad!r}; give whole numbers of at least {low}")
         sizes[name] = values.astype(np.int64, copy=False)
     return sizes

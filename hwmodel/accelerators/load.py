@@ -24,7 +24,7 @@ _UNITS = {"pe.energy_pj": "pJ/cycle", "pe.area_um2": "um2", "dram.energy_pj_per_
 _UNITS |= {"dram.bits_per_cycle": "bit/cycle", "clock_ghz": "GHz", "pe.place_and_route": "x energy"}
 
 
-def accelerators() -> tuple[str, ...]:
+def presets() -> tuple[str, ...]:
     """Names of the presets."""
     folder = resources.files("hwmodel.accelerators") / "data"
     return tuple(sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml")))
@@ -42,7 +42,7 @@ def accelerator(spec: str | Path | Accelerator) -> Accelerator:
     if isinstance(spec, Path) or text.lower().endswith((".yaml", ".yml")):
         path = Path(text)
         if not path.is_file():
-            raise FileNotFoundError(f"accelerator file {text!r} does not exist; presets: {', '.join(accelerators())}")
+            raise FileNotFoundError(f"accelerator file {text!r} does not exist; presets: {', '.join(presets())}")
         return _build(_parse(path.read_text(encoding="utf-8"), text), text)
     if text.lower().startswith("systolic<"):
         return _systolic(text.lower())
@@ -56,8 +56,8 @@ def _preset(name: str) -> Accelerator:
 
 @lru_cache(maxsize=64)
 def _preset_fields(name: str) -> dict[str, Any]:
-    if name not in accelerators():
-        raise unknown("accelerator", name, accelerators(), "(or systolic<128x128,ws>, or the path of a .yaml file)")
+    if name not in presets():
+        raise unknown("accelerator", name, presets(), "(or systolic<128x128,ws>, or the path of a .yaml file)")
     file = resources.files("hwmodel.accelerators") / "data" / f"{name}.yaml"
     return _parse(file.read_text(encoding="utf-8"), f"preset {name}")
 
