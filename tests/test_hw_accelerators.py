@@ -124,8 +124,10 @@ def test_malformed_files_name_the_field(tmp_path, text, words):
 
 @pytest.mark.parametrize(
     ("name", "takes"),
-    [("e2m1", True), ("int4", True), ("flint4", True), ("fp3_ea_neg", True), ("fp4_ea_pos", True), ("fp4_er_neg", True)]
-    + [("nf4", False), ("uint4", False), ("int5", False), ("e2m3", False), ("float16", False)],
+    [
+        *((name, True) for name in ("e2m1", "int4", "flint4", "fp3_ea_neg", "fp4_ea_pos", "fp4_er_neg")),
+        *((name, False) for name in ("nf4", "uint4", "int5", "e2m3", "float16")),
+    ],
 )
 def test_two_term_grids(name, takes):
     assert two_term_grid(parse(name)) is takes

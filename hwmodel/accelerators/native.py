@@ -69,7 +69,7 @@ def weight_mode(acc: Accelerator, scheme: Scheme) -> WeightMode:
         )
     if str(scheme) == "float16":
         return WeightMode(16, False, False)
-    if not scheme.scaled and not _fits_float16(scheme.candidates[0]):
+    if scheme.element_bits > 16 or (not scheme.scaled and not _fits_float16(scheme.candidates[0])):
         raise ValueError(
             f"accelerator {acc} would have to convert weights of scheme {str(scheme)!r} to float16, which holds neither"
             " their range nor their precision; use float16 or a narrower format"

@@ -17,7 +17,7 @@ LANES = 4  # of the BitMoD element
 
 @dataclass(frozen=True)
 class Operand:
-    """An operand as the multiplier sees it: integer bits, or exponent and mantissa bits; codebooks have a table in front."""
+    """An operand as the multiplier sees it: integer bits, or exponent and mantissa bits; a codebook has a table."""
 
     bits: int = 0
     exponent: int = 0
@@ -108,6 +108,11 @@ def _inner(inner: Accumulator, w: Operand, a: Operand, name: str, group: int) ->
 def _outer(path: Datapath) -> Netlist:
     """Multiplication by the scale and the outer accumulator, once for a group of products."""
     assert path.outer is not None
+    if isinstance(path.inner, BitSerialAccumulator):
+        # BitMoD, HPCA 2025, IV-B: an 8-bit scale, one bit a cycle; the outer accumulator stands once a column of
+        # elements and is not part of one.
+        scale = Netlist((("scale: bit-serial", {"and2": 15, "full_adder": 23}),), 0)
+        return scale + gates.register(23, "scale register")
     e, m = path.outer.format.exp_bits, path.outer.format.man_bits
     multiply, total = components.fp_mul(e, m, 1), components.fp_add(e, m)
     parts = tuple((f"scale: {n}", c) for n, c in multiply.parts) + tuple((f"outer: {n}", c) for n, c in total.parts)

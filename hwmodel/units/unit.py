@@ -46,8 +46,9 @@ def unit(kind: Any, **parameters: Any) -> Unit:
 
     `unit("int_mul", W=8, A=8, S=1)`, `unit("fp32", weight="e2m1", activation="float16")`.
     Components and their parameters: see `hwmodel.units.components`. A datapath unit is one multiply-accumulate (for
-    bitmod.* a processing element of 4 lanes) with its accumulator register; `group` (default 128) is the run of
-    products that share a scale, over which the outer accumulator's energy is spread.
+    bitmod.* a processing element of 4 lanes) with its accumulator register and its scale multiplier, without the
+    outer accumulator of its column); `group` (default 128) is the run of products that share a scale, over which the
+    outer accumulator's energy is spread.
 
     Raises ValueError for an unknown kind or datapath, and for missing, unknown or out-of-range parameters.
     """
