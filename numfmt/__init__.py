@@ -2,7 +2,7 @@
 
 from .arith import Datapath, datapath, datapaths
 from .blocks import Scheme, scheme
-from .formats import Codebook, Fixed, Float, Format, Overflow, Rounding, catalogue, parse
+from .formats import Codebook, Fixed, Float, Format, Overflow, Rounding, cast, catalogue, decode, encode, parse
 from .plan import LayerPlan, Plan
 
 __all__ = [
@@ -16,9 +16,12 @@ __all__ = [
     "Plan",
     "Rounding",
     "Scheme",
+    "cast",
     "catalogue",
     "datapath",
     "datapaths",
+    "decode",
+    "encode",
     "parse",
     "scheme",
 ]
