@@ -36,7 +36,10 @@ class Unit:
         """Area, energy of an operation, delay and leakage in a technology.
 
         Structural estimate: cell areas times counts, one coefficient each for energy, delay and leakage per
-        technology. Against 163 units synthesised in nangate45 see `benchmarks/units_vs_synthesis.py`.
+        technology. Beside 163 units synthesised in nangate45 (mapped without adder cells, which the formulas count)
+        the median area is 0.86 to 0.95 of the synthesised for float units, 0.72 to 0.75 for integer adders and
+        multipliers, 0.54 for integer MACs and dot products; single small float multipliers are up to 2.4 times too
+        large. Delays are 0.5 to 1.1 of the synthesised. `benchmarks/units_vs_synthesis.py` prints the table.
         """
         return priced(self.netlist, tech if isinstance(tech, Technology) else technology(tech))
 
