@@ -42,6 +42,7 @@ def verify(folder: Path) -> None:
 
 def heldout_text() -> str:
     """The held-out excerpt of Python's documentation (PSF licence) that ships with the language model."""
+    verify(DATA / LANGUAGE_MODEL)
     return (DATA / LANGUAGE_MODEL / "heldout.txt").read_text(encoding="utf-8")
 
 

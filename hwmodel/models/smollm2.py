@@ -19,7 +19,7 @@ REMEDY = (
 )
 NOTES = (
     "The block matrices are stored as 4-bit numbers (GGUF Q4_1) and the embedding as 8-bit (Q8_0): the float32 "
-    "baseline is these values dequantized, itself a 4-bit model. Read added loss over it; it is not the original model's.",
+    "baseline is these values dequantized, itself a 4-bit model. Read the loss added to it, not the original model's.",
     "The text is Python's documentation, which the model's training data may well have contained.",
 )
 
