@@ -1,0 +1,1 @@
+"""Numba kernels: scalar rules and the array loops over them. No parsing, no policy."""

@@ -1,0 +1,65 @@
+"""Arrays in, arrays out: the same kind of array that came in goes out.
+
+torch is never imported here: a tensor brings its own module. On the CPU `Tensor.numpy()` and `torch.from_numpy` share memory.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Restore = Callable[[np.ndarray], Any]
+
+
+def is_torch(x: object) -> bool:
+    """True for a torch tensor, without importing torch."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(x, torch.Tensor)
+
+
+def to_numpy(x: Any, what: str = "x") -> tuple[np.ndarray, Restore]:
+    """`x` as a NumPy array, and the function that turns a result back into the kind that `x` was.
+
+    Raises ValueError for arrays that do not hold real numbers.
+    """
+    if is_torch(x):
+        torch = sys.modules["torch"]
+        device = x.device
+        tensor = x.detach()
+        if tensor.dtype in (torch.bfloat16,) or "float8" in str(tensor.dtype):
+            tensor = tensor.float()  # exact: every bfloat16 and float8 value is a float32 value
+        array = tensor.cpu().numpy()
+
+        def restore(result: np.ndarray) -> Any:
+            return torch.from_numpy(np.ascontiguousarray(result)).to(device)
+
+        return array, restore
+    array = np.asarray(x)
+    if array.dtype.kind not in "fiub" and not array.dtype.name.startswith(("bfloat", "float", "int", "uint")):
+        raise ValueError(f"{what} has dtype {array.dtype}, which does not hold real numbers; pass floats or integers")
+    return array, lambda result: result
+
+
+def to_float64(array: np.ndarray, what: str = "x") -> np.ndarray:
+    """Every value of `array` in float64, exactly; integers beyond 2**53 are rounded to odd.
+
+    A value rounded to odd at 53 bits rounds on to any format of at most 51 significant bits as the exact integer would
+    (Boldo and Melquiond, 2008), so no result of such a format is changed.
+    """
+    if array.dtype == np.float64:
+        return array
+    if array.dtype.kind in "iu" and array.dtype.itemsize == 8 and array.size:
+        magnitude = np.where(array < 0, (~array.astype(np.uint64)) + np.uint64(1), array.astype(np.uint64))
+        if int(magnitude.max()) > 1 << 53:
+            return np.where(array < 0, -1.0, 1.0) * _odd_float64(magnitude)
+    return array.astype(np.float64)
+
+
+def _odd_float64(magnitude: np.ndarray) -> np.ndarray:
+    drop = np.maximum(np.frexp(magnitude.astype(np.longdouble))[1] - 53, 0).astype(np.uint64)
+    kept = magnitude >> drop
+    sticky = (magnitude != (kept << drop)).astype(np.uint64)
+    return np.ldexp((kept | sticky).astype(np.float64), drop.astype(np.int64))
