@@ -56,7 +56,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def folder_tensors(folder: Path) -> FolderTensors:
-    """Open the safetensors files of a folder: those of the index where there is one, else every one.
+    """Open the safetensors files of a folder: those of the index where there is one, else model.safetensors, else all.
 
     Raises FileNotFoundError when there is none or a shard is absent, ValueError when a shard lacks a tensor of
     the index.
@@ -75,7 +75,8 @@ def folder_tensors(folder: Path) -> FolderTensors:
         return FolderTensors(
             [], {tensor: shards[file] for tensor, file in weight_map.items() if tensor in shards[file]}
         )
-    paths = sorted(folder.glob("*.safetensors"))
+    single = folder / "model.safetensors"
+    paths = [single] if single.is_file() else sorted(folder.glob("*.safetensors"))
     if not paths:
         raise FileNotFoundError(f"{folder} holds no .safetensors file")
     return FolderTensors([SafetensorsFile(path) for path in paths])
