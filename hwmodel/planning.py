@@ -120,9 +120,7 @@ def _override(names: list[str], attention: Ints, weight_bits: WeightBits | None)
     for pattern, bits in weight_bits.items():
         hits = [name for name in linear if name == pattern or fnmatchcase(name, str(pattern))]
         if not hits:
-            raise ValueError(
-                f"weight_bits names {pattern!r}, which matches no weight layer; layers: {', '.join(linear)}"
-            )
+            raise ValueError(f"weight_bits names {pattern!r}, which matches no weight layer; layers: {', '.join(linear)}")
         found |= dict.fromkeys(hits, _bits(f"weight_bits[{pattern!r}]", bits))
     return found
 
@@ -174,9 +172,7 @@ def _attention_row(acc: Accelerator, layer: LayerPlan, kv_heads: int, head_dim: 
     memory = _charged(acc, kv, exact)
     word = _word_bits(acc, kv, memory)
     dequantize = kv if mode.dequantize else None
-    return _Row(
-        str(kv), activation, path, mode.native, dequantize, memory, exact, word, float(mode.bits), activation_bits
-    )
+    return _Row(str(kv), activation, path, mode.native, dequantize, memory, exact, word, float(mode.bits), activation_bits)
 
 
 def _charged(acc: Accelerator, scheme: Scheme, exact: float) -> float:

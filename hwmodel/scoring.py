@@ -180,9 +180,7 @@ def _cost(
     return Score(acc, bits.plan, phase, columns, area, facts)
 
 
-def _area(
-    acc: Accelerator, array: Array, word_w: SramPoint, word_i: SramPoint, units: Dequantizers
-) -> dict[str, float]:
+def _area(acc: Accelerator, array: Array, word_w: SramPoint, word_i: SramPoint, units: Dequantizers) -> dict[str, float]:
     area = {
         "pe_array": array.size * acc.pe.area_um2.value * 1e-6,
         "weight_buffer": word_w.area_mm2,

@@ -139,9 +139,7 @@ def test_two_term_grids(name, takes):
 def test_table_rows_are_returned_as_they_are():
     for row in rows("sram_28nm"):
         point = sram("cacti28", int(row["capacity_kib"]), int(row["banks"]), int(row["word_bits"]))
-        assert (point.read_pj, point.write_pj, point.area_mm2) == tuple(
-            float(row[c]) for c in ("read_pj", "write_pj", "area_mm2")
-        )
+        assert (point.read_pj, point.write_pj, point.area_mm2) == tuple(float(row[c]) for c in ("read_pj", "write_pj", "area_mm2"))
         assert point.status == "measured"
     assert sram("cacti45", 512, 1, 64).read_pj == 59.9027
 

@@ -53,9 +53,7 @@ def test_every_row_of_the_simulator_run_of_july_2025(study):
         assert abs(got - run.value) <= (0 if run.unit == "cycles" else 0.51), run
 
 
-@pytest.mark.parametrize(
-    "row", list(pd.read_csv(DATA / "bitmod_pareto.csv").itertuples()), ids=lambda r: f"{r[1]}-{r[2]}-{r[3]}"
-)
+@pytest.mark.parametrize("row", list(pd.read_csv(DATA / "bitmod_pareto.csv").itertuples()), ids=lambda r: f"{r[1]}-{r[2]}-{r[3]}")
 def test_decode_pareto_points(row):
     acc = hw.accelerator(f"{row.accelerator.lower()}@h25")
     bits = float(row.bits)
@@ -86,9 +84,7 @@ def test_headline_ratios(study):
 
 
 def test_headline_notices_a_wrong_row(study):
-    wrong = study.assign(
-        total_cycles=study.total_cycles.where(study.accelerator != "BitMoD-LY", study.total_cycles * 1.03)
-    )
+    wrong = study.assign(total_cycles=study.total_cycles.where(study.accelerator != "BitMoD-LY", study.total_cycles * 1.03))
     table = hw.studies.bitmod_headline(wrong).set_index(["rev", "name"])
     assert not table.matches["H25", "mean_speedup_ly_generative"]
     assert table.matches["H25", "mean_speedup_ant_generative"]

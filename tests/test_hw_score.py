@@ -17,9 +17,7 @@ from hwmodel.workloads import frame
 DECODE = hw.workload("llama-2-7b", "decode")
 LINEAR = ~DECODE.kind.str.startswith("attention")
 ADDED = "scheme activation datapath native weight_bits weight_bits_exact activation_bits compute_cycles dram_cycles"
-ADDED += (
-    " cycles latency_s energy_core_j energy_sram_read_j energy_sram_write_j energy_dram_j energy_dequant_j energy_j"
-)
+ADDED += " cycles latency_s energy_core_j energy_sram_read_j energy_sram_write_j energy_dram_j energy_dequant_j energy_j"
 COLUMNS = [*ADDED.split(), "dram_bytes"]
 
 
@@ -73,10 +71,7 @@ def test_dequantizing_keeps_the_traffic_and_runs_float16():
     assert (nf4.layers.compute_cycles[LINEAR] == 4 * fp4.layers.compute_cycles[LINEAR]).all()
     assert nf4.sources.name.str.contains("float16 weights in the element").any()
     # the fp16 array itself has no cycles to lose
-    assert (
-        hw.score(DECODE, "fp16@j25", "nf4/g128").total.compute_cycles
-        == hw.score(DECODE, "fp16@j25").total.compute_cycles
-    )
+    assert hw.score(DECODE, "fp16@j25", "nf4/g128").total.compute_cycles == hw.score(DECODE, "fp16@j25").total.compute_cycles
 
 
 def test_dequantizer_energy_is_a_weight_times_each_fetch_into_the_array():
@@ -227,9 +222,7 @@ def test_plans_that_the_element_cannot_run(acc, plan, words):
         hw.score(DECODE, acc, plan)
 
 
-@pytest.mark.parametrize(
-    "bits", [math.nan, -4, 0, math.inf, "four", True, 0.5, 65, {"layers.0.*": 4}, {"lm_head": math.nan}]
-)
+@pytest.mark.parametrize("bits", [math.nan, -4, 0, math.inf, "four", True, 0.5, 65, {"layers.0.*": 4}, {"lm_head": math.nan}])
 def test_bad_imposed_bits(bits):
     with pytest.raises(ValueError, match="weight_bits"):
         hw.score(DECODE, "ant@h25", "int4/channel", weight_bits=bits)
@@ -242,9 +235,7 @@ def test_bad_phase():
 
 def test_the_accelerators_own_path_may_be_named():
     assert (hw.score(DECODE, "fp16@j25", "w=float16; path=fp16").layers.datapath == "fp16").all()
-    assert (
-        hw.score(DECODE, "bitmod@j25", "w=int4/g128; path=bitmod.paper>fp32").layers.datapath[0] == "bitmod.paper>fp32"
-    )
+    assert hw.score(DECODE, "bitmod@j25", "w=int4/g128; path=bitmod.paper>fp32").layers.datapath[0] == "bitmod.paper>fp32"
 
 
 def test_missing_dequantizer_technology_is_refused():

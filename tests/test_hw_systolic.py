@@ -82,9 +82,7 @@ def test_element_is_horowitz_int8_multiply_and_int32_add():
     assert (got.sources.status != "").all()
 
 
-@pytest.mark.parametrize(
-    "text", ["systolic<128x128,xs>", "systolic<0x8>", "systolic<8>", "systolic<8x8x8,ws>", "systolic<-8x8>"]
-)
+@pytest.mark.parametrize("text", ["systolic<128x128,xs>", "systolic<0x8>", "systolic<8>", "systolic<8x8x8,ws>", "systolic<-8x8>"])
 def test_bad_systolic_strings(text):
     with pytest.raises(ValueError, match=r"ws, os, is|systolic<|at least 1"):
         hw.accelerator(text)

@@ -130,9 +130,7 @@ def test_a_wider_unit_is_never_smaller(data, kind, tech):
     assert small.area_um2 > 0 or given == {"N": 1, "AR": given.get("AR")}  # nothing to shift
 
 
-@pytest.mark.parametrize(
-    "path", ["fp32", "fp16", "bf16", "fp32+fma", "exact", "fp16>fp32", "bitmod.paper>fp32", "fp32+rz"]
-)
+@pytest.mark.parametrize("path", ["fp32", "fp16", "bf16", "fp32+fma", "exact", "fp16>fp32", "bitmod.paper>fp32", "fp32+rz"])
 @pytest.mark.parametrize("weight", ["float16", "e2m1", "int4", "nf4", "fp4_er_pos", "e4m3fn"])
 def test_datapaths(path, weight):
     made = hw.unit(path, weight=weight, activation="float16")
@@ -147,10 +145,7 @@ def test_datapaths(path, weight):
 def test_wider_accumulators_cost_more():
     areas = [hw.unit(p, weight="e4m3fn", activation="e4m3fn").cost().area_um2 for p in ("fp16+fma", "fp32+fma")]
     assert areas[0] < areas[1]
-    sums = [
-        hw.unit(p, weight="int8", activation="int8").cost().area_um2
-        for p in ("int16", "int24", "int32", "int32+saturate")
-    ]
+    sums = [hw.unit(p, weight="int8", activation="int8").cost().area_um2 for p in ("int16", "int24", "int32", "int32+saturate")]
     assert sums == sorted(sums)
     assert sums[2] < hw.unit("int32>fp32", weight="int8", activation="int8").cost().area_um2
 
@@ -211,12 +206,7 @@ def test_unknown_technology():
 def test_units_are_values():
     assert hw.unit("int_mul", W=8, A=8) == hw.unit("int_mul", A=8, W=8, S=1)
     assert hw.unit("int_mul", W=8, A=8) != hw.unit("int_mul", W=8, A=8, S=0)
-    assert (
-        len(
-            {hw.unit("fp32", weight="e2m1", activation="float16"), hw.unit("fp32", weight="e2m1", activation="float16")}
-        )
-        == 1
-    )
+    assert len({hw.unit("fp32", weight="e2m1", activation="float16"), hw.unit("fp32", weight="e2m1", activation="float16")}) == 1
 
 
 def test_importing_hwmodel_alone_loads_neither_torch_nor_kernels():

@@ -55,9 +55,7 @@ def test_attention_macs_and_grouped_heads():
 
 def test_unfolded_layers_add_up_to_the_folded_ones():
     for name in ("gemma-2-2b", "mistral-7b-v0.1", "mixtral-8x7b", "opt-1.3b"):
-        folded, each = (
-            hw.workload(name, "decode", context=8000 if name != "opt-1.3b" else 9, fold=f) for f in (True, False)
-        )
+        folded, each = (hw.workload(name, "decode", context=8000 if name != "opt-1.3b" else 9, fold=f) for f in (True, False))
         for column in ("macs", "weights"):
             assert folded[column].sum() == each[column].sum()
         assert each.layer.is_unique
@@ -123,9 +121,7 @@ def network(**layers: Spec) -> SimpleNamespace:
 
 
 def test_convolutions_become_products():
-    net = network(
-        a=Spec("conv2d", np.zeros((16, 3, 3, 3)), padding=1), b=Spec("conv2d", np.zeros((32, 16, 3, 3)), stride=2)
-    )
+    net = network(a=Spec("conv2d", np.zeros((16, 3, 3, 3)), padding=1), b=Spec("conv2d", np.zeros((32, 16, 3, 3)), stride=2))
     net.layers["fc"] = Spec("linear", np.zeros((10, 288)))
     work = hw.workload_from_network(net, batch=2, input_hw=(8, 8)).set_index("layer")
     assert work.loc["a", ["m", "n", "k"]].tolist() == [2 * 64, 16, 27]

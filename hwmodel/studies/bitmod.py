@@ -34,9 +34,7 @@ _PLANS = {
 }
 
 
-def bitmod(
-    revisions: Iterable[str] = REVISIONS, models: Iterable[str] = MODELS, context: int = CONTEXT
-) -> pd.DataFrame:
+def bitmod(revisions: Iterable[str] = REVISIONS, models: Iterable[str] = MODELS, context: int = CONTEXT) -> pd.DataFrame:
     """All revisions x accelerators x phases x models of the published simulator, energies in uJ, cycles at 1 GHz.
 
     Columns as the recorded rows: rev, accelerator, phase, model, w_prec (charged bits of a weight), kv_mem_bits,
@@ -64,9 +62,7 @@ def _row(rev: str, name: str, phase: str, model: str, context: int) -> tuple[obj
     got = scored(rev, name, phase, model, context)
     layers, total = got.columns, got.total
     linear = got.layers.kind == "linear"
-    core, read, write, dram = (
-        float(total[f"energy_{part}_j"]) * 1e6 for part in ("core", "sram_read", "sram_write", "dram")
-    )
+    core, read, write, dram = (float(total[f"energy_{part}_j"]) * 1e6 for part in ("core", "sram_read", "sram_write", "dram"))
     bits = got.layers.weight_bits
     cycles = int(layers["compute_cycles"].sum()), int(layers["cycles"].sum())
     onchip = core + read + write

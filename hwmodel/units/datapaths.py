@@ -78,9 +78,7 @@ def _inner(inner: Accumulator, w: Operand, a: Operand, name: str, group: int) ->
         return components.bitserial_fp16(LANES) + gates.register(15 + 6, "accumulator register")
     if isinstance(inner, IntAccumulator):
         if not (w.integer and a.integer):
-            raise ValueError(
-                f"datapath {name} sums integers; give integer weights and activations, or a float datapath"
-            )
+            raise ValueError(f"datapath {name} sums integers; give integer weights and activations, or a float datapath")
         saturate = gates.muxes(inner.width, "saturate") if inner.saturate else Netlist((), 0)
         mac = components.int_mac(w.bits, a.bits, inner.width)
         return front + mac + saturate + gates.register(inner.width, "accumulator register")

@@ -106,9 +106,7 @@ def _layers(t: Transformer, batch: int, queries: int, context: int, fold: bool) 
             rows.append(frame.linear(f"{prefix}{name}_proj", count, tokens, n, k))
         for span in sorted(set(own), reverse=True):
             mark = "" if span == max(own) else "window."
-            rows += frame.attention(
-                f"{prefix}{mark}", own.count(span), batch, t.heads, t.kv_heads, t.head_dim, queries, span
-            )
+            rows += frame.attention(f"{prefix}{mark}", own.count(span), batch, t.heads, t.kv_heads, t.head_dim, queries, span)
         rows.append(frame.linear(f"{prefix}o_proj", count, tokens, t.hidden, wide))
         rows += _feed_forward(t, prefix, count, tokens)
     return rows
@@ -129,7 +127,5 @@ def _feed_forward(t: Transformer, prefix: str, count: int, tokens: int) -> list[
     each, more = divmod(tokens * t.experts_per_token, t.experts)
     for mark, experts, load in (("", t.experts - more, each), ("busy.", more, each + 1)):
         if experts and load:
-            rows += [
-                frame.linear(f"{prefix}experts.{mark}{name}", count * experts, load, n, k) for name, n, k in shapes
-            ]
+            rows += [frame.linear(f"{prefix}experts.{mark}{name}", count * experts, load, n, k) for name, n, k in shapes]
     return rows

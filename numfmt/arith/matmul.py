@@ -114,10 +114,7 @@ def _check(a: Operand, b: Operand, made: Datapath) -> None:
     if isinstance(made.inner, BitSerialAccumulator):
         if a.scales is not None:
             raise ValueError("a is scaled; the bit-serial element takes unscaled float16 activations (a=float16)")
-        if b.source is None:
-            raise ValueError(
-                "b is a plain array; the bit-serial element takes quantized weights, such as nf.quantize(w, 'bitmod4').T"
-            )
+        _ = b.terms  # refuses formats that the decoder cannot take
 
 
 def product(a: Operand, b: Operand, made: Datapath, c: Any = None) -> np.ndarray:
@@ -164,11 +161,10 @@ def _plan_step(a: Operand, b: Operand, inner: Accumulator, start: int, stop: int
         native = str(inner) == "fp32"
         name = "float32_matmul" if native else "float_matmul"
         reason = "float32 hardware rounds each product and sum to nearest even" if native else "rounds at each step, k upward"
-        return Step(start, stop, name, reason), lambda c: _float_steps(x, y, inner, c)
+        return Step(start, stop, name, reason), lambda c: _float_steps(x, b.columns[start:stop], inner, c)
     if isinstance(inner, BitSerialAccumulator) and inner.mode != "ideal":
-        assert b.source is not None
-        terms, bsig, unit = bitserial.weight_terms(b.source)
-        fields = bitserial.activation_fields(a.values)
+        terms, bsig, unit = b.terms
+        fields = a.fields
 
         def bit_serial(c: np.ndarray) -> np.ndarray:
             if np.any(c):
@@ -244,13 +240,13 @@ def _float64() -> Float:
     return fmt
 
 
-def _float_steps(x: np.ndarray, y: np.ndarray, inner: FloatAccumulator, c: np.ndarray) -> np.ndarray:
+def _float_steps(x: np.ndarray, columns: np.ndarray, inner: FloatAccumulator, c: np.ndarray) -> np.ndarray:
     if str(inner) == "fp32":
         single = c.astype(np.float32)
-        steps.float32_matmul(_rows(x, np.float32), _columns(y, np.float32), single)
+        steps.float32_matmul(_rows(x, np.float32), columns.astype(np.float32), single)
         return single.astype(np.float64)
     result = _start_in(c, inner)
-    steps.float_matmul(_rows(x), _columns(y), result, inner.fused, _MODES[inner.rounding], *_facts(inner))
+    steps.float_matmul(_rows(x), columns, result, inner.fused, _MODES[inner.rounding], *_facts(inner))
     return result
 
 
@@ -269,7 +265,7 @@ def _rows(x: np.ndarray, dtype: type = np.float64) -> np.ndarray:
     return np.ascontiguousarray(x, dtype=dtype)
 
 
-def _columns(y: np.ndarray, dtype: type = np.float64) -> np.ndarray:
+def _columns(y: np.ndarray, dtype: type) -> np.ndarray:
     return np.ascontiguousarray(y.T, dtype=dtype)
 
 

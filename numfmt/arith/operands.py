@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from .._arrays import to_numpy
 from ..blocks import QuantizedTensor
 from ..formats import Fixed
+from . import bitserial
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,25 @@ class Operand:
     def depth(self) -> int:
         """Length of the sum."""
         return self.values.shape[1]
+
+    @cached_property
+    def terms(self) -> tuple[np.ndarray, np.ndarray, float]:
+        """Bit-serial terms of quantized weights; see `bitserial.weight_terms`."""
+        if self.source is None:
+            raise ValueError(
+                "b is a plain array; the bit-serial element takes quantized weights, such as nf.quantize(w, 'bitmod4').T"
+            )
+        return bitserial.weight_terms(self.source)
+
+    @cached_property
+    def fields(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Significands, exponents and signs of float16 activations; see `bitserial.activation_fields`."""
+        return bitserial.activation_fields(self.values)
+
+    @cached_property
+    def columns(self) -> np.ndarray:
+        """The values with k first, (K, rows), for the loops that run along the result's columns."""
+        return np.ascontiguousarray(self.values.T)
 
     def scale_of(self, start: int) -> np.ndarray:
         """The scale of each row for the run that begins at `start`, (rows,)."""

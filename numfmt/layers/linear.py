@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from .._arrays import to_numpy
-from ..arith import Datapath, datapath, matmul
+from ..arith import Datapath, datapath
+from ..arith.matmul import product
+from ..arith.operands import operand
 from ..blocks import QuantizedTensor, Scheme, quantize, scheme
 from ..formats import Format, cast, parse
 
@@ -38,6 +40,7 @@ class Linear:
         self.activation_scheme = scheme(activation_scheme)
         self.path = datapath(path) if path is not None else datapath("exact>fp32")
         self.bias = check_bias(bias, self.weight.shape[0])
+        self._right = operand(self.operand.T, "weight", 0)
 
     @property
     def out_features(self) -> int:
@@ -55,7 +58,7 @@ class Linear:
         if array.ndim == 0 or array.shape[-1] != self.in_features:
             raise ValueError(f"x has shape {array.shape}; its last axis must be the layer's {self.in_features} inputs")
         rows = quantize(array.reshape(-1, self.in_features), self.activation_scheme)
-        y = add_bias(matmul(rows, self.operand.T, self.path), self.bias)
+        y = add_bias(product(operand(rows, "x", -1), self._right, self.path), self.bias)
         return restore(y.reshape(*array.shape[:-1], self.out_features))
 
     def __repr__(self) -> str:
