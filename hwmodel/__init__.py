@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hwmodel import studies
     from hwmodel.accelerators import Accelerator, accelerator, presets
+    from hwmodel.evaluation import Evaluation, evaluate
+    from hwmodel.models import load_network
     from hwmodel.scoring import Score, score
     from hwmodel.units import Cost, Unit, unit
     from hwmodel.workloads import workload, workload_from_network
@@ -20,6 +22,9 @@ _HOMES = {
     "Score": "hwmodel.scoring",
     "score": "hwmodel.scoring",
     "Cost": "hwmodel.units",
+    "Evaluation": "hwmodel.evaluation",
+    "evaluate": "hwmodel.evaluation",
+    "load_network": "hwmodel.models",
     "Unit": "hwmodel.units",
     "unit": "hwmodel.units",
     "workload": "hwmodel.workloads",
@@ -30,7 +35,10 @@ __all__ = [
     "Accelerator",
     "Cost",
     "Score",
+    "Evaluation",
     "Unit",
+    "evaluate",
+    "load_network",
     "accelerator",
     "presets",
     "score",
