@@ -132,7 +132,11 @@ def product(a: Operand, b: Operand, made: Datapath, c: Any = None) -> np.ndarray
     for first, last in runs(a, b):
         _, compute = _plan_step(a, b, made.inner, first, last)
         part = compute(np.zeros(shape))
-        steps.accumulate_scaled(part, a.scale_of(first), b.scale_of(first), total, _MODES[outer.rounding], *facts)
+        scales = a.scale_of(first), b.scale_of(first)
+        if str(outer) == "fp32":
+            steps.accumulate_scaled_single(part, *scales, total)
+        else:
+            steps.accumulate_scaled(part, *scales, total, _MODES[outer.rounding], *facts)
     return total.astype(outer.format.value_dtype)
 
 
