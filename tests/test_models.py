@@ -120,7 +120,7 @@ def test_folder_of_another_architecture_is_a_bag(tmp_path: Path) -> None:
 
 
 def test_unknown_names_and_paths(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="did you mean 'smollm2'.*pydoc-lm, digits, smollm2"):
+    with pytest.raises(ValueError, match=r"did you mean 'smollm2'.*pydoc-lm, digits, smollm2"):
         load_network("smolm2")
     with pytest.raises(ValueError, match=r"'qqqq' is neither .*known names are pydoc-lm"):
         load_network("qqqq")
