@@ -154,4 +154,4 @@ def test_overlapping_paragraphs_are_found_across_seams(training_text) -> None:
     seam = held.index(" man in")
     parts = ["something else entirely", held[10:seam], held[seam + 1 : 90], "and the end", held[:60]]
     assert training_text.overlapping(parts, windows) == {1, 2}
-    assert training_text.paragraphs(["a\n\n  \nb\n", "\n\n", "c"]) == ["a", "b\n", "c\n"]
+    assert training_text.paragraphs(["a\n  \nb\n", "\n\n", "c"]) == ["a", "b\n", "c\n"]
