@@ -1,0 +1,55 @@
+"""What will the hardware cost? Area, energy and latency of the arithmetic that numfmt describes."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hwmodel import studies
+    from hwmodel.accelerators import Accelerator, accelerator, presets
+    from hwmodel.scoring import Score, score
+    from hwmodel.units import Cost, Unit, unit
+    from hwmodel.workloads import workload, workload_from_network
+
+# Names are imported when first used: scoring pulls in numfmt and its compiled kernels, a table of units does not.
+_HOMES = {
+    "Accelerator": "hwmodel.accelerators",
+    "accelerator": "hwmodel.accelerators",
+    "presets": "hwmodel.accelerators",
+    "Score": "hwmodel.scoring",
+    "score": "hwmodel.scoring",
+    "Cost": "hwmodel.units",
+    "Unit": "hwmodel.units",
+    "unit": "hwmodel.units",
+    "workload": "hwmodel.workloads",
+    "workload_from_network": "hwmodel.workloads",
+}
+
+__all__ = [
+    "Accelerator",
+    "Cost",
+    "Score",
+    "Unit",
+    "accelerator",
+    "presets",
+    "score",
+    "studies",
+    "unit",
+    "workload",
+    "workload_from_network",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "studies":
+        return import_module("hwmodel.studies")
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'hwmodel' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,7 +1,8 @@
 """What will the number be? Bit-accurate emulation of number formats and of the arithmetic that hardware does with them."""
 
-from .arith import Datapath, datapath, datapaths
-from .blocks import Scheme, scheme
+from . import layers
+from .arith import Datapath, datapath, datapaths, explain, matmul
+from .blocks import QuantizedTensor, Scheme, from_codes, load, quantize, scheme
 from .formats import Codebook, Fixed, Float, Format, Overflow, Rounding, cast, catalogue, decode, encode, parse
 from .plan import LayerPlan, Plan
 
@@ -14,6 +15,7 @@ __all__ = [
     "LayerPlan",
     "Overflow",
     "Plan",
+    "QuantizedTensor",
     "Rounding",
     "Scheme",
     "cast",
@@ -22,6 +24,12 @@ __all__ = [
     "datapaths",
     "decode",
     "encode",
+    "explain",
+    "from_codes",
+    "layers",
+    "load",
+    "matmul",
     "parse",
+    "quantize",
     "scheme",
 ]

@@ -52,7 +52,9 @@ class Plan:
         if isinstance(spec, Mapping):
             return cls._from_mapping(spec, "plan")
         if not isinstance(spec, str):
-            raise ValueError(f"plan {spec!r} is not a string, Scheme, Plan or mapping; write for example 'w=int4/g128; a=int8/token'")
+            raise ValueError(
+                f"plan {spec!r} is not a string, Scheme, Plan or mapping; write for example 'w=int4/g128; a=int8/token'"
+            )
         text = spec.strip()
         if text.lower().endswith((".yaml", ".yml")):
             return cls._from_file(Path(text))
@@ -126,5 +128,6 @@ def _layer_plan(parts: Mapping[str, Any], base: LayerPlan, where: str) -> LayerP
     for key, value in parts.items():
         if key not in _KEYS:
             raise ValueError(f"{where}: unknown key {key!r}; use w (weights), a (activations), kv (KV cache), path (datapath)")
-        plan = replace(plan, **{_KEYS[key]: datapath(value) if key == "path" else scheme(value)})
+        made: Any = datapath(value) if key == "path" else scheme(value)
+        plan = replace(plan, **{_KEYS[key]: made})
     return plan

@@ -118,9 +118,7 @@ def test_cross_entropy_equals_torch() -> None:
 
 def test_uniform_logits_have_the_vocabulary_as_perplexity() -> None:
     steps: list[int] = []
-    result = perplexity(
-        Fixed(np.zeros((4, 8), np.float32)), windows([0, 1, 2, 3], [4, 5, 6, 7]), None, progress=steps.append
-    )
+    result = perplexity(Fixed(np.zeros((4, 8), np.float32)), windows([0, 1, 2, 3], [4, 5, 6, 7]), None, progress=steps.append)
     assert result["perplexity"] == pytest.approx(8, rel=1e-14)
     assert result["nats_per_token"] == pytest.approx(math.log(8), rel=1e-15)
     assert result["bits_per_byte"] == pytest.approx(1.5, rel=1e-15)

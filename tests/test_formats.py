@@ -1,5 +1,6 @@
 """Formats and casts: exhaustive against the exact model, then against ml_dtypes, gfloat and NumPy."""
 
+import itertools
 import math
 import struct
 from fractions import Fraction
@@ -40,7 +41,7 @@ def telling_values(table):
     """Every finite value, every midpoint, their float64 and float32 neighbours, and values beyond the ends."""
     finite = sorted({v for v in table.values() if isinstance(v, Fraction) and v >= 0})
     points = [float(v) for v in finite]
-    points += [float((a + b) / 2) for a, b in zip(finite, finite[1:], strict=False)]
+    points += [float((a + b) / 2) for a, b in itertools.pairwise(finite)]
     step = finite[-1] - finite[-2]
     points += [float(finite[-1] + step / 2), float(finite[-1] + step), float(finite[-1] * 4), 1e300, math.inf]
     points += [float(finite[1] / 2), float(finite[1] / 4), 5e-324, 0.0]
@@ -50,7 +51,10 @@ def telling_values(table):
     for p in points:
         out += [p, float(np.nextafter(p, np.inf)), float(np.nextafter(p, -np.inf))]
         if abs(p) < 3e38:
-            out += [float(np.nextafter(np.float32(p), np.float32(np.inf))), float(np.nextafter(np.float32(p), np.float32(-np.inf)))]
+            out += [
+                float(np.nextafter(np.float32(p), np.float32(np.inf))),
+                float(np.nextafter(np.float32(p), np.float32(-np.inf))),
+            ]
     out += [-v for v in out] + [math.nan]
     return np.array(out)
 
@@ -64,7 +68,8 @@ def test_decode_is_the_field_definition(name):
         if want == ref.NAN:
             assert math.isnan(value), (name, code)
         elif want == "-0":
-            assert value == 0 and math.copysign(1, value) < 0, (name, code)
+            assert value == 0, (name, code)
+            assert math.copysign(1, value) < 0, (name, code)
         else:
             assert Fraction(value) == want if not math.isinf(value) else value == want, (name, code)
 
@@ -118,17 +123,26 @@ def test_float64_is_not_rounded_through_float32(name):
     f, table = model(name)
     finite = sorted(v for v in table.values() if isinstance(v, Fraction) and v > 0)
     wrong = 0
-    for a, b in zip(finite, finite[1:], strict=False):
+    for a, b in itertools.pairwise(finite):
         x = np.array([float((a + b) / 2) * (1 + 2.0**-40)])
         assert float(nf.cast(x, f)[0]) == float(b)
         wrong += float(x.astype(ML[name]).astype(np.float64)[0]) != float(b)
     assert wrong > len(finite) // 3  # the peer's fault is real, and this test would notice ours
 
 
-GF = {"e5m2": gformats.format_info_ocp_e5m2, "e4m3fn": gformats.format_info_ocp_e4m3, "e2m1": gformats.format_info_ocp_e2m1,
-      "e2m3": gformats.format_info_ocp_e2m3, "e3m2": gformats.format_info_ocp_e3m2}  # fmt: skip
-GF_MODES = {"ties_even": gfloat.RoundMode.TiesToEven, "toward_zero": gfloat.RoundMode.TowardZero, "up": gfloat.RoundMode.TowardPositive,
-            "down": gfloat.RoundMode.TowardNegative}  # fmt: skip
+GF = {
+    "e5m2": gformats.format_info_ocp_e5m2,
+    "e4m3fn": gformats.format_info_ocp_e4m3,
+    "e2m1": gformats.format_info_ocp_e2m1,
+    "e2m3": gformats.format_info_ocp_e2m3,
+    "e3m2": gformats.format_info_ocp_e3m2,
+}
+GF_MODES = {
+    "ties_even": gfloat.RoundMode.TiesToEven,
+    "toward_zero": gfloat.RoundMode.TowardZero,
+    "up": gfloat.RoundMode.TowardPositive,
+    "down": gfloat.RoundMode.TowardNegative,
+}
 
 
 @pytest.mark.parametrize("mode", sorted(GF_MODES))
@@ -146,7 +160,10 @@ def test_saturating_cast_equals_gfloat(name, mode):
 def test_float16_and_float32_equal_numpy():
     rng = np.random.default_rng(1)
     words = rng.integers(0, 2**64, 200_000, dtype=np.uint64).view(np.float64)
-    telling = np.ldexp(rng.choice([1.0, 1.5, 1 + 2**-11, 1 + 2**-24, 2 - 2**-11, 1 + 2**-10 + 2**-11], 50_000), rng.integers(-160, 140, 50_000))
+    telling = np.ldexp(
+        rng.choice([1.0, 1.5, 1 + 2**-11, 1 + 2**-24, 2 - 2**-11, 1 + 2**-10 + 2**-11], 50_000),
+        rng.integers(-160, 140, 50_000),
+    )
     x = np.concatenate([words[np.isfinite(words)], telling, -telling])
     with np.errstate(over="ignore"):
         np.testing.assert_array_equal(nf.encode(x, "float16"), x.astype(np.float16).view(np.uint16))
@@ -173,7 +190,17 @@ def test_wide_codes_round_trip(name):
         np.testing.assert_array_equal(values[numbers].view(np.uint32), want[numbers].view(np.uint32))
 
 
-FIXED = ["int2", "int3", "int4", "int8", "uint4", "fixed<6,3>", "fixed<5,7>", "ufixed<5,-1>", "fixed<8,4,toward_zero,wrap>"]
+FIXED = [
+    "int2",
+    "int3",
+    "int4",
+    "int8",
+    "uint4",
+    "fixed<6,3>",
+    "fixed<5,7>",
+    "ufixed<5,-1>",
+    "fixed<8,4,toward_zero,wrap>",
+]
 
 
 @pytest.mark.parametrize("name", FIXED)
@@ -190,7 +217,13 @@ def test_fixed_point_against_the_exact_model(name):
                 assert value / q == want, (name, mode, overflow, x)
 
 
-BOOKS = ["nf4", "fp3", "flint4", "fp4_code", *(f"fp{b}_{k}_{s}" for b in (3, 4) for k in ("er", "ea") for s in ("pos", "neg"))]
+BOOKS = [
+    "nf4",
+    "fp3",
+    "flint4",
+    "fp4_code",
+    *(f"fp{b}_{k}_{s}" for b in (3, 4) for k in ("er", "ea") for s in ("pos", "neg")),
+]
 
 
 @pytest.mark.parametrize("name", [*BOOKS, "codebook<3,upper,0.5,-2,7,7,1>"])
@@ -244,7 +277,10 @@ def test_any_float_format_rounds_to_a_neighbour(x, exp_bits, man_bits, shift, sp
 
 
 @settings(max_examples=200, deadline=None)
-@given(n=st.integers(-(2**63), 2**63 - 1), name=st.sampled_from(["float16", "float32", "e5m2", "bfloat16", "int8", "int16"]))
+@given(
+    n=st.integers(-(2**63), 2**63 - 1),
+    name=st.sampled_from(["float16", "float32", "e5m2", "bfloat16", "int8", "int16"]),
+)
 def test_large_integers_round_once(n, name):
     f = nf.parse(name)
     got = float(nf.cast(np.array([n], dtype=np.int64), f)[0])

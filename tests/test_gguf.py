@@ -48,9 +48,7 @@ def byte_alphabet() -> list[str]:
     return [chr(b) if b in kept else chr(next(other)) for b in range(256)]
 
 
-def write(
-    path: Path, config: dict, tensors: dict, kinds: dict | None = None, architecture: str = "llama", **fields
-) -> None:
+def write(path: Path, config: dict, tensors: dict, kinds: dict | None = None, architecture: str = "llama", **fields) -> None:
     """A GGUF file; matrices in the type that `kinds` gives by name ending, else float32."""
     w = gguf.GGUFWriter(path, architecture)
     w.add_vocab_size(config["vocab_size"])

@@ -78,8 +78,7 @@ def test_rope_parameters_are_read_where_newer_files_keep_them() -> None:
 def test_rotary_layouts_are_equivalent() -> None:
     tensors = random_tensors(CONFIG)
     moved = {
-        name: adjacent_rows(t, CONFIG["head_dim"]) if "q_proj" in name or "k_proj" in name else t
-        for name, t in tensors.items()
+        name: adjacent_rows(t, CONFIG["head_dim"]) if "q_proj" in name or "k_proj" in name else t for name, t in tensors.items()
     }
     half, adjacent = Llama(CONFIG, tensors), Llama(CONFIG, moved, rotary_layout="adjacent")
     want = llama_logits(CONFIG, moved, TOKENS, adjacent=True).numpy()
@@ -133,18 +132,14 @@ def test_kv_sees_rotated_keys_and_values_of_every_block() -> None:
     base = network.run(TOKENS, precise(network), keep)
     assert list(seen) == [f"model.layers.{i}.self_attn.{c}_cache" for i in range(2) for c in "kv"]
     assert all(x.shape == (3, 23, 32) for x in seen.values())
-    changed = network.run(
-        TOKENS, precise(network), lambda n, x: x * 0 if n == "model.layers.1.self_attn.v_cache" else x
-    )
+    changed = network.run(TOKENS, precise(network), lambda n, x: x * 0 if n == "model.layers.1.self_attn.v_cache" else x)
     assert np.abs(changed - base).max() > 1e-3
     # Position 0 is not rotated, later ones are: the same token gives another key there.
     same = np.full((1, 5), 7)
     network.run(same, precise(network), keep)
     keys = seen["model.layers.0.self_attn.k_cache"][0]
     assert np.abs(keys[0] - keys[3]).max() > 1e-2
-    assert np.array_equal(
-        seen["model.layers.0.self_attn.v_cache"][0][0], seen["model.layers.0.self_attn.v_cache"][0][3]
-    )
+    assert np.array_equal(seen["model.layers.0.self_attn.v_cache"][0][0], seen["model.layers.0.self_attn.v_cache"][0][3])
 
 
 def test_attend_replaces_both_products() -> None:

@@ -106,13 +106,9 @@ def test_folder_of_another_architecture_is_a_bag(tmp_path: Path) -> None:
     network = load_network(folder).network
     assert isinstance(network, LayerBag)
     assert len(network.layers) == 2 * 7 + 1
-    windowed = write_folder(
-        tmp_path / "m", {**CONFIG, "model_type": "mistral", "sliding_window": 8}, random_tensors(CONFIG)
-    )
+    windowed = write_folder(tmp_path / "m", {**CONFIG, "model_type": "mistral", "sliding_window": 8}, random_tensors(CONFIG))
     assert isinstance(load_network(windowed).network, LayerBag)
-    mistral = write_folder(
-        tmp_path / "n", {**CONFIG, "model_type": "mistral", "sliding_window": None}, random_tensors(CONFIG)
-    )
+    mistral = write_folder(tmp_path / "n", {**CONFIG, "model_type": "mistral", "sliding_window": None}, random_tensors(CONFIG))
     assert isinstance(load_network(mistral).network, Llama)
 
 
@@ -167,9 +163,7 @@ def test_malformed_headers_are_refused(tmp_path: Path, header: bytes, message: s
 
 
 def test_files_without_weight_layers(tmp_path: Path) -> None:
-    save_file(
-        {"embed.weight": np.ones((3, 4), np.float32), "norm.weight": np.ones(4, np.float32)}, tmp_path / "x.safetensors"
-    )
+    save_file({"embed.weight": np.ones((3, 4), np.float32), "norm.weight": np.ones(4, np.float32)}, tmp_path / "x.safetensors")
     with pytest.raises(ValueError, match=r"x has no linear or conv2d layers.*embed.weight \(3, 4\)"):
         load_network(tmp_path / "x.safetensors")
 

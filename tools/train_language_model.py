@@ -92,9 +92,7 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         n, t, d = x.shape
-        q, k, v = (
-            p(x).view(n, t, self.heads, self.head_dim).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj)
-        )
+        q, k, v = (p(x).view(n, t, self.heads, self.head_dim).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj))
         y = F.scaled_dot_product_attention(rotate(q, cos, sin), rotate(k, cos, sin), v, is_causal=True)
         return self.o_proj(y.transpose(1, 2).reshape(n, t, d))
 
@@ -161,9 +159,7 @@ def heldout_nats(model: Decoder, tokens: Tensor, context: int) -> float:
     total = 0.0
     for part in windows.split(32):
         logits = model(part[:, :-1])
-        total += F.cross_entropy(
-            logits.reshape(-1, logits.shape[-1]).double(), part[:, 1:].reshape(-1), reduction="sum"
-        ).item()
+        total += F.cross_entropy(logits.reshape(-1, logits.shape[-1]).double(), part[:, 1:].reshape(-1), reduction="sum").item()
     return total / (windows.shape[0] * (context - 1))
 
 
@@ -199,18 +195,14 @@ def train(recipe: Recipe, training: Tensor, topics_end: int, heldout: Tensor) ->
         if (step + 1) % 100 == 0 or step == 0:
             seconds = time.monotonic() - started
             nats = heldout_nats(model, heldout, recipe.context) if (step + 1) % 500 == 0 else float("nan")
-            print(
-                f"step {step + 1}/{recipe.steps} loss {loss.item():.4f} held-out {nats:.4f} {seconds:.0f} s", flush=True
-            )
+            print(f"step {step + 1}/{recipe.steps} loss {loss.item():.4f} held-out {nats:.4f} {seconds:.0f} s", flush=True)
     return model
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT)
-    parser.add_argument(
-        "--any-text", action="store_true", help=f"train on this Python's text even if not {PYTHON_VERSION}'s"
-    )
+    parser.add_argument("--any-text", action="store_true", help=f"train on this Python's text even if not {PYTHON_VERSION}'s")
     parser.add_argument("--steps", type=int, default=Recipe.steps)
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     args = parser.parse_args()

@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 from numfmt.layers.network import LayerBag, LayerSpec
 
 # Two axes, but looked up or multiplied element by element: no dot product is computed with them.
-_NOT_LINEAR = re.compile(
-    r"embed|(^|[._])(wte|wpe|token_type|norm|ln|rotary|position|relative_attention_bias)", re.IGNORECASE
-)
+_NOT_LINEAR = re.compile(r"embed|(^|[._])(wte|wpe|token_type|norm|ln|rotary|position|relative_attention_bias)", re.IGNORECASE)
 
 
 def is_weight_layer(name: str, shape: tuple[int, ...]) -> bool:
@@ -21,9 +19,7 @@ def is_weight_layer(name: str, shape: tuple[int, ...]) -> bool:
     return name.endswith(".weight") and len(shape) in (2, 4) and 0 not in shape and not _NOT_LINEAR.search(name)
 
 
-def bag_of_layers(
-    name: str, tensors: Mapping[str, NDArray[np.float32]], shapes: Mapping[str, tuple[int, ...]]
-) -> LayerBag:
+def bag_of_layers(name: str, tensors: Mapping[str, NDArray[np.float32]], shapes: Mapping[str, tuple[int, ...]]) -> LayerBag:
     """Every weight layer of `tensors`, in file order. Raises ValueError when there is none."""
     layers: dict[str, LayerSpec] = {}
     for tensor, shape in shapes.items():

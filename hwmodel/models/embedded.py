@@ -30,14 +30,10 @@ def verify(folder: Path) -> None:
             raise FileNotFoundError(f"{path} is missing. {remedy}")
         content = path.read_bytes()
         if len(content) != pinned["bytes"]:
-            raise ValueError(
-                f"{path} has {len(content)} bytes, the shipped file {pinned['bytes']}: truncated or changed. {remedy}"
-            )
+            raise ValueError(f"{path} has {len(content)} bytes, the shipped file {pinned['bytes']}: truncated or changed. {remedy}")
         digest = hashlib.sha256(content).hexdigest()
         if digest != pinned["sha256"]:
-            raise ValueError(
-                f"{path} was changed: its SHA-256 is {digest}, the shipped file's {pinned['sha256']}. {remedy}"
-            )
+            raise ValueError(f"{path} was changed: its SHA-256 is {digest}, the shipped file's {pinned['sha256']}. {remedy}")
 
 
 def heldout_text() -> str:

@@ -72,9 +72,7 @@ def folder_tensors(folder: Path) -> FolderTensors:
         for tensor, file in weight_map.items():
             if tensor not in shards[file] and tensor not in shards[file].skipped:
                 raise ValueError(f"{INDEX} puts tensor {tensor!r} into {file}, which does not hold it")
-        return FolderTensors(
-            [], {tensor: shards[file] for tensor, file in weight_map.items() if tensor in shards[file]}
-        )
+        return FolderTensors([], {tensor: shards[file] for tensor, file in weight_map.items() if tensor in shards[file]})
     single = folder / "model.safetensors"
     paths = [single] if single.is_file() else sorted(folder.glob("*.safetensors"))
     if not paths:

@@ -89,9 +89,7 @@ class GGUFFile(Mapping[str, NDArray[np.float32]]):
         """The metadata as a Hugging Face style Llama config."""
         heads = int(self.number("llama.attention.head_count"))
         width = int(self.number("llama.embedding_length"))
-        head_dim = (
-            int(self.number("llama.rope.dimension_count")) if self.has("llama.rope.dimension_count") else width // heads
-        )
+        head_dim = int(self.number("llama.rope.dimension_count")) if self.has("llama.rope.dimension_count") else width // heads
         kv = "llama.attention.head_count_kv"
         base = "llama.rope.freq_base"
         return {

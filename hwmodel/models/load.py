@@ -45,9 +45,7 @@ def load_network(name_or_path: str | os.PathLike[str] = DEFAULT_MODEL) -> Loaded
         return load_folder(path)
     if path.is_file():
         if path.suffix != ".safetensors":
-            raise ValueError(
-                f"model {text!r}: a file must end in .safetensors; give such a file, a folder, or {_known()}"
-            )
+            raise ValueError(f"model {text!r}: a file must end in .safetensors; give such a file, a folder, or {_known()}")
         return load_file(path)
     if path.suffix == ".safetensors" or len(path.parts) > 1:
         raise FileNotFoundError(f"model {text!r}: no such file or folder; the names known are {_known()}")

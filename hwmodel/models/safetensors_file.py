@@ -53,9 +53,7 @@ class SafetensorsFile(Mapping[str, NDArray[np.float32]]):
         with self.path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if size < 8 or not 2 <= length <= min(size - 8, _HEADER_LIMIT):
-                raise self._bad(
-                    f"it has {size} bytes and announces a header of {length if size >= 8 else 'unknown'} bytes"
-                )
+                raise self._bad(f"it has {size} bytes and announces a header of {length if size >= 8 else 'unknown'} bytes")
             raw = file.read(length)
         try:
             header = json.loads(raw)
@@ -73,12 +71,7 @@ class SafetensorsFile(Mapping[str, NDArray[np.float32]]):
             raise self._bad(f"the header entry of tensor {name!r} is malformed") from None
         item = np.dtype(_DTYPES[dtype]).itemsize if dtype in _DTYPES else _OTHER_SIZES.get(dtype)
         elements = int(np.prod(shape, dtype=object)) if shape else 1
-        if (
-            min(shape, default=0) < 0
-            or begin < 0
-            or end < begin
-            or (item is not None and end - begin != elements * item)
-        ):
+        if min(shape, default=0) < 0 or begin < 0 or end < begin or (item is not None and end - begin != elements * item):
             raise self._bad(f"tensor {name!r} of type {dtype} and shape {shape} does not fit its {end - begin} bytes")
         if end > payload:
             raise self._bad(f"tensor {name!r} ends at byte {end} of the data, the file holds {max(payload, 0)}")
@@ -96,17 +89,13 @@ class SafetensorsFile(Mapping[str, NDArray[np.float32]]):
         elements = int(np.prod(shape, dtype=np.int64)) if shape else 1
         if elements == 0:
             return np.zeros(shape, dtype=np.float32)
-        raw = np.fromfile(
-            self.path, dtype=np.dtype(_DTYPES[dtype]).newbyteorder("<"), count=elements, offset=self._start + begin
-        )
+        raw = np.fromfile(self.path, dtype=np.dtype(_DTYPES[dtype]).newbyteorder("<"), count=elements, offset=self._start + begin)
         if raw.size != elements:
             raise self._bad(f"tensor {name!r} could not be read in full")
         values = bfloat16_to_float32(raw.astype(np.uint16)) if dtype == "BF16" else self._narrow(name, raw)
         if not np.isfinite(values).all():
             bad = int(np.count_nonzero(~np.isfinite(values)))
-            raise ValueError(
-                f"tensor {name!r} of {self.path} holds {bad} NaN or infinite values; weights must be finite"
-            )
+            raise ValueError(f"tensor {name!r} of {self.path} holds {bad} NaN or infinite values; weights must be finite")
         return values.reshape(shape)
 
     def _narrow(self, name: str, raw: NDArray[Any]) -> NDArray[np.float32]:

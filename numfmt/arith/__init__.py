@@ -1,5 +1,6 @@
 """What hardware does with codes: products, accumulators, processing elements."""
 
 from .datapath import Datapath, datapath, datapaths
+from .matmul import explain, matmul
 
-__all__ = ["Datapath", "datapath", "datapaths"]
+__all__ = ["Datapath", "datapath", "datapaths", "explain", "matmul"]

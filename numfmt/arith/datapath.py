@@ -1,4 +1,4 @@
-"""A datapath says what a processing element does with products: the accumulator, its rounding, and the outer accumulator of group sums."""
+"""A datapath says what a processing element does with products: accumulator, rounding, and the outer sum of groups."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ class FloatAccumulator:
 
     def __post_init__(self) -> None:
         if self.format.man_bits > 23 or not self.format.signed or not self.format.zero:
-            raise ValueError(f"accumulator format {self.format} is not allowed: it needs a sign, a zero and at most 23 mantissa bits")
+            raise ValueError(
+                f"accumulator format {self.format} is not allowed: it needs a sign, a zero and at most 23 mantissa bits"
+            )
         if self.rounding not in _STEP_ROUNDINGS.values():
             raise ValueError(f"rounding {self.rounding} is not allowed in an accumulator; use one of {', '.join(_STEP_ROUNDINGS)}")
 
@@ -148,7 +150,9 @@ def _parse_datapath(text: str) -> Datapath:
         return Datapath(inner)
     outer = _accumulator(text, parts[1].strip())
     if not isinstance(outer, FloatAccumulator):
-        raise ValueError(f"datapath {text!r}: outer accumulator {parts[1]!r} is not a float format; use fp32, bf16, fp16 or float<e,m>")
+        raise ValueError(
+            f"datapath {text!r}: outer accumulator {parts[1]!r} is not a float format; use fp32, bf16, fp16 or float<e,m>"
+        )
     return Datapath(inner, outer)
 
 
@@ -185,7 +189,11 @@ def _accumulator(text: str, part: str) -> Accumulator:
 
 _BITMOD = "BitMoD, HPCA 2025, arXiv 2411.11745, section IV"
 NAMED = {
-    "fp32": ("float32 product, then float32 sum, each rounded to nearest even", "IEEE 754-2019 section 5.4.1", "verified"),
+    "fp32": (
+        "float32 product, then float32 sum, each rounded to nearest even",
+        "IEEE 754-2019 section 5.4.1",
+        "verified",
+    ),
     "fp32+fma": ("exact product, float32 sum rounded once", "IEEE 754-2019 section 5.4.1", "verified"),
     "fp16": ("float16 product, then float16 sum", "IEEE 754-2019 section 5.4.1", "verified"),
     "fp16+fma": ("exact product, float16 sum rounded once", "IEEE 754-2019 section 5.4.1", "verified"),

@@ -90,9 +90,12 @@ class Scheme:
     def limit(self, candidate: int = 0) -> float:
         """The magnitude that the largest element of a group is mapped to."""
         fmt = self.candidates[candidate]
-        if isinstance(fmt, Fixed):
-            return float(-fmt.min_int if self.full else fmt.max_int) * fmt.quantum
-        return fmt.largest_magnitude
+        return fmt.max if isinstance(fmt, Fixed) else fmt.largest_magnitude
+
+    @property
+    def reciprocal(self) -> bool:
+        """Whether elements are multiplied by the rounded reciprocal of the scale, as bitsandbytes does for NF4."""
+        return self.name == "nf4"
 
     def bits_per_element(self, shape: tuple[int, ...]) -> float:
         """Stored bits an element of a tensor of `shape` (..., K), grouped along its last axis, all overheads counted."""
@@ -225,8 +228,9 @@ def _granularity(text: str, grain: str) -> Granularity:
 
 def _apply_option(text: str, made: Scheme, option: str, mx: bool) -> Scheme:
     integer = all(isinstance(f, Fixed) and f.signed for f in made.candidates)
-    if option == "asym" and integer and len(made.candidates) == 1:
-        return replace(made, rule="range")
+    single = made.candidates[0]
+    if option == "asym" and integer and len(made.candidates) == 1 and not made.full:
+        return replace(made, rule="range", candidates=(Fixed(single.bits, single.bits, signed=False),))
     if option == "full" and integer and len(made.candidates) == 1:
         return replace(made, full=True)
     if option == "floor" and mx:
@@ -243,7 +247,12 @@ def _apply_option(text: str, made: Scheme, option: str, mx: bool) -> Scheme:
         return replace(made, sel=value)  # type: ignore[arg-type]
     if not mx and option.startswith("scale="):
         fmt = parse(option[6:])
-        if not isinstance(fmt, Float) or not fmt.signed or fmt.exp_bits < 5 or fmt not in map(parse, ("float32", "float16", "bfloat16")):
+        if (
+            not isinstance(fmt, Float)
+            or not fmt.signed
+            or fmt.exp_bits < 5
+            or fmt not in map(parse, ("float32", "float16", "bfloat16"))
+        ):
             raise ValueError(f"scheme {text!r}: scale={option[6:]!r} is not allowed; use float32, float16 or bfloat16")
         return replace(made, scale=fmt)
     raise ValueError(

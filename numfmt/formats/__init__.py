@@ -8,4 +8,16 @@ from .fixed import Fixed
 from .floats import Float
 from .parse import parse
 
-__all__ = ["Codebook", "Fixed", "Float", "Format", "Overflow", "Rounding", "cast", "catalogue", "decode", "encode", "parse"]
+__all__ = [
+    "Codebook",
+    "Fixed",
+    "Float",
+    "Format",
+    "Overflow",
+    "Rounding",
+    "cast",
+    "catalogue",
+    "decode",
+    "encode",
+    "parse",
+]

@@ -58,7 +58,9 @@ def encode(
         if not isinstance(fmt, Codebook):
             raise TypeError(f"format {fmt} of type {type(fmt).__name__} has no encoder")
         if rounding is not None and as_rounding(rounding, fmt.rounding) is not fmt.rounding:
-            raise ValueError(f"rounding={str(rounding)!r} does not apply to codebook {fmt}, which rounds to nearest, {fmt.rounding}")
+            raise ValueError(
+                f"rounding={str(rounding)!r} does not apply to codebook {fmt}, which rounds to nearest, {fmt.rounding}"
+            )
         if as_overflow(overflow, fmt.overflow) is not Overflow.SATURATE:
             raise ValueError(f"overflow={str(overflow)!r} does not apply to codebook {fmt}; values beyond its ends become the ends")
         refused = kernels.encode_table(values, flat, fmt.midpoints, fmt.grid_codes, fmt.ties == "upper")
@@ -88,7 +90,9 @@ def _check_exact_integers(array: np.ndarray, fmt: Format) -> None:
     if array.dtype.kind in "iu" and array.dtype.itemsize == 8 and isinstance(fmt, Float) and fmt.man_bits > 49:
         top = int(np.abs(array.astype(np.float64)).max(initial=0.0))
         if top > 1 << 53:
-            raise ValueError(f"x holds integers beyond 2**53, which {fmt} would round twice; use a format of at most 49 mantissa bits")
+            raise ValueError(
+                f"x holds integers beyond 2**53, which {fmt} would round twice; use a format of at most 49 mantissa bits"
+            )
 
 
 def _out(out: np.ndarray | None, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -118,7 +122,9 @@ def decode(codes: Any, fmt: Format | str, out: np.ndarray | None = None) -> Any:
     if array.dtype.kind not in "iu":
         raise ValueError(f"codes has dtype {array.dtype}; codes are unsigned integers (use nf.encode to make them from values)")
     if array.size and (int(array.max()) >= 1 << fmt.bits or int(array.min()) < 0):
-        raise ValueError(f"codes run from {int(array.min())} to {int(array.max())}; codes of {fmt} run from 0 to {(1 << fmt.bits) - 1}")
+        raise ValueError(
+            f"codes run from {int(array.min())} to {int(array.max())}; codes of {fmt} run from 0 to {(1 << fmt.bits) - 1}"
+        )
     if fmt.bits <= 16:
         table = decode_table(fmt)
         values = np.take(table, array)

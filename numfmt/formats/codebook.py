@@ -74,7 +74,7 @@ class Codebook(Format):
         return float(positive[0])
 
     @cached_property
-    def quantum(self) -> float:  # type: ignore[override]
+    def quantum(self) -> float:
         nonzero = [float(v) for v in self.grid if v != 0.0]
         return min((1.0 / v.as_integer_ratio()[1]) * _low_bit(v.as_integer_ratio()[0]) for v in nonzero)
 

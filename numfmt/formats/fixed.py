@@ -12,7 +12,9 @@ from .base import Format, Overflow, Rounding
 
 @dataclass(frozen=True)
 class Fixed(Format):
-    """`width` bits in two's complement (or unsigned), `int_bits` of them before the binary point; value = code * 2**-(width-int_bits).
+    """`width` bits in two's complement (or unsigned), `int_bits` of them before the binary point.
+
+    A value is its code times 2**-(width - int_bits).
 
     The rounding and overflow modes are part of the format: two formats that differ in them are not equal.
     Source: the ap_[u]fixed convention of Vitis HLS for `width` and `int_bits`; integers are `int_bits == width`.

@@ -81,7 +81,7 @@ class Float(Format):
         return ((1 << self.man_bits) + fraction) * power_of_two(exponent - self.bias - self.man_bits)
 
     @cached_property
-    def max(self) -> float:  # type: ignore[override]
+    def max(self) -> float:
         return self._magnitude(self.max_magnitude_code)
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .jit import kernel
+from .jit import float_bits, kernel
 from .rounding import DOWN, NONSAT, PROPAGATE, TOWARD_ZERO, UP, WRAP, rounds_away
 
 _FRACTION = np.int64((1 << 52) - 1)
@@ -18,7 +18,7 @@ def unpack(x):
 
     Returns (negative, significand int64 below 2**53, exponent).
     """
-    word = np.float64(x).view(np.int64)
+    word = float_bits(np.float64(x))
     negative = word < 0
     exponent = (word >> 52) & _EXPONENT
     significand = word & _FRACTION
@@ -59,7 +59,7 @@ def encode_float(x, out, man_bits, bias, emin, max_code, sign_bit, zero, minus_z
     refused = 0
     for i in range(x.size):
         value = x[i]
-        negative = np.float64(value).view(np.int64) < 0
+        negative = float_bits(np.float64(value)) < 0
         sign = sign_bit if negative else np.int64(0)
         if np.isnan(value):
             if nan_code < 0:

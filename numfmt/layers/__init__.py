@@ -1,0 +1,6 @@
+"""Layers as hardware computes them."""
+
+from .conv import Conv2d
+from .linear import Linear
+
+__all__ = ["Conv2d", "Linear"]

@@ -27,9 +27,7 @@ class ConvNet(Network):
     Raises ValueError naming the field, the step or the tensor that does not fit.
     """
 
-    def __init__(
-        self, config: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], *, name: str = "convnet"
-    ) -> None:
+    def __init__(self, config: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], *, name: str = "convnet") -> None:
         try:
             image, self.steps = config["image"], [dict(step) for step in config["steps"]]
             self.image_shape = (int(image["channels"]), int(image["height"]), int(image["width"]))
@@ -66,9 +64,7 @@ class ConvNet(Network):
                 x = x.reshape(len(x), -1)
             else:
                 spec = self.layers[step["name"]]
-                x = checked_output(
-                    spec.name, np.asarray(apply(spec.name, x)), (len(x), *_shape_after(spec, x.shape[1:]))
-                )
+                x = checked_output(spec.name, np.asarray(apply(spec.name, x)), (len(x), *_shape_after(spec, x.shape[1:])))
         return x
 
 
@@ -86,9 +82,7 @@ def _layer(step: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Laye
 def _shape_after(spec: LayerSpec, shape: tuple[int, ...]) -> tuple[int, ...]:
     if spec.kind == "linear":
         if shape != spec.weight.shape[1:]:
-            raise ValueError(
-                f"tensor {spec.name + '.weight'!r} takes {spec.weight.shape[1]} inputs, the step before gives {shape}"
-            )
+            raise ValueError(f"tensor {spec.name + '.weight'!r} takes {spec.weight.shape[1]} inputs, the step before gives {shape}")
         return (spec.weight.shape[0],)
     outputs, channels, *kernel = spec.weight.shape
     if len(shape) != 3 or shape[0] != channels:

@@ -161,9 +161,7 @@ class Llama(Network):
         self.rotary_layout = rotary_layout
         self.embedding = _take(tensors, "model.embed_tokens.weight", (s.vocab_size, s.hidden_size))
         gains = [
-            f"model.layers.{i}.{n}"
-            for i in range(s.num_hidden_layers)
-            for n in ("input_layernorm", "post_attention_layernorm")
+            f"model.layers.{i}.{n}" for i in range(s.num_hidden_layers) for n in ("input_layernorm", "post_attention_layernorm")
         ]
         self.gains = {n: _take(tensors, f"{n}.weight", (s.hidden_size,)) for n in [*gains, "model.norm"]}
         layers: dict[str, LayerSpec] = {}
@@ -176,9 +174,7 @@ class Llama(Network):
         super().__init__(name, layers)
         self._rates = rotary_rates(s.head_dim, s.rope_theta, s.rope_scaling)
 
-    def run(
-        self, batch: NDArray[Any], apply: Apply, kv: MapCache | None = None, *, attend: Attend = matmul_float64
-    ) -> Float32:
+    def run(self, batch: NDArray[Any], apply: Apply, kv: MapCache | None = None, *, attend: Attend = matmul_float64) -> Float32:
         """Logits, float32 (B, T, vocab), of tokens (B, T).
 
         apply(name, x): x (B, T, K) -> (B, T, N), for every weight layer, `lm_head` last.

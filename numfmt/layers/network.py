@@ -36,8 +36,7 @@ class LayerSpec:
             raise ValueError(f"layer {self.name!r}: kind {self.kind!r} is not known; use 'linear' or 'conv2d'")
         if self.weight.ndim != rank or 0 in self.weight.shape:
             raise ValueError(
-                f"layer {self.name!r}: the weight of a {self.kind} layer needs {rank} non-empty axes, "
-                f"got shape {self.weight.shape}"
+                f"layer {self.name!r}: the weight of a {self.kind} layer needs {rank} non-empty axes, got shape {self.weight.shape}"
             )
         if self.bias is not None and self.bias.shape != self.weight.shape[:1]:
             raise ValueError(f"layer {self.name!r}: bias has shape {self.bias.shape}, expected {self.weight.shape[:1]}")

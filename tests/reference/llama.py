@@ -16,9 +16,7 @@ def _rates(config: dict) -> torch.Tensor:
         out = []
         for rate in rates.tolist():
             wavelength = 2 * torch.pi / rate
-            old, low, high = (
-                scaling[k] for k in ("original_max_position_embeddings", "low_freq_factor", "high_freq_factor")
-            )
+            old, low, high = (scaling[k] for k in ("original_max_position_embeddings", "low_freq_factor", "high_freq_factor"))
             if wavelength < old / high:
                 out.append(rate)
             elif wavelength > old / low:

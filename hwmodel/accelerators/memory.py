@@ -1,0 +1,62 @@
+"""Memory model: DRAM traffic with two operand buffers, and the widths of their words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwmodel.accelerators.compute import Floats, Ints, Products
+from hwmodel.accelerators.model import Accelerator, Array, Buffer
+from hwmodel.technology.sram import SramPoint, sram
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Bytes that cross the DRAM interface for each layer, and how often each operand is fetched."""
+
+    weight_fetches: Ints
+    input_fetches: Ints
+    bytes: Ints
+
+
+def traffic(p: Products, k_in: Ints, weight_bits: Floats, activation_bits: Floats, acc: Accelerator) -> Traffic:
+    """Bytes of weights, inputs and outputs of each layer (accelerator.py of the BitMoD simulator).
+
+    Rows are padded to whole bytes. Where neither weights nor inputs fit their buffer, one of them is fetched again
+    for each buffer load of the other, whichever moves less.
+    """
+    weights = np.ceil(p.k * weight_bits / 8).astype(np.int64) * p.n * p.batch
+    inputs = np.ceil(k_in * activation_bits / 8).astype(np.int64) * p.m * p.batch
+    outputs = np.ceil(p.n * activation_bits / 8).astype(np.int64) * p.m * p.batch
+    fit_w, fit_i = acc.weight_buffer.capacity_bytes, acc.activation_buffer.capacity_bytes
+    neither = (weights > fit_w) & (inputs > fit_i)
+    again_w, again_i = -(-inputs // fit_i), -(-weights // fit_w)
+    weights_again = again_w * weights + inputs < again_i * inputs + weights
+    fetch_w = np.where(neither & weights_again, again_w, 1)
+    fetch_i = np.where(neither & ~weights_again, again_i, 1)
+    return Traffic(fetch_w, fetch_i, weights * fetch_w + inputs * fetch_i + outputs)
+
+
+def weight_word(acc: Accelerator, array: Array, bits: float) -> SramPoint:
+    """The weight buffer: a word feeds lanes x height weights, each padded to 4-bit steps; half of it if bit-serial."""
+    width = acc.pe.lanes * 4 * math.ceil(bits / 4) * array.height
+    return _point(acc, acc.weight_buffer, width)
+
+
+def activation_word(acc: Accelerator, array: Array, bits: int) -> SramPoint:
+    """The activation buffer: a word feeds lanes x width activations; half of it if bit-serial."""
+    return _point(acc, acc.activation_buffer, acc.pe.lanes * bits * array.width)
+
+
+def _point(acc: Accelerator, buffer: Buffer, width: int) -> SramPoint:
+    halved = width // 2 if acc.compute == "bit_serial" else width
+    return sram(buffer.table, buffer.capacity_kib, buffer.banks, buffer.word_bits or halved)
+
+
+def words_read(buffer: Buffer, accesses: Ints, bits: Floats) -> Floats:
+    """Words read of a buffer: the accesses themselves, or elements packed into words of a fixed width."""
+    if buffer.word_bits is None:
+        return accesses.astype(np.float64)
+    return np.ceil(accesses * bits / buffer.word_bits)

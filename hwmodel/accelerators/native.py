@@ -1,0 +1,97 @@
+"""Which formats a processing element multiplies as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from hwmodel.accelerators.model import Accelerator, ProcessingElement
+from numfmt import Fixed, Float, Format, Scheme
+
+
+@dataclass(frozen=True)
+class WeightMode:
+    """How a processing element runs one weight scheme.
+
+    `bits` is the width that counts cycles in a bit-serial element; `native` says that the element takes the codes as
+    they are; `dequantize` that a converter to float16 stands in front of it (float16 itself needs none).
+    """
+
+    bits: int
+    native: bool
+    dequantize: bool
+
+
+@lru_cache(maxsize=1024)
+def two_term_grid(fmt: Format) -> bool:
+    """Whether all values of a 3- or 4-bit format are sums of at most two signed powers of two in BitMoD's fixed point.
+
+    In units of the smallest step the magnitude is at most 16 (bits I3 I2 I1 I0 . F0; BitMoD, HPCA 2025, IV-A).
+    """
+    if fmt.bits not in (3, 4) or fmt.has_nan or fmt.has_inf:
+        return False
+    values = fmt.values()
+    steps = np.abs(values[np.isfinite(values)]) / fmt.quantum
+    return bool(steps.max() <= 16 and all(_signed_digits(int(s)) <= 2 for s in steps))
+
+
+def _signed_digits(n: int) -> int:
+    """Nonzero digits of the non-adjacent form of n: the fewest signed powers of two that sum to it."""
+    return bin(n ^ (3 * n)).count("1")
+
+
+def multiplies(pe: ProcessingElement, scheme: Scheme) -> bool:
+    """Whether the element takes the scheme's codes without a converter. Zero points need one."""
+    if scheme.rule == "range":
+        return False
+    if scheme.name in pe.weights:
+        return True
+    named = all(str(f) in pe.weights for f in scheme.candidates)
+    return named or (pe.two_term_grid and all(two_term_grid(f) for f in scheme.candidates))
+
+
+@lru_cache(maxsize=1024)
+def weight_mode(acc: Accelerator, scheme: Scheme) -> WeightMode:
+    """How `acc` runs weights of `scheme`: as they are, or dequantized to float16 in front of the element.
+
+    Raises ValueError where neither works.
+    """
+    pe = acc.pe
+    if multiplies(pe, scheme):
+        return WeightMode(scheme.element_bits, True, False)
+    if not pe.float16_weights:
+        raise ValueError(
+            f"accelerator {acc} cannot multiply weights of scheme {str(scheme)!r}: its element takes"
+            f" {', '.join(pe.weights)} and has no float16 mode to dequantize into; use one of these, or another"
+            " accelerator"
+        )
+    if str(scheme) == "float16":
+        return WeightMode(16, False, False)
+    if scheme.element_bits > 16 or (not scheme.scaled and not _fits_float16(scheme.candidates[0])):
+        raise ValueError(
+            f"accelerator {acc} would have to convert weights of scheme {str(scheme)!r} to float16, which holds neither"
+            " their range nor their precision; use float16 or a narrower format"
+        )
+    return WeightMode(16, False, True)
+
+
+def _fits_float16(fmt: Format) -> bool:
+    """Whether every value of the format is a float16 number."""
+    if isinstance(fmt, Float):
+        return fmt.man_bits <= 10 and fmt.max <= 65504 and fmt.quantum >= 2.0**-24
+    if isinstance(fmt, Fixed):
+        return fmt.width <= 12 and fmt.largest_magnitude <= 65504 and fmt.quantum >= 2.0**-24
+    return fmt.largest_magnitude <= 65504
+
+
+def check_activation(acc: Accelerator, scheme: Scheme) -> None:
+    """ValueError where the element cannot take activations of `scheme`."""
+    taken = scheme.rule != "range" and all(str(f) in acc.pe.activations for f in scheme.candidates)
+    if not taken:
+        example = acc.pe.activations[-1] + ("" if "float16" in acc.pe.activations else "/token")
+        raise ValueError(
+            f"accelerator {acc} cannot take activations of scheme {str(scheme)!r}: its element takes"
+            f" {', '.join(acc.pe.activations)}; write a={example} in the plan, or choose another accelerator"
+        )

@@ -1,0 +1,235 @@
+"""What a workload costs on an accelerator under a plan."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hwmodel._checks import unknown
+from hwmodel.accelerators import Accelerator, Array, accelerator
+from hwmodel.accelerators.attention import shaped
+from hwmodel.accelerators.compute import MODELS, Ints, tile_cycles
+from hwmodel.accelerators.memory import activation_word, traffic, weight_word, words_read
+from hwmodel.accelerators.model import PHASES
+from hwmodel.dequantize import Dequantizers, dequantizers
+from hwmodel.planning import Planned, WeightBits, planned
+from hwmodel.sources import Fact, frame
+from hwmodel.technology.sram import SramPoint
+from hwmodel.workloads.frame import COLUMNS, HEADS, KINDS, SHAPE
+from numfmt import datapath
+
+ENERGIES = (
+    "energy_core_j",
+    "energy_sram_read_j",
+    "energy_sram_write_j",
+    "energy_dram_j",
+    "energy_dequant_j",
+    "energy_j",
+)
+SUMMED = ("macs", "weights", "compute_cycles", "dram_cycles", "cycles", "latency_s", *ENERGIES, "dram_bytes")
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """Energy, latency, traffic and area of a workload on an accelerator.
+
+    `.layers` one row per layer, totals over `count`; `.total` their sums; `.area` part -> mm2 (active area as
+    published, without place and route); `.sources` every constant used.
+    """
+
+    accelerator: Accelerator
+    plan: str
+    phase: str
+    columns: Mapping[str, Any]
+    area: Mapping[str, float]
+    facts: tuple[Fact, ...]
+
+    @cached_property
+    def layers(self) -> pd.DataFrame:
+        """The workload columns and scheme, activation, datapath, native, weight_bits (charged to memory),
+        weight_bits_exact, activation_bits, compute_cycles, dram_cycles, cycles, latency_s, energy_*_j, dram_bytes."""
+        return pd.DataFrame(dict(self.columns))
+
+    @cached_property
+    def total(self) -> pd.Series:
+        """Sums over the layers."""
+        return pd.Series({name: self.columns[name].sum() for name in SUMMED}, dtype=object).infer_objects()
+
+    @cached_property
+    def sources(self) -> pd.DataFrame:
+        """The constants behind the numbers: name, value, unit, source, status."""
+        return frame(self.facts)
+
+    @property
+    def array(self) -> Array:
+        """The array shape of the phase."""
+        return self.accelerator.array(self.phase)
+
+    @property
+    def area_mm2(self) -> float:
+        return float(sum(self.area.values()))
+
+    @property
+    def energy_j(self) -> float:
+        return float(self.columns["energy_j"].sum())
+
+    @property
+    def latency_s(self) -> float:
+        return float(self.columns["latency_s"].sum())
+
+    def __repr__(self) -> str:
+        return (
+            f"Score({self.accelerator}, {self.plan}, {self.phase}: {self.energy_j:.4g} J, {self.latency_s:.4g} s,"
+            f" {self.area_mm2:.4g} mm2)"
+        )
+
+
+def score(
+    work: pd.DataFrame,
+    acc: Accelerator | str | Path,
+    plan: Any = "float16",
+    *,
+    phase: str | None = None,
+    weight_bits: WeightBits | None = None,
+) -> Score:
+    """Score a workload (hw.workload) on an accelerator under a plan (a Plan, its string, or a bare scheme).
+
+    A layer takes max(compute, DRAM) cycles; layers follow one another (perfect overlap inside a layer, none across).
+    Energy is that of the whole array for every compute cycle, of buffer words read and written, of DRAM bits, and of
+    dequantizers where the element cannot multiply a weight format as it is (`native` False). `phase` chooses the
+    array shape; None takes the workload's own, or "decode" where every weight layer has one row. `weight_bits`
+    imposes the charged bits of a weight (one number, or a mapping from layer names or patterns): the published
+    mixes of 4- and 8-bit layers are such fractions; bit-serial cycles then count their integer part. Keys and values
+    that the plan leaves in float16 have the accelerator's own width.
+
+    Raises ValueError for a workload without rows, with missing columns or with negative, fractional or NaN sizes, and
+    for schemes, activations or datapaths that the accelerator cannot run.
+    Source: BitMoD simulator (HPCA 2025 artifact), accelerator.py and pe_array.py; SCALE-Sim 3 for systolic arrays.
+    """
+    acc = accelerator(acc)
+    table = _columns(work)
+    sizes = _sizes(table)
+    kinds = table["kind"].tolist()
+    for kind in set(kinds):
+        if kind not in KINDS:
+            raise unknown("layer kind", kind, KINDS)
+    qk, pv = (np.array([kind == k for kind in kinds], dtype=bool) for k in KINDS[1:3])
+    attention = qk | pv
+    chosen = _phase(work, sizes, attention, phase)
+    names = [str(name) for name in table["layer"].tolist()]
+    shapes = tuple(sizes[c] for c in ("n", "k", "kv_heads", "head_dim", "context"))
+    bits = planned(names, attention, shapes, acc, plan, weight_bits)
+    return _cost(table, sizes, (qk, pv), bits, acc, chosen)
+
+
+def _cost(
+    table: dict[str, Any], sizes: dict[str, Ints], kinds: tuple[Ints, Ints], bits: Planned, acc: Accelerator, phase: str
+) -> Score:
+    array, count = acc.array(phase), sizes["count"]
+    products, k_in = shaped(sizes, kinds, acc.attention)
+    activity = MODELS[acc.compute](products, acc, array, tile_cycles(acc, bits.cycle_bits))
+    moved = traffic(products, k_in, bits.memory_bits, bits.activation_bits, acc)
+    weighted = ~(kinds[0] | kinds[1])
+    widest = float((bits.word_bits[weighted] if weighted.any() else bits.word_bits).max())
+    word_w = weight_word(acc, array, widest)
+    word_i = activation_word(acc, array, int(bits.activation_bits.max()))
+    units = dequantizers(bits.dequantized, acc)
+
+    dram_cycles = (8 * moved.bytes / acc.dram.bits_per_cycle.value).astype(np.int64)
+    cycles = np.maximum(activity.cycles, dram_cycles)
+    core = acc.pe.place_and_route.value * acc.pe.energy_pj.value * array.size * activity.cycles
+    read = words_read(acc.weight_buffer, activity.weight_words, bits.memory_bits) * word_w.read_pj
+    read = read + words_read(acc.activation_buffer, activity.activation_words, bits.activation_bits) * word_i.read_pj
+    beats_w = np.ceil(products.k * bits.write_bits / 64) * products.n * products.batch
+    beats_i = np.ceil(k_in * bits.activation_bits / 64) * products.m * products.batch
+    beats_o = np.ceil(products.n * bits.activation_bits / 64) * products.m * products.batch
+    write = beats_w * word_w.write64_pj * moved.weight_fetches
+    write = write + (beats_i * moved.input_fetches + beats_o) * word_i.write64_pj
+    if activity.partial_sums.any():
+        sums = activity.partial_sums * _sum_bits(acc) / 64
+        read, write = read + sums * word_i.read_pj * 64 / word_i.word_bits, write + sums * word_i.write64_pj
+    dram = 8.0 * moved.bytes * acc.dram.energy_pj_per_bit.value
+    dequant = activity.fetched_weights * units.energy_pj
+    joules = {"core": core, "sram_read": read, "sram_write": write, "dram": dram, "dequant": dequant}
+    energies = {f"energy_{part}_j": pj * count * 1e-12 for part, pj in joules.items()}
+    columns: dict[str, Any] = table | {
+        "scheme": bits.schemes,
+        "activation": bits.activations,
+        "datapath": bits.datapaths,
+        "native": np.array(bits.native, dtype=bool),
+        "weight_bits": bits.memory_bits,
+        "weight_bits_exact": bits.exact_bits,
+        "activation_bits": bits.activation_bits,
+        "compute_cycles": activity.cycles * count,
+        "dram_cycles": dram_cycles * count,
+        "cycles": cycles * count,
+        "latency_s": cycles * count / (acc.clock_ghz.value * 1e9),
+        **energies,
+        "energy_j": sum(energies.values()),
+        "dram_bytes": moved.bytes * count,
+    }
+    area = _area(acc, array, word_w, word_i, units)
+    facts = acc.facts() + word_w.facts("weight buffer") + word_i.facts("activation buffer") + units.facts
+    return Score(acc, bits.plan, phase, columns, area, facts)
+
+
+def _area(acc: Accelerator, array: Array, word_w: SramPoint, word_i: SramPoint, units: Dequantizers) -> dict[str, float]:
+    area = {
+        "pe_array": array.size * acc.pe.area_um2.value * 1e-6,
+        "weight_buffer": word_w.area_mm2,
+        "activation_buffer": word_i.area_mm2,
+    }
+    if units.area_um2:
+        area["dequantizers"] = units.area_um2 * array.height * acc.pe.lanes * 1e-6
+    return area
+
+
+def _sum_bits(acc: Accelerator) -> int:
+    """Width of a partial sum: that of the element's inner accumulator."""
+    inner = datapath(acc.pe.datapath).inner
+    width = getattr(inner, "width", None) or getattr(getattr(inner, "format", None), "bits", None)
+    return int(width or 32)
+
+
+def _columns(work: pd.DataFrame) -> dict[str, Any]:
+    """The workload's columns as arrays; ValueError where it is no workload."""
+    if not isinstance(work, pd.DataFrame):
+        raise ValueError(f"work is {type(work).__name__}; give the DataFrame that hw.workload returns")
+    if missing := [c for c in COLUMNS if c not in work.columns]:
+        raise ValueError(f"workload lacks the columns {', '.join(missing)}; build it with hw.workload")
+    if not len(work):
+        raise ValueError("workload has no rows; there is nothing to score")
+    bare = work.copy(deep=False)
+    bare.attrs = {}  # pandas copies attrs deeply with every column that it hands out
+    return {name: bare[name].to_numpy(copy=True) for name in COLUMNS}
+
+
+def _sizes(table: dict[str, Any]) -> dict[str, Ints]:
+    """The integer columns of a workload, checked."""
+    sizes: dict[str, Ints] = {}
+    for name in (*SHAPE[2:], *HEADS):
+        values = table[name]
+        low = 1 if name in SHAPE else 0
+        numeric = values.dtype.kind in "iuf"
+        if not numeric or not (np.isfinite(values) & (values >= low)).all() or not (values % 1 == 0).all():
+            bad = next(v for v in values.tolist() if not numeric or not low <= v < math.inf or v % 1 != 0)
+            raise ValueError(f"workload column {name!r} holds {bad!r}; give whole numbers of at least {low}")
+        sizes[name] = values.astype(np.int64, copy=False)
+    return sizes
+
+
+def _phase(work: pd.DataFrame, sizes: dict[str, Ints], attention: Ints, phase: str | None) -> str:
+    chosen = phase if phase is not None else work.attrs.get("phase")
+    if chosen is None:
+        weighted = sizes["m"][~attention]
+        chosen = "decode" if weighted.size and (weighted == 1).all() else "prefill"
+    if chosen not in PHASES:
+        raise unknown("phase", chosen, PHASES)
+    return str(chosen)

@@ -1,0 +1,131 @@
+"""Transformer models as tables of matrix products."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import pandas as pd
+
+from hwmodel._checks import positive_int, unknown
+from hwmodel._data import csv_rows
+from hwmodel.workloads import frame
+
+LM_HEAD = ("all", "last", "none")
+
+
+@dataclass(frozen=True)
+class Transformer:
+    """Shapes of one transformer. `window_layers`: none, all or alternate layers use the sliding window."""
+
+    name: str
+    hidden: int
+    intermediate: int
+    heads: int
+    kv_heads: int
+    layers: int
+    vocab: int
+    head_dim: int
+    ffn_up_mats: int
+    sliding_window: int
+    window_layers: str
+    max_context: int
+    experts: int
+    experts_per_token: int
+    family: str
+    source: str
+    status: str
+
+
+@lru_cache(maxsize=1)
+def transformers() -> dict[str, Transformer]:
+    """The models of `data/llm_models.csv` by lower-case name."""
+    known: dict[str, Transformer] = {}
+    for r in csv_rows("hwmodel.workloads", "llm_models"):
+        counts = "hidden intermediate heads kv_heads layers vocab head_dim ffn_up_mats sliding_window experts"
+        fields: dict[str, Any] = {c: int(r[c]) for c in [*counts.split(), "experts_per_token"]}
+        fields |= {c: r[c] for c in ("window_layers", "family", "source", "status")}
+        known[r["model"].lower()] = Transformer(name=r["model"], max_context=int(r["max_ctx"]), **fields)
+    return known
+
+
+def workload(
+    model: str,
+    phase: str = "prefill",
+    context: int | None = None,
+    batch: int = 1,
+    *,
+    lm_head: str = "all",
+    fold: bool = True,
+) -> pd.DataFrame:
+    """The matrix products of one phase of a transformer, one row per layer (columns: see `frame.table`).
+
+    `phase` "prefill" runs `context` tokens of each of `batch` sequences, "decode" one token each with `context`
+    tokens to attend to. `context` defaults to 256, or the model's longest if that is shorter. `lm_head`: for "all"
+    tokens of prefill (as the BitMoD simulator counts), the "last" of each sequence, or "none". With `fold` identical
+    layers are one row ("layers.*.q_proj") with a count; without, one row each ("layers.0.q_proj"), so that a plan can
+    tell them apart. Embeddings, norms, softmax and activation functions are not products and not listed. A sliding
+    window limits the context of the layers that have one. Mixtures of experts assume a balanced router: the token
+    and expert pairs spread evenly over the fewest experts that can hold them.
+
+    Raises ValueError for an unknown model (nearest names listed), phase, context or batch.
+    """
+    found = transformers().get(str(model).strip().lower())
+    if found is None:
+        raise unknown("model", model, (t.name for t in transformers().values()))
+    if phase not in ("prefill", "decode"):
+        raise unknown("phase", phase, ("prefill", "decode"))
+    if phase == "decode" and found.family == "encoder":
+        raise ValueError(f"phase is 'decode' but {found.name} is an encoder, it generates nothing; use phase='prefill'")
+    if lm_head not in LM_HEAD:
+        raise unknown("lm_head", lm_head, LM_HEAD)
+    length = min(256, found.max_context) if context is None else positive_int("context", context)
+    if length > found.max_context:
+        raise ValueError(f"context is {length} but {found.name} has at most {found.max_context} positions")
+    batch = positive_int("batch", batch)
+    queries = length if phase == "prefill" else 1
+    rows = _layers(found, batch, queries, length, fold)
+    if found.vocab and lm_head != "none":
+        tokens = batch * (queries if lm_head == "all" else 1)
+        rows.append(frame.linear("lm_head", 1, tokens, found.vocab, found.hidden))
+    facts = {"model": found.name, "phase": phase, "context": length, "batch": batch}
+    return frame.table(rows, **facts, source=found.source, status=found.status)
+
+
+def _layers(t: Transformer, batch: int, queries: int, context: int, fold: bool) -> list[dict[str, Any]]:
+    spans = [_span(t, i, context) for i in range(t.layers)]
+    rows: list[dict[str, Any]] = []
+    groups = [(f"layers.{i}.", 1, spans[i : i + 1]) for i in range(t.layers)]
+    if fold:
+        groups = [("layers.*.", t.layers, spans)]
+    tokens = batch * queries
+    for prefix, count, own in groups:
+        wide, narrow = t.heads * t.head_dim, t.kv_heads * t.head_dim
+        for name, n, k in (("q", wide, t.hidden), ("k", narrow, t.hidden), ("v", narrow, t.hidden)):
+            rows.append(frame.linear(f"{prefix}{name}_proj", count, tokens, n, k))
+        for span in sorted(set(own), reverse=True):
+            mark = "" if span == max(own) else "window."
+            rows += frame.attention(f"{prefix}{mark}", own.count(span), batch, t.heads, t.kv_heads, t.head_dim, queries, span)
+        rows.append(frame.linear(f"{prefix}o_proj", count, tokens, t.hidden, wide))
+        rows += _feed_forward(t, prefix, count, tokens)
+    return rows
+
+
+def _span(t: Transformer, layer: int, context: int) -> int:
+    windowed = t.window_layers == "all" or (t.window_layers == "alternate" and layer % 2 == 0)
+    return min(context, t.sliding_window) if windowed and t.sliding_window else context
+
+
+def _feed_forward(t: Transformer, prefix: str, count: int, tokens: int) -> list[dict[str, Any]]:
+    ups = ("gate_proj", "up_proj") if t.ffn_up_mats == 2 else ("fc1",)
+    down = "down_proj" if t.ffn_up_mats == 2 else "fc2"
+    shapes = [(name, t.intermediate, t.hidden) for name in ups] + [(down, t.hidden, t.intermediate)]
+    if t.experts == 1:
+        return [frame.linear(f"{prefix}{name}", count, tokens, n, k) for name, n, k in shapes]
+    rows = [frame.linear(f"{prefix}router", count, tokens, t.experts, t.hidden)]
+    each, more = divmod(tokens * t.experts_per_token, t.experts)
+    for mark, experts, load in (("", t.experts - more, each), ("busy.", more, each + 1)):
+        if experts and load:
+            rows += [frame.linear(f"{prefix}experts.{mark}{name}", count * experts, load, n, k) for name, n, k in shapes]
+    return rows

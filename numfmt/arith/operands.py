@@ -1,0 +1,106 @@
+"""Operands of a matrix product as rows of code values, with the scales of each run of k."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from .._arrays import to_numpy
+from ..blocks import QuantizedTensor
+from ..formats import Fixed
+from . import bitserial
+
+
+@dataclass(frozen=True)
+class Operand:
+    """values: (rows, K) float64, exact code values; scales: (rows, runs) float64 or None; integers: codes are integers."""
+
+    values: np.ndarray
+    scales: np.ndarray | None
+    integers: bool
+    source: QuantizedTensor | None
+
+    @property
+    def rows(self) -> int:
+        """Rows of the operand: of the result for the left one, columns of the result for the right one."""
+        return self.values.shape[0]
+
+    @property
+    def depth(self) -> int:
+        """Length of the sum."""
+        return self.values.shape[1]
+
+    @cached_property
+    def terms(self) -> tuple[np.ndarray, np.ndarray, float]:
+        """Bit-serial terms of quantized weights; see `bitserial.weight_terms`."""
+        if self.source is None:
+            raise ValueError(
+                "b is a plain array; the bit-serial element takes quantized weights, such as nf.quantize(w, 'bitmod4').T"
+            )
+        return bitserial.weight_terms(self.source)
+
+    @cached_property
+    def fields(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Significands, exponents and signs of float16 activations; see `bitserial.activation_fields`."""
+        return bitserial.activation_fields(self.values)
+
+    @cached_property
+    def columns(self) -> np.ndarray:
+        """The values with k first, (K, rows), for the loops that run along the result's columns."""
+        return np.ascontiguousarray(self.values.T)
+
+    def scale_of(self, start: int) -> np.ndarray:
+        """The scale of each row for the run that begins at `start`, (rows,)."""
+        if self.scales is None:
+            return np.ones(self.rows)
+        column = start * self.scales.shape[1] // self.depth if self.depth else 0
+        return np.ascontiguousarray(np.broadcast_to(self.scales[:, column], (self.rows,)))
+
+
+def operand(x: Any, what: str, reduced: int) -> Operand:
+    """A matrix operand, reduced along axis `reduced` (-1 for the left one, 0 for the right one).
+
+    Plain arrays are unscaled float32 values. Raises ValueError for values that float32 does not hold, for quantized tensors
+    grouped along the other axis, and for other than two axes.
+    """
+    if isinstance(x, QuantizedTensor):
+        if len(x.shape) != 2:
+            raise ValueError(f"{what} has shape {x.shape}; a quantized operand must be a matrix (reshape before quantizing)")
+        want = reduced % 2
+        if x.axis != want:
+            raise ValueError(
+                f"{what} has shape {x.shape} and its scales run along axis {x.axis}; the product sums along axis {want}: "
+                f"quantize with axis={reduced}, or pass its transpose .T"
+            )
+        fixed = all(isinstance(f, Fixed) and f.frac_bits == 0 for f in x.scheme.candidates)
+        values = x.row_values().astype(np.float64)
+        scales = None if x.row_scales is None else x.row_scales.astype(np.float64)
+        if scales is not None and scales.shape[0] == 1:
+            scales = np.broadcast_to(scales, (values.shape[0], scales.shape[1]))
+        return Operand(values, scales, fixed, x)
+    array, _ = to_numpy(x, what)
+    if array.ndim != 2:
+        raise ValueError(f"{what} has shape {array.shape}; it must have two axes")
+    rows = np.ascontiguousarray(np.moveaxis(array, reduced, -1))
+    with np.errstate(over="ignore"):
+        single = rows.astype(np.float32)
+    if rows.dtype != np.float32 and not np.array_equal(single.astype(rows.dtype), rows, equal_nan=rows.dtype.kind == "f"):
+        raise ValueError(f"{what} holds values that float32 does not hold exactly; round it with nf.cast(x, 'float32') first")
+    integers = bool(rows.dtype.kind in "iu" or (np.isfinite(single).all() and np.array_equal(np.rint(single), single)))
+    return Operand(single.astype(np.float64), None, integers, None)
+
+
+def runs(a: Operand, b: Operand) -> list[tuple[int, int]]:
+    """The runs of k within which all scales are shared, in order."""
+    depth = a.depth
+    cuts = {0, depth}
+    for side in (a, b):
+        if side.scales is not None and side.scales.shape[1] > 1:
+            step = depth // side.scales.shape[1]
+            cuts |= set(range(0, depth, step))
+    ordered = sorted(cuts)
+    return list(itertools.pairwise(ordered))

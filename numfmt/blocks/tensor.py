@@ -1,0 +1,220 @@
+"""QuantizedTensor: codes, scales, zero points and choices, with the scheme that gives them meaning."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .._arrays import to_numpy
+from ..formats import Codebook, Format, decode, parse
+from .scheme import Scheme, scheme
+
+
+def matrix_of(array: np.ndarray, axis: int) -> tuple[np.ndarray, tuple[int, ...]]:
+    """`array` as rows along `axis`: shape (rows, K), and the shape with that axis last."""
+    moved = np.moveaxis(array, axis, -1)
+    return np.ascontiguousarray(moved).reshape(-1, moved.shape[-1]), moved.shape
+
+
+def scales_shape(made: Scheme, shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    """Shape of the scales of a tensor: its own, with the reduction axis replaced by the scales along it."""
+    if made.granularity.kind in ("tensor", "none"):
+        return (1,) * len(shape)
+    _, per_row, _ = made.granularity.groups(1, shape[axis])
+    out = list(shape)
+    out[axis] = per_row
+    return tuple(out)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class QuantizedTensor:
+    """The result of `quantize`. A value is (code's value - zero point) * scale, exactly.
+
+    shape, axis: of the tensor; groups run along `axis`. The stored arrays have the reduction axis last: `row_codes` (rows, K),
+    `row_scales`, `row_zero_points`, `row_choice` (scale rows, scales a row). `codes`, `scales`, `zero_points`, `choice` show
+    them in the tensor's own axis order.
+    """
+
+    scheme: Scheme
+    shape: tuple[int, ...]
+    axis: int
+    row_codes: np.ndarray
+    row_scales: np.ndarray | None
+    row_zero_points: np.ndarray | None
+    row_choice: np.ndarray | None
+
+    def _in_place(self, rows: np.ndarray, last: int) -> np.ndarray:
+        moved = [n for i, n in enumerate(self.shape) if i != self.axis]
+        return np.moveaxis(rows.reshape(*moved, last), -1, self.axis)
+
+    def _overhead(self, rows: np.ndarray | None) -> np.ndarray | None:
+        if rows is None:
+            return None
+        if self.scheme.granularity.kind == "tensor":
+            return rows.reshape((1,) * len(self.shape))
+        return self._in_place(rows, rows.shape[1])
+
+    @property
+    def codes(self) -> np.ndarray:
+        """Codes in the tensor's shape, smallest unsigned dtype."""
+        return self._in_place(self.row_codes, self.shape[self.axis])
+
+    @property
+    def scales(self) -> np.ndarray | None:
+        """float32 scales; None for a plain cast."""
+        return self._overhead(self.row_scales)
+
+    @property
+    def zero_points(self) -> np.ndarray | None:
+        """Integer zero points of an asymmetric scheme."""
+        return self._overhead(self.row_zero_points)
+
+    @property
+    def choice(self) -> np.ndarray | None:
+        """Which candidate each group took, for schemes with several."""
+        return self._overhead(self.row_choice)
+
+    @property
+    def T(self) -> QuantizedTensor:
+        """The transposed matrix. Raises ValueError for other than two axes."""
+        if len(self.shape) != 2:
+            raise ValueError(f"T needs a matrix; this tensor has shape {self.shape}")
+        return QuantizedTensor(
+            self.scheme,
+            self.shape[::-1],
+            1 - self.axis,
+            self.row_codes,
+            self.row_scales,
+            self.row_zero_points,
+            self.row_choice,
+        )
+
+    def row_values(self) -> np.ndarray:
+        """Values of the codes before the scale (zero point subtracted), (rows, K), float32 or float64, exact."""
+        if self.row_choice is None:
+            values = decode(self.row_codes, self.scheme.candidates[0])
+        else:
+            tables = [parse(f).values() for f in self.scheme.candidates]
+            size = max(t.size for t in tables)
+            stacked = np.stack([np.pad(t, (0, size - t.size), constant_values=np.nan) for t in tables])
+            choice = np.repeat(self.row_choice, self.row_codes.shape[1] // self.row_choice.shape[1], axis=1)
+            if self.scheme.granularity.kind == "tensor":
+                choice = np.broadcast_to(self.row_choice, self.row_codes.shape)
+            values = stacked[choice, self.row_codes]
+            if all(f.value_dtype == np.float32 for f in self.scheme.candidates):
+                values = values.astype(np.float32)
+        if self.row_zero_points is not None:
+            values = values - self._spread(self.row_zero_points).astype(values.dtype)
+        return values
+
+    def _spread(self, rows: np.ndarray) -> np.ndarray:
+        """One value an element, from one value a scale."""
+        if rows.shape[0] == 1 and self.scheme.granularity.kind == "tensor":
+            return np.broadcast_to(rows, self.row_codes.shape)
+        return np.repeat(rows, self.row_codes.shape[1] // rows.shape[1], axis=1)
+
+    def dequantize(self) -> np.ndarray:
+        """Values in the tensor's shape: the exact product of code value and scale, rounded once to float32."""
+        values = self.row_values()
+        if self.row_scales is not None:
+            values = values.astype(np.float64) * self._spread(self.row_scales)
+        with np.errstate(over="ignore"):
+            return self._in_place(values.astype(np.float32), self.shape[self.axis])
+
+    @property
+    def bits_per_element(self) -> float:
+        """Stored bits an element, scales, zero points and choices counted."""
+        moved = [n for i, n in enumerate(self.shape) if i != self.axis]
+        return self.scheme.bits_per_element((*moved, self.shape[self.axis]))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of dense storage, rounded up."""
+        return -(-round(self.bits_per_element * self.row_codes.size) // 8)
+
+    def __repr__(self) -> str:
+        return f"QuantizedTensor({self.scheme}, shape={self.shape}, axis={self.axis}, {self.bits_per_element:.4g} bits an element)"
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a safetensors file with the scheme in its metadata; whole or not at all."""
+        from safetensors.numpy import save
+
+        tensors = {"codes": np.ascontiguousarray(self.row_codes)}
+        for name, rows in (
+            ("scales", self.row_scales),
+            ("zero_points", self.row_zero_points),
+            ("choice", self.row_choice),
+        ):
+            if rows is not None:
+                tensors[name] = np.ascontiguousarray(rows)
+        content = save(tensors, {"scheme": str(self.scheme), "shape": json.dumps(self.shape), "axis": str(self.axis)})
+        target = Path(path)
+        with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as handle:
+            try:
+                handle.write(content)
+                handle.close()
+                os.replace(handle.name, target)
+            except BaseException:
+                os.unlink(handle.name)
+                raise
+
+
+def load(path: str | os.PathLike[str]) -> QuantizedTensor:
+    """Read a tensor that `QuantizedTensor.save` wrote. Raises ValueError for truncated, foreign or inconsistent files."""
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path} does not exist")
+    try:
+        with safe_open(path, framework="numpy") as handle:
+            meta = handle.metadata() or {}
+            tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118 (not a dict)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a whole safetensors file: {error}") from None
+    if not {"scheme", "shape", "axis"} <= meta.keys() or "codes" not in tensors:
+        raise ValueError(f"{path} holds no quantized tensor of this package (its metadata lacks scheme, shape or axis)")
+    made = scheme(meta["scheme"])
+    shape, axis = tuple(json.loads(meta["shape"])), int(meta["axis"])
+    tensor = QuantizedTensor(
+        made, shape, axis, tensors["codes"], tensors.get("scales"), tensors.get("zero_points"), tensors.get("choice")
+    )
+    _check_consistent(tensor, path)
+    return tensor
+
+
+def _check_consistent(tensor: QuantizedTensor, path: Any) -> None:
+    made, shape = tensor.scheme, tensor.shape
+    rows = int(np.prod(shape)) // shape[tensor.axis] if shape and shape[tensor.axis] else 0
+    want: dict[str, Any] = {"codes": (rows, shape[tensor.axis])}
+    if made.scaled:
+        scale_rows, per_row, _ = made.granularity.groups(rows, shape[tensor.axis])
+        want["scales"] = (scale_rows, per_row)
+        want["zero_points"] = (scale_rows, per_row) if made.rule == "range" else None
+        want["choice"] = (scale_rows, per_row) if len(made.candidates) > 1 else None
+    for name, expected in want.items():
+        held = getattr(tensor, f"row_{name}")
+        if (held.shape if held is not None else None) != expected:
+            raise ValueError(
+                f"{path} was changed: {name} has shape {getattr(held, 'shape', None)}, its scheme {made} needs {expected}"
+            )
+    if int(tensor.row_codes.max(initial=0)) >= 1 << made.element_bits:
+        raise ValueError(f"{path} was changed: it holds codes beyond the {made.element_bits} bits of {made}")
+    if tensor.row_choice is not None and int(tensor.row_choice.max(initial=0)) >= len(made.candidates):
+        raise ValueError(f"{path} was changed: it chooses among more candidates than {made} has")
+
+
+def from_codes(words: Any, fmt: Format | str, axis: int = -1) -> QuantizedTensor:
+    """Raw code words as an unscaled quantized tensor. Raises ValueError for words outside the format's codes."""
+    fmt = parse(fmt)
+    array, _ = to_numpy(words, "words")
+    decode(array, fmt)  # refuses words outside the format
+    if isinstance(fmt, Codebook) and array.size and int(array.max()) >= len(fmt.table):
+        raise ValueError(f"words hold a code beyond the {len(fmt.table)} entries of {fmt}")
+    rows, _ = matrix_of(array.astype(fmt.code_dtype), axis)
+    return QuantizedTensor(scheme(fmt), array.shape, axis % array.ndim, rows, None, None, None)

@@ -1,0 +1,216 @@
+"""Unit costs: against published figures and synthesised areas, and sane everywhere else."""
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import hwmodel as hw
+from hwmodel.technology import rows, technologies, technology
+from hwmodel.technology.library import CELLS
+from hwmodel.units.components import KINDS
+
+TECHNOLOGIES = ("ihp130", "nangate45", "sky130", "zigzag28")
+EXAMPLES = {
+    "int_add": {"N": 16},
+    "int_mul": {"W": 8, "A": 8, "S": 1},
+    "int_mac": {"W": 4, "A": 8, "K": 24},
+    "int_dot": {"L": 4, "W": 4, "A": 8, "K": 24},
+    "shifter": {"N": 24, "AR": 1},
+    "lzc": {"N": 24},
+    "register": {"N": 32},
+    "fp_mul_exact": {"E1": 2, "M1": 1, "E2": 2, "M2": 1},
+    "fp_mul": {"E": 5, "M": 10, "FTZ": 0},
+    "fp_add": {"E": 5, "M": 10, "FTZ": 0},
+    "fp_mac_float": {"E1": 4, "M1": 3, "E2": 4, "M2": 3, "E": 5, "M": 10},
+    "fp_mac_kulisch": {"E1": 4, "M1": 3, "E2": 4, "M2": 3, "G": 4},
+    "fpint_mac": {"E1": 2, "M1": 1, "A": 8, "K": 24},
+    "bitserial_int": {"A": 8, "X": 3, "K": 20},
+    "bitserial_fp16": {"L": 4, "X": 2, "T": 3, "K": 15},
+}
+SYNTHESIS = pd.read_csv(Path(__file__).parent / "data" / "synth_asic_area.csv")
+LIBRARIES = {"nangate45": "nangate45", "sky130hd": "sky130", "ihp130": "ihp130"}
+
+
+def test_every_component_has_an_example():
+    assert set(EXAMPLES) == set(KINDS)
+    assert technologies() == TECHNOLOGIES
+
+
+@pytest.mark.parametrize("tech", TECHNOLOGIES)
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_breakdown_sums_to_the_total(kind, tech):
+    cost = hw.unit(kind, **EXAMPLES[kind]).cost(tech)
+    table = cost.breakdown
+    for column in ("area_um2", "area_ge", "energy_pj"):
+        assert table[column].sum() == pytest.approx(getattr(cost, column))
+        assert (table[column] > 0).all()
+    if cost.leakage_nw is not None:
+        assert table.leakage_nw.sum() == pytest.approx(cost.leakage_nw)
+    assert (cost.leakage_nw is None) == (tech != "nangate45")
+    assert table.part.is_unique
+    assert cost.area_um2 == pytest.approx(cost.area_ge * technology(tech).nand2_um2)
+    assert cost.delay_ps > 0 or kind == "register"
+    assert {"name", "value", "unit", "source", "status"} == set(cost.sources.columns)
+    assert len(cost.sources) >= 3
+
+
+@pytest.mark.parametrize("tech", TECHNOLOGIES)
+def test_technologies_are_complete(tech):
+    made = technology(tech)
+    assert set(made.cells) == set(CELLS)
+    assert made.nand2_um2 < made.cells["xor2"].value < made.cells["full_adder"].value
+    assert all(fact.value > 0 for fact in made.facts())
+
+
+def horowitz(op: str, bits: int) -> float:
+    found = [r for r in rows("components") if (r["op"], r["format"], r["bits"]) == (op, "INT", str(bits))]
+    return float(next(r["area_um2"] for r in found if "Horowitz" in r["source"]))
+
+
+@pytest.mark.parametrize("bits", [8, 16, 32])
+def test_horowitz_adders(bits):
+    assert hw.unit("int_add", N=bits).cost("nangate45").area_um2 == pytest.approx(horowitz("add", bits), rel=0.15)
+
+
+def test_horowitz_multiplier():
+    assert hw.unit("int_mul", W=8, A=8, S=0).cost("nangate45").area_um2 == pytest.approx(horowitz("mul", 8), rel=0.15)
+
+
+def test_full_adder_formulas_by_hand():
+    # nangate45: full adder 4.256, half adder 2.66, and2 1.064
+    assert hw.unit("int_add", N=32).cost().area_um2 == pytest.approx(32 * 4.256)
+    assert hw.unit("int_mul", W=8, A=8, S=0).cost().area_um2 == pytest.approx(64 * 1.064 + 48 * 4.256 + 8 * 2.66)
+    assert hw.unit("register", N=10).cost().area_um2 == pytest.approx(45.22)
+
+
+def ours(row) -> float:
+    given = {name: int(value) for name, value in (pair.split("=") for pair in row.params.split(";"))}
+    return hw.unit(row.kind, **given).cost(LIBRARIES[row.lib]).area_um2
+
+
+def test_areas_beside_synthesis():
+    """What the structural formulas claim: medians; integer arithmetic mapped without adder cells is larger."""
+    ratio = pd.Series([ours(r) / r.area_um2 for r in SYNTHESIS.itertuples()])
+    assert len(ratio) == 489
+    medians = ratio.groupby([SYNTHESIS.lib, SYNTHESIS.kind]).median()
+    assert medians.between(0.45, 1.35).all(), medians
+    floats = medians[medians.index.get_level_values("kind").str.startswith(("fp_", "bitserial"))]
+    assert floats.between(0.79, 1.25).all(), floats
+    # the order of sizes is right even where the size is not
+    for _, part in SYNTHESIS.groupby("lib"):
+        assert np.corrcoef(np.log(part.area_um2), np.log([ours(r) for r in part.itertuples()]))[0, 1] > 0.96
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), kind=st.sampled_from(sorted(EXAMPLES)), tech=st.sampled_from(TECHNOLOGIES))
+def test_a_wider_unit_is_never_smaller(data, kind, tech):
+    limits = {
+        "E": (2, 8),
+        "E1": (1, 5),
+        "E2": (1, 5),
+        "M": (1, 23),
+        "M1": (0, 10),
+        "M2": (0, 10),
+        "X": (0, 4),
+        "G": (0, 8),
+    }
+    limits |= {"L": (1, 16), "T": (0, 6), "S": (0, 1), "AR": (0, 1), "FTZ": (0, 1)}
+    given = {p: data.draw(st.integers(*limits.get(p, (1, 40))), label=p) for p in EXAMPLES[kind]}
+    grow = data.draw(st.sampled_from([p for p in given if p not in ("S", "AR", "FTZ")]))
+    small, large = hw.unit(kind, **given).cost(tech), hw.unit(kind, **(given | {grow: given[grow] + 1})).cost(tech)
+    assert large.area_um2 >= small.area_um2 * (1 - 1e-12)
+    assert large.energy_pj >= small.energy_pj * (1 - 1e-12)
+    assert small.area_um2 > 0 or given == {"N": 1, "AR": given.get("AR")}  # nothing to shift
+
+
+@pytest.mark.parametrize("path", ["fp32", "fp16", "bf16", "fp32+fma", "exact", "fp16>fp32", "bitmod.paper>fp32", "fp32+rz"])
+@pytest.mark.parametrize("weight", ["float16", "e2m1", "int4", "nf4", "fp4_er_pos", "e4m3fn"])
+def test_datapaths(path, weight):
+    made = hw.unit(path, weight=weight, activation="float16")
+    cost = made.cost("nangate45")
+    assert str(made.datapath) == path
+    assert cost.area_um2 > 100
+    assert cost.breakdown.area_um2.sum() == pytest.approx(cost.area_um2)
+    assert cost.breakdown.part.str.contains("register").any()
+    assert path in str(made)
+
+
+def test_wider_accumulators_cost_more():
+    areas = [hw.unit(p, weight="e4m3fn", activation="e4m3fn").cost().area_um2 for p in ("fp16+fma", "fp32+fma")]
+    assert areas[0] < areas[1]
+    sums = [hw.unit(p, weight="int8", activation="int8").cost().area_um2 for p in ("int16", "int24", "int32", "int32+saturate")]
+    assert sums == sorted(sums)
+    assert sums[2] < hw.unit("int32>fp32", weight="int8", activation="int8").cost().area_um2
+
+
+def test_published_elements_at_28_nm():
+    published = {r["block"]: float(r["area_um2"]) for r in rows("published_pes")}
+    bitmod = hw.unit("bitmod.paper>fp32", weight="int4", activation="float16").cost("zigzag28").area_um2
+    fp16 = hw.unit("fp16", weight="float16", activation="float16").cost("zigzag28").area_um2
+    assert bitmod == pytest.approx(published["BitMoD PE"], rel=0.15)
+    assert fp16 == pytest.approx(published["FP16 FMA PE"], rel=0.3)  # one register here, input registers there
+
+
+def test_the_outer_accumulator_works_once_a_group():
+    costs = [hw.unit("int32>fp32", weight="int4", activation="int8", group=g).cost() for g in (32, 128)]
+    assert costs[0].area_um2 == costs[1].area_um2
+    assert costs[0].energy_pj > costs[1].energy_pj
+    inner = hw.unit("int32", weight="int4", activation="int8").cost()
+    assert costs[0].energy_pj - inner.energy_pj == pytest.approx(4 * (costs[1].energy_pj - inner.energy_pj))
+    assert costs[0].delay_ps == inner.delay_ps
+
+
+def test_a_component_and_a_datapath_agree():
+    mac = hw.unit("int_mac", W=8, A=8, K=32).cost().area_um2 + hw.unit("register", N=32).cost().area_um2
+    assert hw.unit("int32", weight="int8", activation="int8").cost().area_um2 == pytest.approx(mac)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "words"),
+    [
+        ("int_mull", {"W": 8}, "int_mull"),
+        ("int_mul", {"W": 8}, "needs A"),
+        ("int_mul", {"W": 8, "A": 8, "B": 1}, "'B'"),
+        ("int_mul", {"W": 0, "A": 8}, "W of int_mul is 0"),
+        ("int_mul", {"W": -3, "A": 8}, "W of int_mul is -3"),
+        ("int_mul", {"W": math.nan, "A": 8}, "W of int_mul is nan"),
+        ("int_mul", {"W": 8.5, "A": 8}, "8.5"),
+        ("int_mul", {"W": 8, "A": 8, "S": 2}, "give 0 or 1"),
+        ("int_add", {"N": 100000}, "4096"),
+        ("fp_mac_kulisch", {"E1": 40, "M1": 3, "E2": 4, "M2": 3, "G": 4}, "E1"),
+        ("fp32", {"weight": "e2m1"}, "weight= and activation="),
+        ("fp32", {"weight": "e2m1", "activation": "float16", "lanes": 4}, "lanes"),
+        ("fp32", {"weight": "e2m11", "activation": "float16"}, "e2m11"),
+        ("int32", {"weight": "e2m1", "activation": "float16"}, "sums integers"),
+        ("bitmod.paper", {"weight": "int4", "activation": "int8"}, "float16 activations"),
+        ("fp32", {"weight": "e2m1", "activation": "float16", "group": 0}, "group is 0"),
+    ],
+)
+def test_refusals(kind, arguments, words):
+    with pytest.raises(ValueError, match=words):
+        hw.unit(kind, **arguments)
+
+
+def test_unknown_technology():
+    with pytest.raises(ValueError, match="nangate45"):
+        hw.unit("int_add", N=8).cost("nangate54")
+
+
+def test_units_are_values():
+    assert hw.unit("int_mul", W=8, A=8) == hw.unit("int_mul", A=8, W=8, S=1)
+    assert hw.unit("int_mul", W=8, A=8) != hw.unit("int_mul", W=8, A=8, S=0)
+    assert len({hw.unit("fp32", weight="e2m1", activation="float16"), hw.unit("fp32", weight="e2m1", activation="float16")}) == 1
+
+
+def test_importing_hwmodel_alone_loads_neither_torch_nor_kernels():
+    heavy = ("torch", "numba", "matplotlib")
+    code = f"import sys, hwmodel; hwmodel.accelerator; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
