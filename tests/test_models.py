@@ -208,6 +208,24 @@ def test_missing_and_misshapen_tensors_are_named(tmp_path: Path) -> None:
         load_network(write_folder(tmp_path / "b", CONFIG, tensors))
 
 
+def test_each_tensor_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    plain = SafetensorsFile.__getitem__
+    monkeypatch.setattr(SafetensorsFile, "__getitem__", lambda self, name: read.append(name) or plain(self, name))
+    load_network(write_folder(tmp_path / "once"))
+    assert sorted(read) == sorted(random_tensors(CONFIG))
+
+
+def test_weights_of_types_that_are_not_read_are_named(tmp_path: Path) -> None:
+    tensors = {name: torch.from_numpy(t) for name, t in random_tensors(CONFIG).items()}
+    tensors["model.layers.0.mlp.up_proj.weight"] = tensors["model.layers.0.mlp.up_proj.weight"].to(torch.float8_e4m3fn)
+    folder = write_folder(tmp_path / "f8")
+    save_torch(tensors, folder / "model.safetensors")
+    with pytest.raises(ValueError, match=r"'model.layers.0.mlp.up_proj.weight' of f8 has type F8_E4M3; only F64, F32"):
+        load_network(folder)
+    assert len(load_network(folder / "model.safetensors").network.layers) == 2 * 7 + 1 - 1
+
+
 # The networks that ship in the package
 
 
