@@ -62,7 +62,7 @@ def _score_parser(commands: Any) -> None:
     score.add_argument(
         "--schemes",
         help="comma-separated schemes or plans instead of the default ones, each with an optional accelerator: "
-        "'int4/g128, nf4/g64:fp16@j25, w=int8/channel; a=int8/token:systolic'",
+        "'int4/g128, nf4/g64 on fp16@j25, w=int8/channel; a=int8/token on systolic'",
     )
     score.add_argument("--accelerator", help="run every scheme on this one (a name of `hwmodel list accelerators` or a YAML file)")
     score.add_argument("--phase", choices=["decode", "prefill"], help="phase that is priced (default: decode)")
@@ -126,14 +126,14 @@ def _score(arguments: argparse.Namespace) -> int:
 
 
 def _entries(text: str, acc: Any) -> list[Any]:
-    """The plans of --schemes: split at commas outside <...>; `:NAME` behind one is its accelerator."""
+    """The plans of --schemes: split at commas outside <...>; `on NAME` behind one is its accelerator."""
     from hwmodel.accelerators import accelerator
     from hwmodel.study import Entry, matching_accelerator
     from numfmt import Plan
 
     entries = []
     for part in filter(None, (p.strip() for p in re.split(r",(?![^<]*>)", text))):
-        plan_text, _, name = part.partition(":")
+        plan_text, name = (*re.split(r"\s+on\s+", part, maxsplit=1), "")[:2]
         if name and acc is not None:
             raise ValueError(f"--schemes names accelerator {name!r} and --accelerator {str(acc)!r}; give only one of them")
         plan = Plan.parse(plan_text)
@@ -163,7 +163,11 @@ def _study(arguments: argparse.Namespace) -> int:
     if arguments.rows:
         print(studies.bitmod().to_csv(index=False), end="")
         return 0
-    _print_frame(studies.bitmod_headline().drop(columns=["source", "status"], errors="ignore"))
+    headline = studies.bitmod_headline()
+    _print_frame(headline[["rev", "name", "published", "ours", "agreement"]])
+    for row in headline[headline["agreement"] != "to the digit"].itertuples():
+        print(f"{row.name}: {row.how}")
+    print("H25: the simulator behind the paper; J25: its attention rewritten. All rows: hwmodel study bitmod --rows")
     return 0
 
 
@@ -185,9 +189,9 @@ def _list(arguments: argparse.Namespace) -> int:
 
         frame = pd.DataFrame({"name": model_names()})
     else:
-        from hwmodel.workloads.llm import models
+        from hwmodel.workloads.llm import transformers
 
-        frame = models()
+        frame = pd.DataFrame({"name": list(transformers())})
     _print_frame(frame)
     return 0
 
@@ -198,7 +202,8 @@ def _print_frame(frame: Any) -> None:
 
     table = Table()
     for column in frame.columns:
-        table.add_column(str(column), justify="right" if frame[column].dtype.kind in "if" else "left")
+        number = frame[column].dtype.kind in "if"
+        table.add_column(str(column), justify="right" if number else "left", no_wrap=number or column == "name")
     for row in frame.itertuples(index=False):
         table.add_row(*(f"{v:.4g}" if isinstance(v, float) else str(v) for v in row))
     Console().print(table)

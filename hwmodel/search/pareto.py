@@ -26,7 +26,7 @@ def pareto(frame: pd.DataFrame, minimize: Sequence[str], maximize: Sequence[str]
             raise unknown("column", name, [str(c) for c in frame.columns])
         if frame[name].dtype.kind not in "iufb":
             raise ValueError(f"column {name!r} holds {frame[name].dtype}, not numbers")
-    values = frame[list(names)].to_numpy(dtype=np.float64)
+    values = frame[list(names)].to_numpy(dtype=np.float64, copy=True)
     values[:, len(minimize) :] *= -1
     usable = ~np.isnan(values).any(axis=1)
     on_front = usable.copy()
