@@ -126,9 +126,7 @@ def test_text_is_the_pinned_one_or_refused(training_text, monkeypatch: pytest.Mo
     flat = training_text.collapse(texts.heldout)
     windows = {flat[i : i + training_text.OVERLAP] for i in range(len(flat) - training_text.OVERLAP + 1)}
     train = training_text.collapse(texts.training)
-    assert not any(
-        train[i : i + training_text.OVERLAP] in windows for i in range(len(train) - training_text.OVERLAP + 1)
-    )
+    assert not any(train[i : i + training_text.OVERLAP] in windows for i in range(len(train) - training_text.OVERLAP + 1))
     assert texts.training.startswith("The")
     assert 300_000 < texts.topics_end < 500_000
     assert len(texts.training) > 1_000_000
