@@ -55,19 +55,19 @@ def _score_parser(commands: Any) -> None:
     score = commands.add_parser(
         "score",
         help="quantize a network, emulate it bit for bit, price its hardware, write a report",
-        description="Quantize a real network under several schemes, emulate every weight layer bit for bit, price the hardware that "
-        "runs it, and write a report (HTML, CSV, Parquet, plots). Without arguments: the embedded language model.",
+        description="Quantize a real network under several schemes, emulate every weight layer bit for bit, price the hardware "
+        "that runs it, and write a report (HTML, CSV, Parquet, plots). Without arguments: the embedded language model.",
     )
-    score.add_argument("--model", default="pydoc-lm", help="pydoc-lm (default), digits, smollm2, a safetensors file or a model folder")
+    score.add_argument("--model", default="pydoc-lm", help="pydoc-lm (default), digits, smollm2, a .safetensors file or a folder")
     score.add_argument(
         "--schemes",
         help="comma-separated schemes or plans instead of the default ones, each with an optional accelerator: "
         "'int4/g128, nf4/g64 on fp16@j25, w=int8/channel; a=int8/token on systolic'",
     )
-    score.add_argument("--accelerator", help="run every scheme on this one (a name of `hwmodel list accelerators` or a YAML file)")
+    score.add_argument("--accelerator", help="run every scheme on this one (see `hwmodel list accelerators`, or a YAML file)")
     score.add_argument("--phase", choices=["decode", "prefill"], help="phase that is priced (default: decode)")
-    score.add_argument("--context", type=_positive, help="tokens of context that are priced (default: 256, or the model's maximum)")
-    score.add_argument("--samples", type=_positive, help="held-out windows or images to measure on (0 < N; default 8 windows, all images)")
+    score.add_argument("--context", type=_positive, help="tokens of context that are priced (default: 256 or the model's maximum)")
+    score.add_argument("--samples", type=_positive, help="held-out windows or images to measure on (default: 8 windows, or all)")
     score.add_argument("--out", default=DEFAULT_OUT, help=f"folder of the report (default: {DEFAULT_OUT})")
     score.add_argument("--json", action="store_true", help="print the summary as JSON instead of a table")
     score.set_defaults(run=_score)
@@ -95,9 +95,10 @@ def _score(arguments: argparse.Namespace) -> int:
     out = Path(arguments.out)
     check_writable(out)
     acc = accelerator(arguments.accelerator) if arguments.accelerator else None
-    entries, notes = (_entries(arguments.schemes, acc), []) if arguments.schemes else ([], [])
+    notes: list[str] = []
+    entries = _entries(arguments.schemes, acc) if arguments.schemes is not None else []
     model = load_network(arguments.model)
-    if not arguments.schemes:
+    if arguments.schemes is None:
         entries, notes = default_entries(model.network, acc)
         if not entries:
             raise ValueError(f"accelerator {acc} can run none of the default schemes; name some with --schemes")
@@ -110,9 +111,7 @@ def _score(arguments: argparse.Namespace) -> int:
         def step(what: str, done: int, of: int) -> None:
             bar.update(task, description=what, completed=done, total=of)
 
-        study = run_study(
-            model, entries, phase=arguments.phase, context=arguments.context, samples=samples, notes=notes, step=step
-        )
+        study = run_study(model, entries, phase=arguments.phase, context=arguments.context, samples=samples, notes=notes, step=step)
         bar.update(task, description="writing the report")
         left_out = write(study, out)
     if arguments.json:

@@ -31,12 +31,12 @@ DEFAULT_PLANS: tuple[tuple[str, str], ...] = (
 )
 _PREFERRED = ("fp16@j25", "bitmod@j25", "ant@j25", "systolic")
 NOTES = (
-    "Every weight layer is computed bit for bit by the datapath named in its row; sqnr_db and max_abs_error compare it with the "
-    "float64 result of the unquantized weights for the inputs that the layer saw in that run.",
+    "Every weight layer is computed bit for bit by the datapath named in its row; sqnr_db and max_abs_error compare it with "
+    "the float64 result of the unquantized weights for the inputs that the layer saw in that run.",
     "Attention products run on float16 operands in float32, k upward, on keys and values as the cache holds them; norms, softmax, "
     "rotary embedding and activation functions run in float64, rounded once to float32.",
-    "Cost: latency is the larger of compute and DRAM time, layer by layer; norms, softmax, embeddings, control, on-chip network and "
-    "SRAM leakage are not priced. Area is that of the element array, buffers and dequantizers, before place and route.",
+    "Cost: latency is the larger of compute and DRAM time, layer by layer; norms, softmax, embeddings, control, on-chip network "
+    "and SRAM leakage are not priced. Area is that of the element array, buffers and dequantizers, before place and route.",
 )
 
 
