@@ -11,6 +11,7 @@ import hwmodel as hw
 from hwmodel.accelerators.native import weight_mode
 from hwmodel.sources import STATUS, Fact
 from hwmodel.technology import rows, sram
+from numfmt import scheme
 
 PRESETS = [f"{name}@{rev}" for name in ("ant", "bitmod", "fp16", "olive") for rev in ("h25", "j25")]
 
