@@ -213,7 +213,7 @@ def test_units_are_values():
     ("used", "absent"),
     [
         ("hwmodel", ("torch", "numba", "pandas", "matplotlib")),
-        ("hwmodel.score; hwmodel.evaluate", ("torch", "matplotlib", "pyarrow")),
+        ("hwmodel.score; hwmodel.evaluate", ("torch", "matplotlib")),
     ],
 )
 def test_importing_loads_what_is_used(used, absent):
