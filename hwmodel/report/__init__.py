@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from hwmodel.report.energy_plot import energy_breakdown, score_breakdown
     from hwmodel.report.error_plot import layer_sqnr
     from hwmodel.report.files import check_writable, write
-    from hwmodel.report.page import score_page, study_page
+    from hwmodel.report.html import score_page, study_page
     from hwmodel.report.pareto_plot import pareto
     from hwmodel.report.tables import layer_table, summary_table
 
@@ -21,8 +21,8 @@ _HOMES = {
     "layer_table": "tables",
     "pareto": "pareto_plot",
     "score_breakdown": "energy_plot",
-    "score_page": "page",
-    "study_page": "page",
+    "score_page": "html",
+    "study_page": "html",
     "summary_table": "tables",
     "write": "files",
 }

@@ -16,7 +16,14 @@ ROW_INCHES = 0.4
 _NAME = 8.5
 
 
-def stacked(made: Figure, axes: Axes, names: Sequence[tuple[str, str]], parts: Mapping[str, Sequence[float]], ends: Sequence[str], theme: Theme) -> None:
+def stacked(
+    made: Figure,
+    axes: Axes,
+    names: Sequence[tuple[str, str]],
+    parts: Mapping[str, Sequence[float]],
+    ends: Sequence[str],
+    theme: Theme,
+) -> None:
     """One bar a name (bold, plain); `parts` are stacked in their order; `ends` are written behind the bars.
 
     The axes must have their place in the figure already: room for the end texts is measured in it.
@@ -28,14 +35,22 @@ def stacked(made: Figure, axes: Axes, names: Sequence[tuple[str, str]], parts: M
         axes.barh(range(count), values, left=start, height=height, color=theme.parts[part], edgecolor=theme.surface, linewidth=0.6)
         start = [a + b for a, b in zip(start, values, strict=True)]
     inches = float(axes.get_position().width) * float(made.get_size_inches()[0])
-    room = max((text_inches(made, text, _NAME) for text in ends), default=0) + 0.12
+    room = max((text_inches(text, _NAME) for text in ends), default=0) + 0.12
     axes.set_xlim(0, (max(start, default=1) or 1) * inches / max(inches - room, 0.2 * inches))
     axes.set_ylim(count - 1 + 0.5, -0.85)
     for i, ((bold, plain), text) in enumerate(zip(names, ends, strict=True)):
-        axes.annotate(bold, (0, i - height / 2), xytext=(0, 3), textcoords="offset points", va="bottom", fontsize=_NAME, fontweight="bold")
-        shift = 72 * text_inches(made, bold, _NAME) * 1.13 + 6
         axes.annotate(
-            plain, (0, i - height / 2), xytext=(shift, 3), textcoords="offset points", va="bottom", fontsize=_NAME, color=theme.muted
+            bold, (0, i - height / 2), xytext=(0, 3), textcoords="offset points", va="bottom", fontsize=_NAME, fontweight="bold"
+        )
+        shift = 72 * text_inches(bold, _NAME, "bold") + 6
+        axes.annotate(
+            plain,
+            (0, i - height / 2),
+            xytext=(shift, 3),
+            textcoords="offset points",
+            va="bottom",
+            fontsize=_NAME,
+            color=theme.muted,
         )
         axes.annotate(text, (start[i], i), xytext=(4, 0), textcoords="offset points", va="center", fontsize=_NAME)
     axes.set_yticks([])

@@ -98,12 +98,13 @@ def margins(made: Figure, axes: Axes, left: float, right: float, bottom: float, 
     axes.set_position((left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height))
 
 
-def text_inches(made: Figure, text: str, size: float) -> float:
+def text_inches(text: str, size: float, weight: str = "normal") -> float:
     """Printed width of a line of text in inches."""
     from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import TextPath
+    from matplotlib.textpath import TextToPath
 
-    return float(TextPath((0, 0), text, prop=FontProperties(family="DejaVu Sans", size=size)).get_extents().width) / 72 if text else 0.0
+    font = FontProperties(family="DejaVu Sans", size=size, weight=weight)
+    return float(TextToPath().get_text_width_height_descent(text, font, ismath=False)[0]) / 72 if text else 0.0
 
 
 def svg(made: Figure) -> str:
@@ -119,9 +120,10 @@ def svg(made: Figure) -> str:
 
 
 def embedded(text: str) -> str:
-    """SVG without what only files need: XML head, document type, metadata."""
+    """SVG without what only files need: XML head, document type, metadata, decimals that no screen shows."""
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
+    text = re.sub(r"\b([1-9]\d*\.\d\d)\d+", r"\1", text)
     return re.sub(r"\n\s*", "\n", text)
 
 

@@ -14,7 +14,7 @@ from hwmodel.report.view import layer_names, short_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.colors import Colormap
+    from matplotlib.colors import Colormap, Normalize
     from matplotlib.figure import Figure
 
 _NAME, _TICK = 8.5, 8.0
@@ -42,55 +42,72 @@ def layer_sqnr(study: Any, theme: str = "light", width: str = "wide") -> Figure:
     cell = (inches - 2 * _SIDE) / max(1, len(columns))
     short = layer_names(columns)
     names = [name for _, name in short]
-    below = 0.12 + (max(text_inches_of(n) for n in names) if cell >= _ROOM_FOR_NAME and names else 0.0)
+    named = cell >= _ROOM_FOR_NAME
     with style(colours):
-        made = figure(inches, _ROW * len(values) + below + 0.34 + 0.62)
+        longest = max((text_inches(n, _TICK) for n in names), default=0.0)
+        upright = longest > cell - 0.05
+        below = (longest + 0.12 if upright else 0.22) if named else 0.05
+        last = 0.22 if any(block for block, _ in short) else 0.06
+        made = figure(inches, _ROW * len(values) + below + last + 0.5)
         axes = made.add_subplot()
-        margins(made, axes, _SIDE, _SIDE, below + 0.34, 0.62)
-        low, high, ramp = _ramp(values, colours)
+        margins(made, axes, _SIDE, _SIDE, below + last, 0.5)
+        norm, ramp = _ramp(values, colours)
         for i, row in enumerate(values):
-            axes.imshow(row[None], cmap=ramp, vmin=low, vmax=high, aspect="auto", interpolation="nearest", extent=(0, len(columns), i + _BAND[1], i + _BAND[0]))
+            axes.imshow(
+                row[None],
+                cmap=ramp,
+                norm=norm,
+                aspect="auto",
+                interpolation="nearest",
+                extent=(0, len(columns), i + _BAND[1], i + _BAND[0]),
+            )
             label, acc = short_labels(summary)[i], str(summary["accelerator"].iloc[i])
             axes.annotate(label, (0, i + _BAND[0]), xytext=(0, 3), textcoords="offset points", fontsize=_NAME, fontweight="bold")
-            shift = 72 * text_inches(made, label, _NAME) * 1.13 + 6
-            axes.annotate(acc, (0, i + _BAND[0]), xytext=(shift, 3), textcoords="offset points", fontsize=_NAME, color=colours.muted)
+            shift = 72 * text_inches(label, _NAME, "bold") + 6
+            axes.annotate(
+                acc, (0, i + _BAND[0]), xytext=(shift, 3), textcoords="offset points", fontsize=_NAME, color=colours.muted
+            )
             if cell >= _ROOM_FOR_NUMBER:
-                _numbers(axes, i, row, low, high, ramp)
+                _numbers(axes, i, row, norm, ramp)
         axes.set_xlim(0, len(columns))
         axes.set_ylim(len(values) - 0.46, -0.48)
-        _ticks(made, axes, short, cell, below, colours)
-        _key(made, low, high, ramp, colours, narrow)
+        _ticks(axes, short, cell, below, upright, len(values), colours)
+        _key(made, norm, ramp, narrow)
     return made
-
-
-def text_inches_of(text: str) -> float:
-    """Height that a tick label takes when it stands upright."""
-    return 0.063 * len(text) + 0.06
 
 
 def _weighted(layers: Any) -> Any:
     return ~layers["kind"].astype(str).str.startswith("attention")
 
 
-def _ramp(values: np.ndarray, colours: Theme) -> tuple[float, float, Colormap]:
+def _ramp(values: np.ndarray, colours: Theme) -> tuple[Normalize, Colormap]:
     from matplotlib import colormaps
-    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 
     seen = values[np.isfinite(values)]
     low, high = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 1.0)
     low, high = math.floor(low), max(math.ceil(high), math.floor(low) + 1)
     ramp = LinearSegmentedColormap.from_list("sqnr", colormaps["viridis"](np.linspace(*colours.heat, 256)))
-    return low, high, ramp.with_extremes(bad=colours.line)
+    # below 1: layers near the worst, which matter most, are told apart best
+    return PowerNorm(0.6, low, high), ramp.with_extremes(bad=colours.line)
 
 
-def _numbers(axes: Axes, row: int, values: np.ndarray, low: float, high: float, ramp: Colormap) -> None:
+def _numbers(axes: Axes, row: int, values: np.ndarray, norm: Normalize, ramp: Colormap) -> None:
     for j, value in enumerate(values):
         if math.isnan(value):
             continue
-        red, green, blue = ramp(min(1.0, (value - low) / (high - low)))[:3]
+        red, green, blue = ramp(min(1.0, float(norm(value))))[:3]
         dark = _luminance(red, green, blue) < 0.19
         text = f"{value:.0f}" if math.isfinite(value) else ("∞" if value > 0 else "−∞")
-        axes.text(j + 0.5, row + sum(_BAND) / 2 + 0.01, text.replace("-", "−"), ha="center", va="center", fontsize=8, color="#ffffff" if dark else "#000000")
+        axes.text(
+            j + 0.5,
+            row + sum(_BAND) / 2 + 0.01,
+            text.replace("-", "−"),
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="#ffffff" if dark else "#000000",
+        )
 
 
 def _luminance(*channels: float) -> float:
@@ -99,39 +116,49 @@ def _luminance(*channels: float) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def _ticks(made: Figure, axes: Axes, short: list[tuple[str, str]], cell: float, below: float, colours: Theme) -> None:
+def _ticks(axes: Axes, short: list[tuple[str, str]], cell: float, below: float, upright: bool, count: int, colours: Theme) -> None:
     axes.set_yticks([])
     for side in axes.spines.values():
         side.set_visible(False)
     axes.tick_params(axis="x", length=0, pad=3)
     if cell >= _ROOM_FOR_NAME:
-        axes.set_xticks([i + 0.5 for i in range(len(short))], [name for _, name in short], rotation=90, fontsize=_TICK)
+        axes.set_xticks([i + 0.5 for i in range(len(short))], [name for _, name in short], rotation=90 if upright else 0, fontsize=_TICK)
     else:
         axes.set_xticks([])
     starts = [i for i in range(len(short)) if i == 0 or short[i][0] != short[i - 1][0]]
     ends = [*starts[1:], len(short)]
     blocks = [(s, e, short[s][0]) for s, e in zip(starts, ends, strict=True)]
-    drop = -(below if cell >= _ROOM_FOR_NAME else 0.06) * 72
+    drop = -72 * below
     last = -1.0
     for start, end, block in blocks:
         if start:
-            axes.axvline(start, color=colours.surface, linewidth=1.5, zorder=3)
+            bands = [(i + _BAND[0], i + _BAND[1]) for i in range(count)]
+            axes.vlines([start] * count, *zip(*bands, strict=True), color=colours.surface, linewidth=1.5, zorder=3)
         middle = (start + end) / 2 * cell
         text = f"block {block}" if block and (end - start) * cell > 0.55 else block
-        wide = text_inches(made, text, _TICK)
+        wide = text_inches(text, _TICK)
         if block and middle - wide / 2 > last:
-            axes.annotate(text, (middle / cell, 0), xycoords=("data", "axes fraction"), xytext=(0, drop), textcoords="offset points", ha="center", va="top", fontsize=_TICK, color=colours.muted)
+            axes.annotate(
+                text,
+                (middle / cell, 0),
+                xycoords=("data", "axes fraction"),
+                xytext=(0, drop),
+                textcoords="offset points",
+                ha="center",
+                va="top",
+                fontsize=_TICK,
+                color=colours.muted,
+            )
             last = middle + wide / 2 + 0.08
 
 
-def _key(made: Figure, low: float, high: float, ramp: Colormap, colours: Theme, narrow: bool) -> None:
+def _key(made: Figure, norm: Normalize, ramp: Colormap, narrow: bool) -> None:
     from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
 
     width, height = (float(v) for v in made.get_size_inches())
     bar = 1.5 if narrow else 2.4
     axes = made.add_axes((_SIDE / width, 1 - 0.24 / height, bar / width, 0.13 / height))
-    made.colorbar(ScalarMappable(Normalize(low, high), ramp), cax=axes, orientation="horizontal")
+    made.colorbar(ScalarMappable(norm, ramp), cax=axes, orientation="horizontal")
     axes.spines["outline"].set_visible(False)
     axes.tick_params(length=2, pad=2, labelsize=_TICK)
     made.text((_SIDE + bar + 0.12) / width, 1 - 0.175 / height, "SQNR (dB), higher is better", va="center", fontsize=_NAME)

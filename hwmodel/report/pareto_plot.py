@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from hwmodel.report.canvas import check_width, figure, margins, style, text_inches
@@ -39,7 +40,7 @@ def pareto(study: Any, theme: str = "light", width: str = "wide") -> Figure:
     labels, front = short_labels(summary), on_front(summary)
     names = list(dict.fromkeys(str(a) for a in summary["accelerator"]))
     with style(colours):
-        made = figure(3.5, 4.3) if narrow else figure(5.6, 4.4)
+        made = figure(3.5, 4.2) if narrow else figure(5.6, 4.4)
         axes = made.add_subplot()
         baseline = quality.baseline * quality.factor
         _limits(axes, [xs[i] for i in kept], [*(ys[i] for i in kept), baseline], quality.column == "perplexity", narrow)
@@ -50,14 +51,17 @@ def pareto(study: Any, theme: str = "light", width: str = "wide") -> Figure:
             which = names.index(str(summary["accelerator"].iloc[i])) % len(MARKERS)
             colour = colours.series[which]
             face = colour if front[i] else colours.surface
-            axes.plot(xs[i], ys[i], MARKERS[which], color=colour, markerfacecolor=face, markersize=_MARK, markeredgewidth=1.4, zorder=3)
+            axes.plot(
+                xs[i], ys[i], MARKERS[which], color=colour, markerfacecolor=face, markersize=_MARK, markeredgewidth=1.4, zorder=3
+            )
         axes.set_xlabel(f"Energy ({energy.unit}), lower is better")
         axes.set_ylabel(quality.axis)
         axes.grid(True)
         rows = _legend(made, axes, names, bool(steps), baseline, colours, narrow)
-        margins(made, axes, 0.62 if narrow else 0.68, 0.12, 0.52, 0.14 + 0.2 * rows)
+        margins(made, axes, 0.62 if narrow else 0.68, 0.12, 0.52, 0.1 + 0.185 * rows)
         points = [(xs[i], ys[i]) for i in kept]
-        _label(made, axes, points, [labels[i] for i in kept], [front[i] for i in kept], steps, colours)
+        level = [((axes.get_xlim()[0], baseline), (axes.get_xlim()[1], baseline))] if math.isfinite(baseline) else []
+        _label(made, axes, points, [labels[i] for i in kept], [front[i] for i in kept], [*steps, *level], colours)
     return made
 
 
@@ -90,13 +94,15 @@ def _limits(axes: Axes, xs: Sequence[float], ys: Sequence[float], logarithmic_al
         getattr(axes, f"set_{direction}lim")(low, high)
 
 
-def _front(axes: Axes, corners: Sequence[tuple[float, float]], colours: Theme) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+def _front(
+    axes: Axes, corners: Sequence[tuple[float, float]], colours: Theme
+) -> list[tuple[tuple[float, float], tuple[float, float]]]:
     """Draw the front as a staircase; its segments in data units."""
     if len(corners) < 2:
         return []
     axes.step(*zip(*corners, strict=True), where="post", color=colours.accent, linewidth=1.3, alpha=0.75, zorder=2)
     segments = []
-    for (x0, y0), (x1, y1) in zip(corners, corners[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(corners):
         segments += [((x0, y0), (x1, y0)), ((x1, y0), (x1, y1))]
     return segments
 
@@ -111,10 +117,10 @@ def _legend(made: Figure, axes: Axes, names: Sequence[str], front: bool, baselin
         colour = colours.series[which]
         handles.append(Line2D([], [], color=colour, marker=MARKERS[which], linestyle="", markersize=_MARK, label=name))
     if front:
-        handles.append(Line2D([], [], color=colours.accent, linewidth=1.3, alpha=0.75, label="Pareto front (filled)"))
+        handles.append(Line2D([], [], color=colours.accent, linewidth=1.3, alpha=0.75, label="Pareto front"))
     if math.isfinite(baseline):
         handles.append(Line2D([], [], color=colours.muted, linewidth=1, linestyle=(0, (2, 2)), label=f"float32: {baseline:.4g}"))
-    widest = max(text_inches(made, str(h.get_label()), _LABEL) for h in handles) + 0.5
+    widest = max(text_inches(str(h.get_label()), _LABEL) for h in handles) + 0.42
     columns = max(1, min(len(handles), int(float(made.get_size_inches()[0] - 0.3) / widest)))
     axes.figure.legend(
         handles=handles,
@@ -144,19 +150,21 @@ def _label(
     spots = [(float(x), float(y)) for x, y in (to_pixels(p) for p in points)]
     lines = [((float(a[0]), float(a[1])), (float(b[0]), float(b[1]))) for a, b in ((to_pixels(s), to_pixels(e)) for s, e in steps)]
     dots = made.dpi / 72
-    sizes = [(text_inches(made, text, _LABEL) * made.dpi, 1.15 * _LABEL * dots) for text in labels]
+    weights = ["bold" if chosen else "normal" for chosen in front]
+    sizes = [
+        (text_inches(text, _LABEL, weight) * made.dpi, 1.15 * _LABEL * dots) for text, weight in zip(labels, weights, strict=True)
+    ]
     box = axes.get_window_extent()
     frame = (float(box.x0) + 2, float(box.y0) + 2, float(made.bbox.x1) - 3, float(box.y1))
     radius = (_MARK / 2 + 1) * dots
     found = place(spots, sizes, frame, radius=radius, lines=lines, first=front)
     back = axes.transData.inverted().transform
-    for text, spot, place_, chosen in zip(labels, spots, found, front, strict=True):
+    for text, spot, place_, weight in zip(labels, spots, found, weights, strict=True):
         if place_ is None:
             continue
         x0, y0, x1, y1 = place_.box
-        weight = "bold" if chosen else "normal"
         middle = back(((x0 + x1) / 2, (y0 + y1) / 2))
-        axes.text(*middle, text, ha="center", va="center", fontsize=_LABEL * (0.95 if chosen else 1), fontweight=weight, zorder=4)
+        axes.text(*middle, text, ha="center", va="center", fontsize=_LABEL, fontweight=weight, zorder=4)
         if place_.distance > 2.2 * radius:
             end = (min(max(spot[0], x0), x1), min(max(spot[1], y0), y1))
             (ax, ay), (bx, by) = back(spot), back(end)
