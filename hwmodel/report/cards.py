@@ -61,7 +61,11 @@ def study_cards(study: Any) -> list[Card]:
         at = summary.index.get_loc(least)
         value = summary[column].iloc[at] * unit.factor
         other = summary[column].iloc[reference]
-        how = f"{number(other / summary[column].iloc[at], 2)}× less than {summary['label'].iloc[reference]}; " if at != reference else ""
+        how = (
+            f"{number(other / summary[column].iloc[at], 2)}× less than {summary['label'].iloc[reference]}; "
+            if at != reference
+            else ""
+        )
         shown = number(value, decimals([value], 4, 3))
         found.append(Card(what, shown, unit.unit, _who(summary, least), how + measured(at)))
     return found
@@ -85,7 +89,7 @@ def good_enough(summary: pd.DataFrame, quality: Quality) -> tuple[str, pd.Series
     if quality.column == "sqnr_db" or not math.isfinite(quality.baseline):
         return f"SQNR {NOISE_LIMIT_DB:.0f} dB or more", summary["sqnr_db"] >= NOISE_LIMIT_DB
     if quality.lower_is_better:
-        return "perplexity within 1 % of float32", values <= quality.baseline * (1 + LOSS_LIMIT)
+        return "perplexity within 1\u00a0% of float32", values <= quality.baseline * (1 + LOSS_LIMIT)
     return "accuracy within 1 point of float32", values >= quality.baseline - LOSS_LIMIT - 1e-12
 
 

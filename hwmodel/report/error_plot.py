@@ -122,7 +122,9 @@ def _ticks(axes: Axes, short: list[tuple[str, str]], cell: float, below: float, 
         side.set_visible(False)
     axes.tick_params(axis="x", length=0, pad=3)
     if cell >= _ROOM_FOR_NAME:
-        axes.set_xticks([i + 0.5 for i in range(len(short))], [name for _, name in short], rotation=90 if upright else 0, fontsize=_TICK)
+        axes.set_xticks(
+            [i + 0.5 for i in range(len(short))], [name for _, name in short], rotation=90 if upright else 0, fontsize=_TICK
+        )
     else:
         axes.set_xticks([])
     starts = [i for i in range(len(short)) if i == 0 or short[i][0] != short[i - 1][0]]

@@ -46,13 +46,14 @@ def place(
         lambda i: (-points[i][0], i),
         lambda i: (points[i][1], i),
         lambda i: (-points[i][1], i),
+        lambda i: (-sizes[i][0], i),
     )
     best: list[Placed | None] = [None] * len(points)
     lowest = math.inf
-    for key in keys:
-        order = sorted(range(len(points)), key=lambda i, key=key: (not (bool(first) and first[i]), *key(i)))  # type: ignore[misc]
+    orders = [sorted(range(len(points)), key=key) for key in keys]
+    for order in [*(sorted(o, key=lambda i: not (first and first[i])) for o in orders), *orders]:
         found = _descend(order, points, sizes, frame, radius, lines, marks)
-        cost = sum(_UNPLACED if p is None else p.cost for p in found)
+        cost = sum(p.cost if p is not None else _UNPLACED * (3 if first and first[i] else 1) for i, p in enumerate(found))
         if cost < lowest - 1e-9:
             best, lowest = found, cost
     return best
@@ -111,7 +112,7 @@ def _best(
                 continue
             crossed = sum(_crosses(line, box) for line in lines)
             tilt = 0.25 * (1 - math.cos(angle)) + 0.3 * abs(math.sin(angle))
-            cost = far / radius + 2.5 * crossed + tilt
+            cost = far / radius + 5.0 * crossed + tilt
             if cost < lowest - 1e-9:
                 best, lowest = Placed(box, far, cost), cost
     return best

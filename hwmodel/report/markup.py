@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -33,6 +34,11 @@ def join(parts: Iterable[Any], between: str = "") -> Markup:
     return Markup(between.join(esc(part) for part in parts))
 
 
+def breakable(text: Any) -> Markup:
+    """Text that may break behind its separators, as in `int6/g128+scale=float16`."""
+    return Markup(re.sub(r"(?<=[/+,@])(?=.)|(?<=&lt;)", "<wbr>", esc(text)))
+
+
 def tag(name: str, *content: Any, **attributes: Any) -> Markup:
     """An element; attribute names lose a trailing underscore, other underscores become hyphens, None leaves one out."""
     texts = "".join(f' {k.rstrip("_").replace("_", "-")}="{html.escape(str(v))}"' for k, v in attributes.items() if v is not None)
@@ -58,8 +64,16 @@ class Column:
     hint: str | None = None
 
 
-def table(name: str, caption: Any, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], *, sortable: bool = False, total: bool = False) -> Markup:
-    """A table in a box of its own that scrolls sideways; the first column heads the rows and stays. `total`: the last row is one."""
+def table(
+    name: str,
+    caption: Any,
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[Cell]],
+    *,
+    sortable: bool = False,
+    total: bool = False,
+) -> Markup:
+    """A table in a box of its own that scrolls sideways; the first column heads the rows and stays. `total`: the last row."""
     heads = []
     for column in columns:
         unit = tag("span", column.unit, class_="unit") if column.unit else ""
@@ -73,7 +87,9 @@ def table(name: str, caption: Any, columns: Sequence[Column], rows: Sequence[Seq
                 cells.append(tag("th", cell.content, scope="row", data_v=sort))
                 continue
             classes = " ".join(c for c, on in (("n", column.numeric), ("best", cell.best)) if on)
-            cells.append(tag("td", cell.content, class_=classes or None, data_v=sort, title="best in this column" if cell.best else None))
+            cells.append(
+                tag("td", cell.content, class_=classes or None, data_v=sort, title="best in this column" if cell.best else None)
+            )
         lines.append(tag("tr", *cells, class_="total" if total and i == len(rows) - 1 else None))
     inner = tag(
         "table",
@@ -143,7 +159,7 @@ def page(title: str, header: Any, main: Any, footer: Any) -> str:
         '<meta name="color-scheme" content="light dark">\n<meta name="generator" content="hwmodel">\n'
         f'<title>{esc(title)}</title>\n<link rel="icon" href="data:,">\n<style>\n{style}</style>\n</head>\n<body>\n'
         f'<a class="skip" href="#main">Skip to the results</a>\n'
-        f'{tag("header", header)}\n{tag("main", main, id="main")}\n{tag("footer", footer)}\n'
+        f"{tag('header', header)}\n{tag('main', main, id='main')}\n{tag('footer', footer)}\n"
         f"<script>{script}</script>\n</body>\n</html>\n"
     )
 

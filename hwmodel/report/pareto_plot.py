@@ -69,10 +69,10 @@ def _limits(axes: Axes, xs: Sequence[float], ys: Sequence[float], logarithmic_al
     from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
     ys = [y for y in ys if math.isfinite(y)]
-    room = 0.2 if narrow else 0.14
+    room = 0.2 if narrow else 0.15
     directions: tuple[tuple[str, Sequence[float], bool, float], ...] = (
         ("x", xs, bool(xs) and min(xs) > 0 and max(xs) > _LOG_ENERGY * min(xs), room),
-        ("y", ys, logarithmic_allowed and bool(ys) and min(ys) > 0 and max(ys) > _LOG_QUALITY * min(ys), 0.12),
+        ("y", ys, logarithmic_allowed and bool(ys) and min(ys) > 0 and max(ys) > _LOG_QUALITY * min(ys), room),
     )
     for direction, values, logarithmic, pad in directions:
         if not values:

@@ -26,9 +26,27 @@ def study_pictures(study: Any) -> tuple[list[Picture], dict[str, bytes]]:
     """
     quality = quality_of(study).name
     drawn = (
-        ("pareto", pareto, False, f"{quality} against energy.", "Filled marks are on the front: no other has both less energy and better quality."),
-        ("energy", energy_breakdown, False, "Where the energy goes.", "Array, on-chip buffers, DRAM and dequantizers of the whole priced workload."),
-        ("layer_sqnr", layer_sqnr, True, "Error layer by layer.", "SQNR of every weight layer for the inputs it saw, in the order the layers run."),
+        (
+            "pareto",
+            pareto,
+            False,
+            f"{quality} against energy.",
+            "Filled marks are on the front: no other has both less energy and better quality.",
+        ),
+        (
+            "energy",
+            energy_breakdown,
+            False,
+            "Where the energy goes.",
+            "Array, on-chip buffers, DRAM and dequantizers of the whole priced workload.",
+        ),
+        (
+            "layer_sqnr",
+            layer_sqnr,
+            True,
+            "Error layer by layer.",
+            "SQNR of every weight layer for the inputs it saw, in the order the layers run.",
+        ),
     )
     pictures, files = [], {}
     for name, plot, wide, title, caption in drawn:

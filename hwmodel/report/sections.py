@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from hwmodel.report.cards import quality_digits
-from hwmodel.report.markup import Cell, Column, Markup, box, join, missing, table, tag
+from hwmodel.report.markup import Cell, Column, Markup, box, breakable, join, missing, table, tag
 from hwmodel.report.numbers import Scale, compact, decimals, number, scale
 from hwmodel.report.view import bound, layer_names, on_front, quality_of, reference_row
 
@@ -22,7 +22,14 @@ STATUS_MEANING = {
     "inferred": "deduced: the source does not say it outright",
     "recalled": "known from the literature, not read again",
 }
-_STATUS_CLASS = {"measured": "good", "cross-checked": "good", "read": "note", "user": "note", "inferred": "warn", "recalled": "warn"}
+_STATUS_CLASS = {
+    "measured": "good",
+    "cross-checked": "good",
+    "read": "note",
+    "user": "note",
+    "inferred": "warn",
+    "recalled": "warn",
+}
 
 
 def _plain(value: Any) -> Any:
@@ -50,12 +57,17 @@ def summary_table(study: Any) -> Markup:
     for row, front in zip(summary.to_dict("records"), on_front(summary), strict=True):
         tags = join([tag("span", "front", class_="tag note", title="on the Pareto front of quality and energy")] if front else [])
         if not row["native"]:
-            tags = join([tags, " ", tag("span", "dequantized", class_="tag warn", title="weights are dequantized in front of the array")])
-        where = f"{row['accelerator']}, activations {row['activation']}"
-        heads.append(Cell(join([row["scheme"], " ", tags, tag("small", where)]), str(row["label"])))
+            tags = join(
+                [tags, " ", tag("span", "dequantized", class_="tag warn", title="weights are dequantized in front of the array")]
+            )
+        where = f"{row['accelerator']}, a={row['activation']}"
+        heads.append(Cell(join([breakable(row["scheme"]), " ", tags, tag("small", where)]), str(row["label"])))
     parts: list[tuple[Column, list[Cell]]] = [
         (Column("Weight scheme", numeric=False), heads),
-        (Column("Weight", "bits", hint="bits per weight in memory with all overheads"), _numeric(summary["bits_per_weight"], 1, 3, "low")),
+        (
+            Column("Weight", "bits", hint="bits per weight in memory with all overheads"),
+            _numeric(summary["bits_per_weight"], 1, 3, "low"),
+        ),
         (Column("SQNR", "dB", hint="all weight layers pooled"), _numeric(summary["sqnr_db"], 1, 1, "high")),
     ]
     if quality.column != "sqnr_db":
@@ -66,12 +78,20 @@ def summary_table(study: Any) -> Markup:
             cells = _numeric(summary["delta"], quality.factor, digits, sign=True)
             parts.append((Column("Change", unit or "absolute", hint="against the float32 network"), cells))
         if "bits_per_byte" in summary:
-            parts.append((Column("Per byte", "bits", hint="cross entropy per byte of text"), _numeric(summary["bits_per_byte"], 1, 4, "low")))
+            parts.append(
+                (Column("Per byte", "bits", hint="cross entropy per byte of text"), _numeric(summary["bits_per_byte"], 1, 4, "low"))
+            )
     ratio = summary["energy_uj"].iloc[reference] / summary["energy_uj"]
     parts += [
-        (Column("Energy", energy.unit), _numeric(summary["energy_uj"], energy.factor, decimals(summary["energy_uj"] * energy.factor), "low")),
+        (
+            Column("Energy", energy.unit),
+            _numeric(summary["energy_uj"], energy.factor, decimals(summary["energy_uj"] * energy.factor), "low"),
+        ),
         (Column("Energy gain", "×", hint=f"against {summary['label'].iloc[reference]}"), _numeric(ratio, 1, 2)),
-        (Column("Latency", time.unit), _numeric(summary["latency_us"], time.factor, decimals(summary["latency_us"] * time.factor), "low")),
+        (
+            Column("Latency", time.unit),
+            _numeric(summary["latency_us"], time.factor, decimals(summary["latency_us"] * time.factor), "low"),
+        ),
         (Column("Area", "mm²"), _numeric(summary["area_mm2"], 1, 3, "low")),
         (Column("Worst layer", "SQNR, dB"), _worst(summary)),
         (Column("Max error", "absolute"), _numeric(summary["max_abs_error"], 1, decimals(summary["max_abs_error"], 3))),
@@ -86,7 +106,7 @@ def _worst(summary: pd.DataFrame) -> list[Cell]:
     names = layer_names([str(n) for n in summary["worst_layer"]])
     cells = []
     for (block, short), value in zip(names, summary["worst_sqnr_db"], strict=True):
-        where = f" {block}.{short}" if block else f" {short}"
+        where = f"{block}.{short}" if block else short
         cells.append(Cell(join([number(value, 1), tag("small", where)]), _plain(value)))
     return cells
 
@@ -94,9 +114,17 @@ def _worst(summary: pd.DataFrame) -> list[Cell]:
 def layer_section(evaluation: Any, energy: Scale, time: Scale) -> Markup:
     """The layers of one evaluation, folded away until asked for."""
     summary = evaluation.summary
-    facts = f"SQNR {number(summary['sqnr_db'], 1)} dB, {compact(summary['energy_uj'] * energy.factor * 1e0)} {energy.unit}"
+    facts = f"SQNR {number(summary['sqnr_db'], 1)} dB, {compact(summary['energy_uj'] * energy.factor)} {energy.unit}"
     head = tag("summary", evaluation.label, " ", tag("span", f"{facts}, {len(evaluation.layers)} rows", class_="more"))
-    caption = join(["Plan ", tag("code", evaluation.plan), ", datapath ", tag("code", evaluation.datapath), ". Costs are totals over repeated layers."])
+    caption = join(
+        [
+            "Plan ",
+            tag("code", evaluation.plan),
+            ", datapath ",
+            tag("code", evaluation.datapath),
+            ". Costs are totals over repeated layers.",
+        ]
+    )
     return tag("details", head, layer_table(f"Layers of {evaluation.label}", caption, evaluation.layers, energy, time))
 
 
@@ -105,7 +133,10 @@ def layer_table(name: str, caption: Any, layers: pd.DataFrame, energy: Scale, ti
     total = layers[["energy_j", "latency_s", "energy_dram_j"]].sum()
     rows = pd.concat([layers, pd.DataFrame([{"layer": "Total", **total}])], ignore_index=True)
     last = len(layers)
-    shapes = [f"{r['m']} × {r['k']} × {r['n']}" + (f", {r['count'] * r['batch']} times" if r["count"] * r["batch"] > 1 else "") for r in layers.to_dict("records")]
+    shapes = [
+        f"{r['m']} × {r['k']} × {r['n']}" + (f", {r['count'] * r['batch']} times" if r["count"] * r["batch"] > 1 else "")
+        for r in layers.to_dict("records")
+    ]
     parts: list[tuple[Column, list[Cell]]] = [
         (Column("Layer", numeric=False), [Cell(n) for n in rows["layer"]]),
         (Column("Shape", "m × k × n", numeric=False), [*(Cell(s) for s in shapes), Cell("")]),
@@ -115,7 +146,11 @@ def layer_table(name: str, caption: Any, layers: pd.DataFrame, energy: Scale, ti
             parts.append((Column(title, numeric=False), [*(Cell(tag("code", v)) for v in layers[column]), Cell("")]))
     charged = [*_numeric(layers["weight_bits"], 1, 3), Cell("")]
     parts.append((Column("Weight", "bits charged", hint="per weight, or per element of keys and values"), charged))
-    for title, column, unit in (("Weight SQNR", "weight_sqnr_db", "dB"), ("SQNR", "sqnr_db", "dB"), ("Max error", "max_abs_error", "absolute")):
+    for title, column, unit in (
+        ("Weight SQNR", "weight_sqnr_db", "dB"),
+        ("SQNR", "sqnr_db", "dB"),
+        ("Max error", "max_abs_error", "absolute"),
+    ):
         if column in layers and layers[column].notna().any():
             digits = 1 if unit == "dB" else decimals(layers[column], 3)
             parts.append((Column(title, unit), [*_numeric(layers[column], 1, digits), Cell("")]))
@@ -144,13 +179,15 @@ def source_table(scores: Sequence[tuple[str, Any]]) -> Markup:
         groups.setdefault(str(key[0]), []).append(key)
     bodies = []
     for source, keys in groups.items():
-        lines = [tag("tr", tag("th", source, scope="rowgroup", colspan="5"))]
+        lines = [tag("tr", tag("th", tag("span", source), scope="rowgroup", colspan="5"))]
         for key in keys:
             _, name, value, unit, status = key
             cells = (tag("td", name), tag("td", compact(value, 6), class_="n"), tag("td", unit), tag("td", status_tag(status)))
             lines.append(tag("tr", *cells, tag("td", ", ".join(users[key]))))
         bodies.append(tag("tbody", join(lines, "\n")))
-    heads = [tag("th", t, scope="col", class_="n" if t == "Value" else None) for t in ("Constant", "Value", "Unit", "Status", "Used by")]
+    heads = [
+        tag("th", t, scope="col", class_="n" if t == "Value" else None) for t in ("Constant", "Value", "Unit", "Status", "Used by")
+    ]
     caption = tag("caption", tag("span", f"{len(users)} constants from {len(groups)} sources."))
     return box("Sources", tag("table", caption, "\n", tag("thead", tag("tr", *heads)), "\n", join(bodies, "\n"), class_="sources"))
 
