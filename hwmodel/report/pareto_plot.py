@@ -163,8 +163,8 @@ def _label(
         if place_ is None:
             continue
         x0, y0, x1, y1 = place_.box
-        middle = back(((x0 + x1) / 2, (y0 + y1) / 2))
-        axes.text(*middle, text, ha="center", va="center", fontsize=_LABEL, fontweight=weight, zorder=4)
+        x, y = back(((x0 + x1) / 2, (y0 + y1) / 2))
+        axes.text(x, y, text, ha="center", va="center", fontsize=_LABEL, fontweight=weight, zorder=4)
         if place_.distance > 2.2 * radius:
             end = (min(max(spot[0], x0), x1), min(max(spot[1], y0), y1))
             (ax, ay), (bx, by) = back(spot), back(end)

@@ -48,7 +48,8 @@ def study_pictures(study: Any) -> tuple[list[Picture], dict[str, bytes]]:
             "SQNR of every weight layer for the inputs it saw, in the order the layers run.",
         ),
     )
-    pictures, files = [], {}
+    pictures: list[Picture] = []
+    files: dict[str, bytes] = {}
     for name, plot, wide, title, caption in drawn:
         picture, made = _picture(plot, study, title, caption, wide)
         pictures.append(picture)
@@ -65,7 +66,8 @@ def score_pictures(score: Any) -> list[Picture]:
 def _picture(
     plot: Callable[..., Figure], what: Any, title: str, caption: str, wide: bool, *, files: bool = True
 ) -> tuple[Picture, dict[str, bytes]]:
-    svgs, made = {}, {}
+    svgs: dict[tuple[str, str], tuple[str, int, int]] = {}
+    made: dict[str, bytes] = {}
     for theme in THEMES:
         for width in WIDTHS:
             drawn = plot(what, theme, width)

@@ -14,6 +14,8 @@ from hwmodel.report.cards import quality_digits
 from hwmodel.report.numbers import decimals, number, scale
 from hwmodel.report.view import bound, on_front, quality_of
 
+_SHORT = {"perplexity": "PPL", "accuracy": "accuracy"}  # narrow heads, so that 80 columns hold the schemes
+
 
 def summary_table(study: Any) -> Table:
     """One row an evaluation, in 100 columns; in 80 the accelerator goes to a second line.
@@ -29,7 +31,9 @@ def summary_table(study: Any) -> Table:
     ]
     if quality.column != "sqnr_db":
         digits = quality_digits(summary, quality)
-        columns.append((f"{quality.name}\n{quality.unit}".rstrip(), _column(summary[quality.column], quality.factor, digits)))
+        columns.append(
+            (f"{_SHORT[quality.column]}\n{quality.unit}".rstrip(), _column(summary[quality.column], quality.factor, digits))
+        )
         if "delta" in summary and summary["delta"].map(math.isfinite).any():
             columns.append(
                 (
@@ -43,6 +47,7 @@ def summary_table(study: Any) -> Table:
         ("area\nmm²", _column(summary["area_mm2"], 1, 2)),
     ]
     made = _table(Text(study.title, style="bold"))
+    made.add_column("", no_wrap=True)
     made.add_column("scheme", overflow="fold")
     for head, _ in columns:
         made.add_column(head, justify="right", no_wrap=True)
@@ -50,22 +55,15 @@ def summary_table(study: Any) -> Table:
     cells = list(zip(*(values for _, values in columns), strict=True))
     for i, row in enumerate(summary.to_dict("records")):
         marks = ("*" if front[i] else "") + ("" if row["native"] else "+")
-        name = Text(str(row["label"]).replace(" on ", " on\u00a0", 1) + (f" {marks}" if marks else ""))
-        made.add_row(name, *cells[i], style="bold" if front[i] else "")
-    marks = (
-        [
-            f"* on the front: no other has less energy and better {quality.name if quality.column == 'sqnr_db' else quality.name.lower()}"
-        ]
-        if any(front)
-        else []
-    )
+        made.add_row(marks, Text(str(row["label"])), *cells[i], style="bold" if front[i] else "")
+    name = quality.name if quality.column == "sqnr_db" else quality.name.lower()
+    captions = [f"* on the front: no other has less energy and better {name}"] if any(front) else []
     if not all(summary["native"]):
-        marks.append("+ dequantized in front of the array")
+        captions.append("+ dequantized in front of the array")
     if math.isfinite(quality.baseline):
-        marks.append(
-            f"float32: {quality.name.lower()} {number(quality.baseline * quality.factor, quality_digits(summary, quality))} {quality.unit}".rstrip()
-        )
-    made.caption = Text("\n".join(marks))
+        base = number(quality.baseline * quality.factor, quality_digits(summary, quality))
+        captions.append(f"float32: {name} {base} {quality.unit}".rstrip())
+    made.caption = Text("\n".join(captions))
     return made
 
 
