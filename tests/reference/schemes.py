@@ -85,11 +85,10 @@ def int_asymmetric(w, bits, dtype):
 
 def nearest_lower(x, grid):
     """Index of the nearest grid value; a midpoint belongs to the lower one. Exact."""
-    x = Fraction(float(x))
+    twice = 2 * float(x)  # the sum of two neighbours is exact: no midpoint needs rounding
     best = 0
-    for i in range(1, len(grid)):
-        if abs(x - Fraction(grid[i])) < abs(x - Fraction(grid[best])):
-            best = i
+    while best + 1 < len(grid) and twice > grid[best] + grid[best + 1]:
+        best += 1
     return best
 
 
