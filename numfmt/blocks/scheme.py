@@ -179,9 +179,7 @@ def _parse_scheme(text: str) -> Scheme:
         return Scheme(str(candidates[0]), candidates, Granularity("none"), None)
     if grain == "none":
         if options or mx or len(candidates) > 1:
-            raise ValueError(
-                f"scheme {text!r}: granularity none is a plain cast to one format, without options; write '{name}/g128'"
-            )
+            raise ValueError(f"scheme {text!r}: granularity none is a plain cast to one format; write '{name}/g128'")
         return Scheme(str(candidates[0]), candidates, Granularity("none"), None)
     if name.startswith("mixed<"):
         name = f"mixed<{','.join(map(str, candidates))}>"
