@@ -87,11 +87,8 @@ def test_full_uses_the_most_negative_code_where_scales_allow_it():
 @pytest.mark.parametrize("element", ["e2m1", "e4m3fn", "e5m2", "e3m2", "float8_e4m3fnuz"])
 def test_scaled_floats_are_the_cast_of_the_float32_quotient(element):
     """ml_dtypes rounds a float32 once; beyond the largest value the scheme saturates."""
-    dtype = np.dtype(
-        getattr(
-            ml_dtypes, {"e2m1": "float4_e2m1fn", "e3m2": "float6_e3m2fn"}.get(element, "float8_" + element.removeprefix("float8_"))
-        )
-    )
+    short = {"e2m1": "float4_e2m1fn", "e3m2": "float6_e3m2fn"}.get(element, "float8_" + element.removeprefix("float8_"))
+    dtype = np.dtype(getattr(ml_dtypes, short))
     top = np.float32(ml_dtypes.finfo(dtype).max)
     for name, make in INPUTS.items():
         x = make(np.random.default_rng(1))
@@ -127,9 +124,12 @@ def test_nf4_equals_the_plain_rule():
 
 
 MX = {
-    "mxfp4": ("e2m1", 1, 0), "mxfp6_e2m3": ("e2m3", 3, 0), "mxfp6_e3m2": ("e3m2", 2, -2),
-    "mxfp8_e4m3": ("e4m3fn", 3, -6), "mxfp8_e5m2": ("e5m2", 2, -14),
-}  # fmt: skip
+    "mxfp4": ("e2m1", 1, 0),
+    "mxfp6_e2m3": ("e2m3", 3, 0),
+    "mxfp6_e3m2": ("e3m2", 2, -2),
+    "mxfp8_e4m3": ("e4m3fn", 3, -6),
+    "mxfp8_e5m2": ("e5m2", 2, -14),
+}
 MX_MAX = {"mxfp4": 6, "mxfp6_e2m3": Fraction(15, 2), "mxfp6_e3m2": 28, "mxfp8_e4m3": 448, "mxfp8_e5m2": 57344}
 
 
@@ -150,7 +150,7 @@ def mx_inputs():
 
 @pytest.mark.parametrize("name", sorted(MX))
 def test_mx_floor_rule(name):
-    element, man_bits, emin = MX[name]
+    _, man_bits, emin = MX[name]
     x = mx_inputs()
     q = nf.quantize(x, name)
     values = q.row_values()
@@ -310,17 +310,7 @@ def test_groups_that_no_candidate_improves_become_zero():
 def test_mixed_takes_the_least_error(seed, scheme):
     x = samples(np.random.default_rng(seed), (2, 64))
     q = nf.quantize(x, scheme)
-    options = scheme.partition("/")[2]
-    singles = [
-        nf.quantize(
-            x,
-            f"{f}/{options}",
-            scales=None
-            if str(f) != "nf4"
-            else nf.quantize(x, f"mixed<e2m1,nf4>/{options}", choice=np.ones(q.choice.shape, int)).scales,
-        )
-        for f in q.scheme.candidates
-    ]
+    singles = [nf.quantize(x, scheme, choice=np.full(q.choice.shape, i)) for i in range(len(q.scheme.candidates))]
     size = q.scheme.granularity.size
     work = x.astype(np.float16 if "fp16" in scheme else np.float32).astype(np.float64)
 
@@ -341,9 +331,24 @@ def test_mixed_candidates_of_different_widths_keep_their_codes():
 
 @pytest.mark.parametrize(
     "scheme",
-    ["int4/g16", "int8/channel", "int3/g32+full", "int4/g32+asym", "int8/token+asym", "e2m1/g16", "e4m3fn/tensor", "nf4/g32", "mxfp4/g32",
-     "mxfp8_e4m3/g32", "bitmod4/g32", "bitmod3/g32+sel=fp16", "int4/g16+scale=float16", "int4/g16+arith=float16", "mixed<int4,flint4>/g32"],
-)  # fmt: skip
+    [
+        "int4/g16",
+        "int8/channel",
+        "int3/g32+full",
+        "int4/g32+asym",
+        "int8/token+asym",
+        "e2m1/g16",
+        "e4m3fn/tensor",
+        "nf4/g32",
+        "mxfp4/g32",
+        "mxfp8_e4m3/g32",
+        "bitmod4/g32",
+        "bitmod3/g32+sel=fp16",
+        "int4/g16+scale=float16",
+        "int4/g16+arith=float16",
+        "mixed<int4,flint4>/g32",
+    ],
+)
 def test_quantizing_again_with_the_same_scales_changes_nothing(scheme):
     x = np.concatenate([make(np.random.default_rng(5)) for name, make in INPUTS.items() if name != "negative"])
     q = nf.quantize(x, scheme)
@@ -425,11 +430,22 @@ def test_transpose():
 
 
 BITS = {
-    "int4/g128": 4 + 32 / 128, "int4/g128+scale=float16": 4 + 16 / 128, "int4/g128+asym": 4 + 36 / 128, "int4/tensor": 4 + Fraction(32, 1024),
-    "int8/channel": 8 + 32 / 256, "nf4": 4 + 32 / 64, "mxfp4": 4.25, "mxfp6_e2m3": 6.25, "mxfp8_e5m2": 8.25, "bitmod4/g128": 4 + 18 / 128,
-    "bitmod3": 3 + 18 / 128, "float16": 16, "e4m3fn": 8, "mixed<int4,flint4,fp4_code>/g64": 4 + 34 / 64,
+    "int4/g128": 4 + 32 / 128,
+    "int4/g128+scale=float16": 4 + 16 / 128,
+    "int4/g128+asym": 4 + 36 / 128,
+    "int4/tensor": 4 + Fraction(32, 1024),
+    "int8/channel": 8 + 32 / 256,
+    "nf4": 4 + 32 / 64,
+    "mxfp4": 4.25,
+    "mxfp6_e2m3": 6.25,
+    "mxfp8_e5m2": 8.25,
+    "bitmod4/g128": 4 + 18 / 128,
+    "bitmod3": 3 + 18 / 128,
+    "float16": 16,
+    "e4m3fn": 8,
+    "mixed<int4,flint4,fp4_code>/g64": 4 + 34 / 64,
     "int4/g64+arith=fp16+asym+scale=bfloat16": 4 + 20 / 64,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("scheme", sorted(BITS))
@@ -441,9 +457,24 @@ def test_bits_per_element_counts_every_overhead(scheme):
     assert q.nbytes == -(-Fraction(BITS[scheme]) * 1024 // 8)
 
 
-STRINGS = [*BITS, "int4/g128+full", "bitmod4/g128+sel=fp16", "bitmod4/g128+arith=float32", "bitmod3/g64+scale=float32", "nf4/channel", "nf4/none",
-           "float<4,3,bias=11,fnuz>/g32", "fixed<8,4>/tensor", "codebook<2,upper,-1,0,1>/g16", "mixed<codebook<2,lower,-1,0,1>,int2>/g8",
-           "e4m3fn/token+arith=fp16+scale=float32", "mixed< int4 , flint4 >/g32", "uint8/tensor", "INT4/G32+ASYM", "mxfp4/g16+floor"]  # fmt: skip
+STRINGS = [
+    *BITS,
+    "int4/g128+full",
+    "bitmod4/g128+sel=fp16",
+    "bitmod4/g128+arith=float32",
+    "bitmod3/g64+scale=float32",
+    "nf4/channel",
+    "nf4/none",
+    "float<4,3,bias=11,fnuz>/g32",
+    "fixed<8,4>/tensor",
+    "codebook<2,upper,-1,0,1>/g16",
+    "mixed<codebook<2,lower,-1,0,1>,int2>/g8",
+    "e4m3fn/token+arith=fp16+scale=float32",
+    "mixed< int4 , flint4 >/g32",
+    "uint8/tensor",
+    "INT4/G32+ASYM",
+    "mxfp4/g16+floor",
+]
 
 
 @pytest.mark.parametrize("text", STRINGS)
@@ -527,23 +558,38 @@ def test_tampered_files_are_refused(tmp_path):
     nf.load(path)
     half = np.full((4, 2), np.float32(0.1))
     changes = [
-        ({**good, "codes": np.full((4, 32), 16, np.uint8)}, meta), ({**good, "codes": np.zeros((4, 32), np.int8)}, meta),
-        ({**good, "codes": np.zeros((4, 32), np.float32)}, meta), ({**good, "codes": np.zeros((4, 16), np.uint8)}, meta),
-        ({**good, "scales": np.full((4, 2), np.nan, np.float32)}, meta), ({**good, "scales": -np.ones((4, 2), np.float32)}, meta),
-        ({**good, "scales": np.full((4, 2), np.inf, np.float32)}, meta), ({**good, "scales": np.ones((4, 2), np.float64)}, meta),
-        ({**good, "scales": half}, {**meta, "scheme": "int4/g16+scale=float16"}), ({"codes": good["codes"]}, meta),
-        ({**good, "choice": np.zeros((4, 2), np.uint8)}, meta), ({**good, "zero_points": np.zeros((4, 2), np.int32)}, meta),
+        ({**good, "codes": np.full((4, 32), 16, np.uint8)}, meta),
+        ({**good, "codes": np.zeros((4, 32), np.int8)}, meta),
+        ({**good, "codes": np.zeros((4, 32), np.float32)}, meta),
+        ({**good, "codes": np.zeros((4, 16), np.uint8)}, meta),
+        ({**good, "scales": np.full((4, 2), np.nan, np.float32)}, meta),
+        ({**good, "scales": -np.ones((4, 2), np.float32)}, meta),
+        ({**good, "scales": np.full((4, 2), np.inf, np.float32)}, meta),
+        ({**good, "scales": np.ones((4, 2), np.float64)}, meta),
+        ({**good, "scales": half}, {**meta, "scheme": "int4/g16+scale=float16"}),
+        ({"codes": good["codes"]}, meta),
+        ({**good, "choice": np.zeros((4, 2), np.uint8)}, meta),
+        ({**good, "zero_points": np.zeros((4, 2), np.int32)}, meta),
         ({**good, "zero_points": np.full((4, 2), 16, np.int32)}, {**meta, "scheme": "int4/g16+asym"}),
         ({**good, "zero_points": np.full((4, 2), -1, np.int32)}, {**meta, "scheme": "int4/g16+asym"}),
         ({**good, "zero_points": np.zeros((4, 2), np.float32)}, {**meta, "scheme": "int4/g16+asym"}),
         ({**good, "choice": np.full((4, 2), 4, np.uint8)}, {**meta, "scheme": "bitmod4/g16"}),
         ({**good, "choice": np.full((4, 2), -1, np.int8)}, {**meta, "scheme": "bitmod4/g16"}),
-        (good, {**meta, "axis": "2"}), (good, {**meta, "axis": "-1"}), (good, {**meta, "axis": "x"}), (good, {**meta, "shape": "[4"}),
-        (good, {**meta, "shape": "5"}), (good, {**meta, "shape": "[]"}), (good, {**meta, "shape": "[4, 31]"}),
-        (good, {**meta, "shape": "[-4, -32]"}), (good, {**meta, "shape": "[4.5, 32]"}), (good, {**meta, "scheme": "int5q/g16"}),
-        (good, {**meta, "scheme": "int4/g24"}), (good, {**meta, "scheme": "int4"}), (good, {"scheme": "int4/g16"}),
+        (good, {**meta, "axis": "2"}),
+        (good, {**meta, "axis": "-1"}),
+        (good, {**meta, "axis": "x"}),
+        (good, {**meta, "shape": "[4"}),
+        (good, {**meta, "shape": "5"}),
+        (good, {**meta, "shape": "[]"}),
+        (good, {**meta, "shape": "[4, 31]"}),
+        (good, {**meta, "shape": "[-4, -32]"}),
+        (good, {**meta, "shape": "[4.5, 32]"}),
+        (good, {**meta, "scheme": "int5q/g16"}),
+        (good, {**meta, "scheme": "int4/g24"}),
+        (good, {**meta, "scheme": "int4"}),
+        (good, {"scheme": "int4/g16"}),
         ({**good, "extra": np.zeros(3, np.float32)}, meta),
-    ]  # fmt: skip
+    ]
     for tensors, data in changes:
         save_file(tensors, path, data)
         with pytest.raises(ValueError, match=str(path)):
@@ -582,11 +628,21 @@ GOOD = np.linspace(-1, 1, 64, dtype=np.float32).reshape(2, 32)
         (GOOD, "bitmod4/g16", {"choice": np.full((2, 2), 0.5)}, "choice"),
         (GOOD, "int4/g16", {"zero_points": np.zeros((2, 2), int)}, "zero_points"),
         (GOOD, "int4/g16+asym", {"zero_points": np.zeros((2, 2), int)}, "zero_points go with scales"),
-        (GOOD, "int4/g16+asym", {"zero_points": np.full((2, 2), 16), "scales": np.ones((2, 2))}, "zero_points must be integers from 0 to 15"),
-        (GOOD, "int4/g16+asym", {"zero_points": np.full((2, 2), 0.5), "scales": np.ones((2, 2))}, "zero_points must be integers from 0 to 15"),
+        (
+            GOOD,
+            "int4/g16+asym",
+            {"zero_points": np.full((2, 2), 16), "scales": np.ones((2, 2))},
+            "zero_points must be integers from 0 to 15",
+        ),
+        (
+            GOOD,
+            "int4/g16+asym",
+            {"zero_points": np.full((2, 2), 0.5), "scales": np.ones((2, 2))},
+            "zero_points must be integers from 0 to 15",
+        ),
         (GOOD, "float16", {"scales": np.ones((1, 1))}, "scales"),
     ],
-)  # fmt: skip
+)
 def test_refusals_of_quantize(x, scheme, options, words):
     with pytest.raises(ValueError, match=words):
         nf.quantize(x, scheme, **options)
@@ -595,13 +651,31 @@ def test_refusals_of_quantize(x, scheme, options, words):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("int4/g128+foo", "foo.*options are"), ("int44x/g128", "unknown scheme.*did you mean"), ("bitmood4/g128", "bitmod4"), ("bitmod5/g128", "3 and 4 bits"),
-        ("int4/h128", "granularity 'h128' is unknown"), ("int4/g0", "group size 0"), ("int4/", "not ELEMENT"), ("", "not ELEMENT"), ("int4+asym", "no granularity"),
-        ("e4m3/g32", "ambiguous"), ("mixed<int4>/g32", "two or more"), ("mixed<int4,flint4>", "needs a granularity"), ("nf4+asym", "asym"), ("e2m1/g16+full", "full"),
-        ("int4/g16+sel=fp16", "sel"), ("bitmod4+sel=fp8", "fp8.*float64 or fp16"), ("int4/g16+arith=fp8", "float32 or float16"), ("int4/g16+scale=e4m3fn", "scale"),
-        ("mxfp4+arith=fp16", "arith"), ("int4/g16+asym+full", "full"), ("int1/g16", "int1"), ("int4/g16+floor", "floor"), ("int4/none+asym", "none"),
+        ("int4/g128+foo", "foo.*options are"),
+        ("int44x/g128", "unknown scheme.*did you mean"),
+        ("bitmood4/g128", "bitmod4"),
+        ("bitmod5/g128", "3 and 4 bits"),
+        ("int4/h128", "granularity 'h128' is unknown"),
+        ("int4/g0", "group size 0"),
+        ("int4/", "not ELEMENT"),
+        ("", "not ELEMENT"),
+        ("int4+asym", "no granularity"),
+        ("e4m3/g32", "ambiguous"),
+        ("mixed<int4>/g32", "two or more"),
+        ("mixed<int4,flint4>", "needs a granularity"),
+        ("nf4+asym", "asym"),
+        ("e2m1/g16+full", "full"),
+        ("int4/g16+sel=fp16", "sel"),
+        ("bitmod4+sel=fp8", "fp8.*float64 or fp16"),
+        ("int4/g16+arith=fp8", "float32 or float16"),
+        ("int4/g16+scale=e4m3fn", "scale"),
+        ("mxfp4+arith=fp16", "arith"),
+        ("int4/g16+asym+full", "full"),
+        ("int1/g16", "int1"),
+        ("int4/g16+floor", "floor"),
+        ("int4/none+asym", "none"),
     ],
-)  # fmt: skip
+)
 def test_refusals_of_scheme(text, words):
     with pytest.raises(ValueError, match=words):
         nf.scheme(text)

@@ -53,9 +53,7 @@ def quantize(
         raise ValueError(f"x holds {bad} NaN or infinite value(s); replace them before quantizing")
     if not made.scaled:
         if not (scales is None and choice is None and zero_points is None):
-            raise ValueError(
-                f"{made} is a plain cast: scales, choice and zero_points do not apply; name a granularity such as g128"
-            )
+            raise ValueError(f"{made} is a plain cast: scales, choice and zero_points do not apply; give it a granularity")
         codes = encode(rows, made.candidates[0])
         return QuantizedTensor(made, array.shape, axis % array.ndim, codes.reshape(rows.shape), None, None, None)
     half = made.arith == "float16"

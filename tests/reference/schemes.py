@@ -1,8 +1,8 @@
 """Plain models of the quantization rules, one group at a time; no code shared with numfmt.
 
-Rules in float32 or float16 are written in NumPy scalars and arrays of that type, whose operations round once. MX is written in Fraction.
-Sources: BitMoD, HPCA 2025, arXiv 2411.11745, Table IV and algorithm 1 with its repository's quant_weight.py; AWQ's quantizer (asymmetric
-integers); QLoRA and bitsandbytes (NF4); OCP Microscaling v1.0 section 6.3.
+Rules in float32 or float16 are written in NumPy scalars and arrays of that type, whose operations round once. MX is written in
+Fraction. Sources: BitMoD, HPCA 2025, arXiv 2411.11745, Table IV and algorithm 1 with its repository's quant_weight.py; AWQ's
+quantizer (asymmetric integers); QLoRA and bitsandbytes (NF4); OCP Microscaling v1.0 section 6.3.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def plain_error(values, scale, w):
 
 
 def choose(w, grids, sel):
-    """(index, values, scale): the candidates in order, a strictly smaller error wins; under fp16 the error to beat starts at 1e3."""
+    """(index, values, scale): candidates in order, a strictly smaller error wins; under fp16 the error to beat starts at 1e3."""
     w = w.astype(np.float16)
     best = None
     least = 1e3 if sel == "fp16" else np.inf
@@ -144,8 +144,8 @@ def nf4_group(w):
 def mx_group(w, magnitudes, man_bits, emin):
     """(element values as Fractions, exponent of the scale) by the floor rule: 2**(floor(log2 max|w|) - floor(log2 max element)).
 
-    magnitudes: ascending, of the element format; man_bits, emin: its fraction bits and smallest normal exponent. Elements are rounded to
-    nearest even in units of the format's last place, then clamped.
+    magnitudes: ascending, of the element format; man_bits, emin: its fraction bits and smallest normal exponent. Elements are
+    rounded to nearest even in units of the format's last place, then clamped.
     """
     exact = [Fraction(float(v)) for v in w.astype(np.float32)]
     top = max(map(abs, exact))
