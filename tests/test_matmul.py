@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import numfmt as nf
+
 from .reference import datapaths as ref
 
 fast = settings(max_examples=30, deadline=None)
