@@ -163,6 +163,14 @@ def odd_product(x, y):
     return product
 
 
+@kernel
+def add_rows(y, bias, add, out):
+    """out = y + bias (y alone unless `add`), rounded once to float32. y: (M, N) float64; bias: (N,) float32; out: (M, N) float32."""
+    for i in range(y.shape[0]):
+        for j in range(y.shape[1]):
+            out[i, j] = np.float32(odd_sum(y[i, j], np.float64(bias[j])) if add else y[i, j])
+
+
 @parallel_kernel
 def accumulate_scaled(inner, row_scales, column_scales, out, mode, man_bits, emin, max_value, infinite):
     """out = round(out + round(inner * row_scale * column_scale)): the outer accumulator of group sums.
