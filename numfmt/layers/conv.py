@@ -11,7 +11,7 @@ from .._arrays import to_numpy
 from ..arith import Datapath, datapath
 from ..arith.matmul import product
 from ..arith.operands import Operand, operand
-from ..blocks import Scheme, quantize, scheme
+from ..blocks import QuantizedTensor, Scheme, quantize, scheme
 from ..formats import Format
 from .linear import add_bias, check_bias, dequantized_to
 
@@ -62,8 +62,9 @@ class Conv2d:
             )
         self.shape = array.shape
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
-        per_group = np.split(array.reshape(array.shape[0], -1), groups)
-        self.weights = [quantize(part, weight_scheme) for part in per_group]
+        whole = quantize(array.reshape(array.shape[0], -1), weight_scheme)
+        size = array.shape[0] // groups
+        self.weights = [_rows(whole, start, start + size) for start in range(0, array.shape[0], size)]
         self._right = [operand(dequantized_to(q, weight_operand).T, "weight", 0) for q in self.weights]
         self.path = datapath(path) if path is not None else datapath("exact>fp32")
         self.bias = check_bias(bias, array.shape[0])
@@ -124,6 +125,15 @@ class Conv2d:
             ),
             writeable=False,
         )
+
+
+def _rows(q: QuantizedTensor, start: int, stop: int) -> QuantizedTensor:
+    """Rows of a quantized matrix; a scale of the whole tensor stays with each part."""
+    whole = q.scheme.granularity.kind == "tensor"
+    scales, zeros, choice = (
+        held if held is None or whole else held[start:stop] for held in (q.row_scales, q.row_zero_points, q.row_choice)
+    )
+    return QuantizedTensor(q.scheme, (stop - start, q.shape[1]), 1, q.row_codes[start:stop], scales, zeros, choice)
 
 
 def _blocks(patches: np.ndarray, rows: int) -> Iterator[tuple[int, np.ndarray]]:

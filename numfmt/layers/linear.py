@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import to_numpy
+from .._arrays import to_float64, to_numpy
 from ..arith import Datapath, datapath
 from ..arith.matmul import product
 from ..arith.operands import operand
 from ..blocks import QuantizedTensor, Scheme, quantize, scheme
-from ..formats import Format, cast, parse
+from ..formats import Float, Format, cast, parse
+from ..kernels.steps import add_rows
 
 
 class Linear:
@@ -85,10 +86,14 @@ def _prepare_weight(
 
 def dequantized_to(quantized: QuantizedTensor, fmt: str | Format | None) -> QuantizedTensor:
     """The weights as the multipliers see them: themselves, or each exact value rounded once to a float format."""
-    if fmt is None or quantized.row_scales is None:
+    if fmt is None:
         return quantized
     fmt = parse(fmt)
-    values = quantized.row_values().astype(np.float64) * quantized._spread(quantized.row_scales)
+    if not isinstance(fmt, Float):
+        raise ValueError(f"weight_operand {fmt} is not a float format; use float16, bfloat16, e4m3fn, ...")
+    values = quantized.row_values().astype(np.float64)
+    if quantized.row_scales is not None:
+        values = values * quantized._spread(quantized.row_scales)
     return quantize(cast(values, fmt), scheme(fmt))
 
 
@@ -96,15 +101,17 @@ def check_bias(bias: Any, outputs: int) -> np.ndarray | None:
     """The bias as float32 (outputs,), or None."""
     if bias is None:
         return None
-    array = to_numpy(bias, "bias")[0].astype(np.float32)
+    with np.errstate(over="ignore"):
+        array = to_numpy(bias, "bias")[0].astype(np.float32)
     if array.shape != (outputs,):
         raise ValueError(f"bias has shape {array.shape}; it must be ({outputs},), one value an output")
+    if not np.isfinite(array).all():
+        raise ValueError(f"bias holds {int((~np.isfinite(array)).sum())} value(s) that are no finite float32; replace them first")
     return array
 
 
 def add_bias(y: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
     """y + bias along the last axis, rounded once to float32."""
-    single = y.astype(np.float32)
-    if bias is None:
-        return single
-    return (y.astype(np.float64) + bias).astype(np.float32) if y.dtype != np.float32 else single + bias
+    result = np.empty(y.shape, np.float32)
+    add_rows(to_float64(y, "y"), np.zeros(y.shape[1], np.float32) if bias is None else bias, bias is not None, result)
+    return result
