@@ -16,6 +16,7 @@ from .tensor import QuantizedTensor, check_scales, matrix_of, scales_shape
 # The published BitMoD code bounds scales to [1e-5, 1e4] in float16 (quant_weight.py).
 _HALF_SCALE_MIN = float(np.float16(1e-5))
 _HALF_SCALE_MAX = float(np.float16(1e4))
+_ELEMENTS_AT_ONCE = 1 << 22  # rows are quantized so many elements at a time, which bounds the float64 temporaries
 
 
 def quantize(
@@ -48,6 +49,9 @@ def quantize(
     if not -array.ndim <= axis < array.ndim:
         raise ValueError(f"axis={axis} is not an axis of x with shape {array.shape}; use {-array.ndim} to {array.ndim - 1}")
     rows, _moved_shape = matrix_of(array, axis)
+    independent = made.granularity.kind != "tensor" and scales is None and choice is None and zero_points is None
+    if independent and rows.size > _ELEMENTS_AT_ONCE and rows.shape[0] > 1:
+        return _in_blocks(rows, made, array.shape, axis % array.ndim)
     if not np.isfinite(rows).all():
         bad = int((~np.isfinite(rows)).sum())
         raise ValueError(f"x holds {bad} NaN or infinite value(s); replace them before quantizing")
@@ -76,6 +80,19 @@ def quantize(
         None if zeros is None else zeros.reshape(scale_rows, per_row),
         None if chosen is None else chosen.reshape(scale_rows, per_row),
     )
+
+
+def _in_blocks(rows: np.ndarray, made: Scheme, shape: tuple[int, ...], axis: int) -> QuantizedTensor:
+    """`quantize` of rows that do not depend on one another, some at a time."""
+    count = max(1, _ELEMENTS_AT_ONCE // rows.shape[1])
+    parts = [quantize(rows[i : i + count], made) for i in range(0, rows.shape[0], count)]
+
+    def joined(name: str) -> np.ndarray | None:
+        held = [getattr(part, name) for part in parts]
+        return None if held[0] is None else np.concatenate(held)
+
+    codes = np.concatenate([part.row_codes for part in parts])
+    return QuantizedTensor(made, shape, axis, codes, joined("row_scales"), joined("row_zero_points"), joined("row_choice"))
 
 
 def _imposed(scales: Any, choice: Any, zero_points: Any, shape: tuple[int, ...], made: Scheme, axis: int) -> tuple[Any, Any, Any]:

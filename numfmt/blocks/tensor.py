@@ -96,6 +96,20 @@ class QuantizedTensor:
             self.row_choice,
         )
 
+    def take_rows(self, start: int, stop: int) -> QuantizedTensor:
+        """Rows start to stop of a matrix quantized along its last axis. Raises ValueError for other tensors."""
+        if len(self.shape) != 2 or self.axis != 1:
+            raise ValueError(f"take_rows needs a matrix quantized along its last axis, not shape {self.shape}, axis {self.axis}")
+
+        shared = self.scheme.granularity.kind == "tensor"
+
+        def part(rows: np.ndarray | None) -> np.ndarray | None:
+            return rows if rows is None or shared else rows[start:stop]
+
+        codes = self.row_codes[start:stop]
+        overhead = (part(self.row_scales), part(self.row_zero_points), part(self.row_choice))
+        return QuantizedTensor(self.scheme, (codes.shape[0], self.shape[1]), 1, codes, *overhead)
+
     def row_values(self) -> np.ndarray:
         """Values of the codes before the scale (zero point subtracted), (rows, K), float32 or float64, exact."""
         if self.row_choice is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from .._arrays import to_numpy
 from ..arith import Datapath, datapath
 from ..arith.matmul import product
 from ..arith.operands import Operand, operand
-from ..blocks import QuantizedTensor, Scheme, quantize, scheme
+from ..blocks import Scheme, quantize, scheme
 from ..formats import Format
 from .linear import add_bias, check_bias, dequantized_to
 
@@ -64,7 +63,7 @@ class Conv2d:
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
         whole = quantize(array.reshape(array.shape[0], -1), weight_scheme)
         size = array.shape[0] // groups
-        self.weights = [_rows(whole, start, start + size) for start in range(0, array.shape[0], size)]
+        self.weights = [whole.take_rows(start, start + size) for start in range(0, array.shape[0], size)]
         self._right = [operand(dequantized_to(q, weight_operand).T, "weight", 0) for q in self.weights]
         self.path = datapath(path) if path is not None else datapath("exact>fp32")
         self.bias = check_bias(bias, array.shape[0])
@@ -125,22 +124,3 @@ class Conv2d:
             ),
             writeable=False,
         )
-
-
-def _rows(q: QuantizedTensor, start: int, stop: int) -> QuantizedTensor:
-    """Rows of a quantized matrix; a scale of the whole tensor stays with each part."""
-    whole = q.scheme.granularity.kind == "tensor"
-    scales, zeros, choice = (
-        held if held is None or whole else held[start:stop] for held in (q.row_scales, q.row_zero_points, q.row_choice)
-    )
-    return QuantizedTensor(q.scheme, (stop - start, q.shape[1]), 1, q.row_codes[start:stop], scales, zeros, choice)
-
-
-def _blocks(patches: np.ndarray, rows: int) -> Iterator[tuple[int, np.ndarray]]:
-    """(first row, block of rows (n, C * kh * kw)) of the patches, a bounded number of rows at a time."""
-    _batch, height, width = patches.shape[:3]
-    for start in range(0, rows, _ROWS_AT_ONCE):
-        index = np.arange(start, min(start + _ROWS_AT_ONCE, rows))
-        image, rest = np.divmod(index, height * width)
-        y, x = np.divmod(rest, width)
-        yield start, np.ascontiguousarray(patches[image, y, x].reshape(len(index), -1))
