@@ -124,3 +124,13 @@ class Conv2d:
             ),
             writeable=False,
         )
+
+
+def _blocks(patches: np.ndarray, rows: int) -> Iterator[tuple[int, np.ndarray]]:
+    """(first row, block of rows (n, C * kh * kw)) of the patches, a bounded number of rows at a time."""
+    _batch, height, width = patches.shape[:3]
+    for start in range(0, rows, _ROWS_AT_ONCE):
+        index = np.arange(start, min(start + _ROWS_AT_ONCE, rows))
+        image, rest = np.divmod(index, height * width)
+        y, x = np.divmod(rest, width)
+        yield start, np.ascontiguousarray(patches[image, y, x].reshape(len(index), -1))
