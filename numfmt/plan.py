@@ -108,6 +108,8 @@ class Plan:
 
 
 _FLOAT16 = LayerPlan(scheme("float16"), scheme("float16"), scheme("float16"))
+
+
 def _parse_layer(part: str, base: LayerPlan, text: str) -> LayerPlan:
     if re.match(r"\w+\s*=", part):
         return _layer_plan(dict(_pairs(part)), base, f"plan {text!r}")

@@ -165,7 +165,7 @@ def odd_product(x, y):
 
 @kernel
 def add_rows(y, bias, add, out):
-    """out = y + bias (y alone unless `add`), rounded once to float32. y: (M, N) float64; bias: (N,) float32; out: (M, N) float32."""
+    """out = y + bias (y alone unless `add`), rounded once to float32. y: (M, N) float64; bias: (N,), out: (M, N) float32."""
     for i in range(y.shape[0]):
         for j in range(y.shape[1]):
             out[i, j] = np.float32(odd_sum(y[i, j], np.float64(bias[j])) if add else y[i, j])
