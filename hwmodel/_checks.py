@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
 
+from numfmt._checks import unknown
 
-def unknown(what: str, name: object, known: Iterable[str], remedy: str = "") -> ValueError:
-    """The error for a name that nothing answers to; lists the nearest known names."""
-    names = sorted(known)
-    lower = {n.lower(): n for n in names}
-    near = [lower[n] for n in difflib.get_close_matches(str(name).lower(), list(lower), n=4, cutoff=0.4)]
-    hint = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(names)}"
-    return ValueError(f"unknown {what} {name!r}; {hint}{' ' + remedy if remedy else ''}")
+__all__ = ["finite", "positive_int", "unknown"]
 
 
 def positive_int(what: str, value: Any, *, minimum: int = 1) -> int:

@@ -229,4 +229,3 @@ def _summary(
         "latency_us": total["latency_s"],
     }
     return row
-

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hwmodel as hw
-from hwmodel.accelerators.native import two_term_grid
+from hwmodel.accelerators.native import weight_mode
 from hwmodel.sources import STATUS, Fact
 from hwmodel.technology import rows, sram
-from numfmt import parse
+from numfmt import scheme
 
 PRESETS = [f"{name}@{rev}" for name in ("ant", "bitmod", "fp16", "olive") for rev in ("h25", "j25")]
 
@@ -125,12 +125,12 @@ def test_malformed_files_name_the_field(tmp_path, text, words):
 @pytest.mark.parametrize(
     ("name", "takes"),
     [
-        *((name, True) for name in ("e2m1", "int4", "flint4", "fp3_ea_neg", "fp4_ea_pos", "fp4_er_neg")),
-        *((name, False) for name in ("nf4", "uint4", "int5", "e2m3", "float16")),
+        *((name, True) for name in ("e2m1/g32", "int4/g128", "int8/channel", "flint4/g128", "bitmod4", "bitmod3", "mxfp4")),
+        *((name, False) for name in ("nf4", "uint4/g128", "e2m3/g32", "float16", "int4/g128+asym", "mixed<int4,flint4>/g128")),
     ],
-)
-def test_two_term_grids(name, takes):
-    assert two_term_grid(parse(name)) is takes
+)  # fmt: skip
+def test_the_bit_serial_element_takes_what_its_decoder_takes(name, takes):
+    assert weight_mode(hw.accelerator("bitmod@j25"), scheme(name)).native is takes
 
 
 # memories

@@ -209,8 +209,14 @@ def test_units_are_values():
     assert len({hw.unit("fp32", weight="e2m1", activation="float16"), hw.unit("fp32", weight="e2m1", activation="float16")}) == 1
 
 
-def test_importing_hwmodel_alone_loads_neither_torch_nor_kernels():
-    heavy = ("torch", "numba", "matplotlib")
-    code = f"import sys, hwmodel; hwmodel.accelerator; print([m for m in {heavy} if m in sys.modules])"
+@pytest.mark.parametrize(
+    ("used", "absent"),
+    [
+        ("hwmodel", ("torch", "numba", "pandas", "matplotlib")),
+        ("hwmodel.score; hwmodel.evaluate", ("torch", "matplotlib")),
+    ],
+)
+def test_importing_loads_what_is_used(used, absent):
+    code = f"import sys, hwmodel; {used}; print([m for m in {absent} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -222,5 +222,5 @@ def test_wrong_results_of_callables_are_refused() -> None:
 
 def test_unknown_layer_names_the_nearest() -> None:
     network = Llama(CONFIG, random_tensors(CONFIG))
-    with pytest.raises(ValueError, match="nearest: model.layers.1.mlp.up_proj"):
+    with pytest.raises(ValueError, match=r"nearest: model.layers.1.mlp.up_proj"):
         network.reference("model.layers.1.mlp.upproj", np.zeros((1, 48), np.float32))

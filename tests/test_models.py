@@ -116,7 +116,7 @@ def test_folder_of_another_architecture_is_a_bag(tmp_path: Path) -> None:
 
 
 def test_unknown_names_and_paths(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="did you mean 'smollm2'.*pydoc-lm, digits, smollm2"):
+    with pytest.raises(ValueError, match=r"did you mean 'smollm2'.*pydoc-lm, digits, smollm2"):
         load_network("smolm2")
     with pytest.raises(ValueError, match=r"'qqqq' is neither .*known names are pydoc-lm"):
         load_network("qqqq")
@@ -206,6 +206,24 @@ def test_missing_and_misshapen_tensors_are_named(tmp_path: Path) -> None:
     del tensors["model.layers.0.self_attn.k_proj.weight"]
     with pytest.raises(ValueError, match=r"'model.layers.0.self_attn.k_proj.weight' is missing"):
         load_network(write_folder(tmp_path / "b", CONFIG, tensors))
+
+
+def test_each_tensor_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    plain = SafetensorsFile.__getitem__
+    monkeypatch.setattr(SafetensorsFile, "__getitem__", lambda self, name: read.append(name) or plain(self, name))
+    load_network(write_folder(tmp_path / "once"))
+    assert sorted(read) == sorted(random_tensors(CONFIG))
+
+
+def test_weights_of_types_that_are_not_read_are_named(tmp_path: Path) -> None:
+    tensors = {name: torch.from_numpy(t) for name, t in random_tensors(CONFIG).items()}
+    tensors["model.layers.0.mlp.up_proj.weight"] = tensors["model.layers.0.mlp.up_proj.weight"].to(torch.float8_e4m3fn)
+    folder = write_folder(tmp_path / "f8")
+    save_torch(tensors, folder / "model.safetensors")
+    with pytest.raises(ValueError, match=r"'model.layers.0.mlp.up_proj.weight' of f8 has type F8_E4M3; only F64, F32"):
+        load_network(folder)
+    assert len(load_network(folder / "model.safetensors").network.layers) == 2 * 7 + 1 - 1
 
 
 # The networks that ship in the package

@@ -28,7 +28,7 @@ class ProcessingElement:
     """A processing element: its arithmetic by datapath string, what it multiplies, what it costs.
 
     `weights` and `activations` are numfmt format strings that it takes without conversion; `two_term_grid` adds every
-    4- or 3-bit grid whose values are sums of at most two power-of-two terms (the BitMoD mixtures). `lanes` is the
+    grid of up to 4 bits that numfmt's model of BitMoD's decoder takes (sums of at most two powers of two). `lanes` is the
     dot-product width; `float16_weights` says that it can also run float16 weights (after a dequantizer, say).
     Energy is that of one cycle, before `place_and_route`; area is as published, not multiplied.
     """

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numpy as np
-
 from hwmodel.accelerators.model import Accelerator, ProcessingElement
 from numfmt import Fixed, Float, Format, Scheme
+from numfmt.arith.bitserial import decodes
 
 
 @dataclass(frozen=True)
@@ -24,32 +23,17 @@ class WeightMode:
     dequantize: bool
 
 
-@lru_cache(maxsize=1024)
-def two_term_grid(fmt: Format) -> bool:
-    """Whether all values of a 3- or 4-bit format are sums of at most two signed powers of two in BitMoD's fixed point.
-
-    In units of the smallest step the magnitude is at most 16 (bits I3 I2 I1 I0 . F0; BitMoD, HPCA 2025, IV-A).
-    """
-    if fmt.bits not in (3, 4) or fmt.has_nan or fmt.has_inf:
-        return False
-    values = fmt.values()
-    steps = np.abs(values[np.isfinite(values)]) / fmt.quantum
-    return bool(steps.max() <= 16 and all(_signed_digits(int(s)) <= 2 for s in steps))
-
-
-def _signed_digits(n: int) -> int:
-    """Nonzero digits of the non-adjacent form of n: the fewest signed powers of two that sum to it."""
-    return bin(n ^ (3 * n)).count("1")
-
-
 def multiplies(pe: ProcessingElement, scheme: Scheme) -> bool:
-    """Whether the element takes the scheme's codes without a converter. Zero points need one."""
+    """Whether the element takes the scheme's codes without a converter. Zero points need one.
+
+    A bit-serial element takes what numfmt's model of its decoder takes, up to 4 bits beside the formats that its file names.
+    """
     if scheme.rule == "range":
         return False
-    if scheme.name in pe.weights:
-        return True
-    named = all(str(f) in pe.weights for f in scheme.candidates)
-    return named or (pe.two_term_grid and all(two_term_grid(f) for f in scheme.candidates))
+    named = scheme.name in pe.weights or all(str(f) in pe.weights for f in scheme.candidates)
+    if not pe.two_term_grid:
+        return named
+    return decodes(scheme) and (named or scheme.element_bits <= 4)
 
 
 @lru_cache(maxsize=1024)

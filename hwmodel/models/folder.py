@@ -24,7 +24,13 @@ class FolderTensors(Mapping[str, NDArray[np.float32]]):
     """The tensors of all safetensors files of a folder, read when asked for."""
 
     def __init__(self, files: list[SafetensorsFile], names: Mapping[str, SafetensorsFile] | None = None) -> None:
+        self._files = files
         self._where = dict(names) if names is not None else {name: file for file in files for name in file}
+
+    @property
+    def skipped(self) -> dict[str, str]:
+        """Names and types of the tensors that are not read because of their type."""
+        return {name: dtype for file in self._files for name, dtype in file.skipped.items()}
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -72,7 +78,9 @@ def folder_tensors(folder: Path) -> FolderTensors:
         for tensor, file in weight_map.items():
             if tensor not in shards[file] and tensor not in shards[file].skipped:
                 raise ValueError(f"{INDEX} puts tensor {tensor!r} into {file}, which does not hold it")
-        return FolderTensors([], {tensor: shards[file] for tensor, file in weight_map.items() if tensor in shards[file]})
+        return FolderTensors(
+            list(shards.values()), {tensor: shards[file] for tensor, file in weight_map.items() if tensor in shards[file]}
+        )
     single = folder / "model.safetensors"
     paths = [single] if single.is_file() else sorted(folder.glob("*.safetensors"))
     if not paths:
@@ -83,6 +91,13 @@ def folder_tensors(folder: Path) -> FolderTensors:
 def build_network(name: str, config: Mapping[str, Any], tensors: FolderTensors) -> Network:
     """The full network where config.json describes one that is known, else a bag of layers."""
     kind = config.get("model_type")
+    unread = {tensor: dtype for tensor, dtype in tensors.skipped.items() if tensor.endswith(".weight")}
+    if unread and kind in ("llama", "mistral", "convnet"):
+        tensor, dtype = next(iter(unread.items()))
+        raise ValueError(
+            f"tensor {tensor!r} of {name} has type {dtype}; only F64, F32, F16 and BF16 weights are read. "
+            "Give the model in one of these types"
+        )
     if kind == "llama" or (kind == "mistral" and not config.get("sliding_window")):
         return Llama(config, tensors, name=name)
     if kind == "convnet":

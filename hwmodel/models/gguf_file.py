@@ -54,7 +54,10 @@ class GGUFFile(Mapping[str, NDArray[np.float32]]):
             self._reader = GGUFReader(path)
         except Exception as error:
             # The reader trips over damaged files in many ways (index, reshape, enum, unicode errors).
-            raise ValueError(f"{path} is not a complete GGUF file: {error}. Copy or download it again") from None
+            raise ValueError(
+                f"{path} is not a complete GGUF file, or newer than the installed gguf package: {error}. "
+                "Copy or download it again, or update gguf"
+            ) from None
         self.path = path
         self._tensors = {hugging_face_name(tensor.name): tensor for tensor in self._reader.tensors}
         architecture = self.text("general.architecture")
@@ -129,6 +132,9 @@ class GGUFFile(Mapping[str, NDArray[np.float32]]):
         for tensor in self._reader.tensors:
             counts[tensor.tensor_type.name] = counts.get(tensor.tensor_type.name, 0) + 1
         return counts
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._tensors  # the inherited test would dequantize the tensor
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._tensors)

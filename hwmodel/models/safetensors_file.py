@@ -102,6 +102,9 @@ class SafetensorsFile(Mapping[str, NDArray[np.float32]]):
         with np.errstate(over="ignore"):
             return raw.astype(np.float32)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries  # the inherited test would read the tensor
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
 

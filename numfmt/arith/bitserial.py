@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..blocks import QuantizedTensor
+from ..blocks import QuantizedTensor, Scheme
 from ..formats import Codebook, Fixed, Float, Format
 from ..kernels import bitserial as kernels
 
@@ -69,6 +69,15 @@ def _two_ones(units: float) -> list[int] | None:
 
 def _term(negative: bool, exponent: int, present: bool) -> int:
     return (exponent | 4 | (8 if negative else 0)) if present else 0
+
+
+def decodes(made: Scheme) -> bool:
+    """Whether the element's decoder takes every candidate of a scheme, all with the same term positions."""
+    try:
+        tables = [term_table(f) for f in made.candidates]
+    except ValueError:
+        return False
+    return made.rule != "range" and len({(t[1], t[2]) for t in tables}) == 1
 
 
 def weight_terms(weights: QuantizedTensor) -> tuple[np.ndarray, np.ndarray, float]:

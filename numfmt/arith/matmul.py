@@ -153,7 +153,11 @@ def product(a: Operand, b: Operand, made: Datapath, c: Any = None) -> np.ndarray
     for first, last in runs(a, b):
         _, compute = _plan_step(a, b, made.inner, first, last)
         part = _exact_float64(compute(np.zeros(shape)), made.inner)
-        steps.accumulate_scaled(part, a.scale_of(first), b.scale_of(first), total, _MODES[outer.rounding], *facts)
+        scales = a.scale_of(first), b.scale_of(first)
+        if str(outer) == "fp32":
+            steps.accumulate_scaled_single(part, *scales, total)
+        else:
+            steps.accumulate_scaled(part, *scales, total, _MODES[outer.rounding], *facts)
     return _float_result(total, outer.format)
 
 

@@ -143,10 +143,8 @@ def saturating_matmul(a, b, out, low, high):
 
 @kernel
 def odd_product(x, y):
-    """x * y rounded to odd in float64 (Dekker's exact product). Exact products below 2**-960 are flushed: far below any format."""
+    """x * y rounded to odd in float64, for products of normal size (Dekker's exact product; no overflow in its parts)."""
     product = x * y
-    if not np.isfinite(product) or product == 0.0:
-        return product
     split = 134217729.0  # 2**27 + 1
     t = split * x
     x_high = t - (t - x)
@@ -155,12 +153,10 @@ def odd_product(x, y):
     y_high = t - (t - y)
     y_low = y - y_high
     lost = ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low
-    if lost != 0.0:
-        word = float_bits(np.float64(product))
-        if word & 1 == 0:
-            word += 1 if (lost > 0) == (product > 0) else -1
-            product = bits_float(word)
-    return product
+    word = float_bits(product)
+    toward = np.int64(1) if (lost > 0) == (product > 0) else np.int64(-1)
+    inexact = (lost > 0 or lost < 0) and (word & 1) == 0  # lost is NaN where the product is infinite or NaN
+    return bits_float(word + (toward if inexact else np.int64(0)))
 
 
 @kernel
@@ -182,3 +178,13 @@ def accumulate_scaled(inner, row_scales, column_scales, out, mode, man_bits, emi
             scale = row_scales[i] * column_scales[j]
             scaled = round_step(odd_product(inner[i, j], scale), mode, man_bits, emin, max_value, infinite)
             out[i, j] = round_step(signed_sum(out[i, j], scaled, mode), mode, man_bits, emin, max_value, infinite)
+
+
+@parallel_kernel
+def accumulate_scaled_single(inner, row_scales, column_scales, out):
+    """`accumulate_scaled` for a float32 accumulator to nearest even, on the machine's own conversion and addition."""
+    for i in numba.prange(inner.shape[0]):
+        row_scale = row_scales[i]
+        for j in range(inner.shape[1]):
+            scaled = np.float32(odd_product(inner[i, j], row_scale * column_scales[j]))
+            out[i, j] = np.float32(out[i, j]) + scaled

@@ -18,12 +18,13 @@ Float64 = NDArray[np.float64]
 # ln 2 and pi/2 as sums of float64 parts: the leading ones have so few bits that n * part is exact for the n that occur.
 _LN2_HIGH = float.fromhex("0x1.62e42feep-1")
 _LN2_LOW = float.fromhex("0x1.a39ef35793c76p-33")
-_LOG2_E = float.fromhex("0x1.71547652b82fep+0")
+_STEPS = 32  # of exp's table within one power of two
+_STEPS_OVER_LN2 = float.fromhex("0x1.71547652b82fep+5")
 _TWO_OVER_PI = float.fromhex("0x1.45f306dc9c883p-1")
 _HALF_PI = tuple(float.fromhex(part) for part in ("0x1.921fb544p+0", "0x1.0b4611a6p-34", "0x1.3198a2e037073p-69"))
 
 # Taylor coefficients.
-_EXP_TERMS = tuple(1 / factorial(i) for i in range(14))
+_EXP_TERMS = tuple(1 / factorial(i) for i in range(7))
 _SIN_TERMS = tuple((-1) ** i / factorial(2 * i + 1) for i in range(8))
 _COS_TERMS = tuple((-1) ** i / factorial(2 * i) for i in range(9))
 _LOG_TERMS = tuple(1.0 / (2 * i + 1) for i in range(12))
@@ -39,17 +40,22 @@ def _polynomial(x: Float64, terms: tuple[float, ...]) -> Float64:
 
 
 def exp(x: NDArray[np.floating]) -> Float64:
-    """e**x, any shape; overflows to infinity, underflows to zero, NaN stays NaN."""
+    """e**x, any shape; overflows to infinity, underflows to zero, NaN stays NaN.
+
+    x = (32 n + j) ln 2 / 32 + r: a table gives 2**(j/32), six terms of the series e**r.
+    """
     flat = np.ascontiguousarray(x, dtype=np.float64).reshape(-1)
     out = np.empty_like(flat)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         for start in range(0, flat.size, _CHUNK):
             part = np.clip(flat[start : start + _CHUNK], -746.0, 710.0)
-            n = np.rint(part * _LOG2_E)
-            part -= n * _LN2_HIGH
-            part -= n * _LN2_LOW
-            power = np.where(np.isnan(n), 0.0, n).astype(np.int32)
-            out[start : start + _CHUNK] = np.ldexp(_polynomial(part, _EXP_TERMS), power)
+            steps = np.rint(part * _STEPS_OVER_LN2)
+            part -= steps * (_LN2_HIGH / _STEPS)
+            part -= steps * (_LN2_LOW / _STEPS)
+            whole = np.where(np.isnan(steps), 0.0, steps).astype(np.int32)
+            series = _polynomial(part, _EXP_TERMS)
+            series *= _EXP_TABLE[whole & (_STEPS - 1)]
+            out[start : start + _CHUNK] = np.ldexp(series, whole >> 5)
     return out.reshape(np.shape(x))
 
 
@@ -81,3 +87,6 @@ def power(base: float, exponents: list[tuple[int, int]]) -> Float64:
     """base ** (p / q) for each (p, q), correctly rounded to float64 from 40 decimal digits."""
     context = Context(prec=40)
     return np.array([float(context.power(Decimal(base), context.divide(Decimal(p), Decimal(q)))) for p, q in exponents])
+
+
+_EXP_TABLE = power(2.0, [(j, _STEPS) for j in range(_STEPS)])

@@ -119,9 +119,10 @@ def weight_shapes(s: LlamaShape) -> dict[str, tuple[int, int]]:
 def _take(tensors: Mapping[str, NDArray[Any]], name: str, shape: tuple[int, ...]) -> Float32:
     if name not in tensors:
         raise ValueError(f"tensor {name!r} is missing; the model config asks for it with shape {shape}")
-    if tensors[name].shape != shape:
-        raise ValueError(f"tensor {name!r} has shape {tensors[name].shape}; the model config asks for {shape}")
-    return np.asarray(tensors[name], dtype=np.float32)
+    tensor = tensors[name]  # may read or dequantize: once
+    if tensor.shape != shape:
+        raise ValueError(f"tensor {name!r} has shape {tensor.shape}; the model config asks for {shape}")
+    return np.asarray(tensor, dtype=np.float32)
 
 
 def rms_norm(x: Float32, gain: Float32, eps: float) -> Float32:

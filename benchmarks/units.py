@@ -1,4 +1,4 @@
-"""Structural unit costs beside synthesised ones: `python benchmarks/units_vs_synthesis.py [CSV]`.
+"""Structural unit costs beside synthesised ones: `python benchmarks/units.py [CSV]`.
 
 The CSV (default: the rows under tests/data) has kind, params (K=V;...), lib, area_um2, area_ge, delay_ps, e_zero_fJ,
 e_unit_fJ. Prints the median ratio ours / synthesised and the spread for each kind and library.
@@ -35,7 +35,8 @@ def compared(rows: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> None:
     default = Path(__file__).parents[1] / "tests" / "data" / "synth_asic_area.csv"
-    table = compared(pd.read_csv(sys.argv[1] if len(sys.argv) > 1 else default))
+    given = [a for a in sys.argv[1:] if not a.startswith("--")]
+    table = compared(pd.read_csv(given[0] if given else default))
     ratios = table.groupby(["lib", "kind"])[["area_ratio", "delay_ratio", "energy_ratio"]]
     print(ratios.agg(["median", "min", "max"]).round(2).to_string())
     error = (table.area_ratio - 1).abs()

@@ -1,8 +1,10 @@
-"""Time of one score: `python benchmarks/score_time.py`. Goal: 2 ms for Llama-2-7B with identical layers folded."""
+"""Time of one score: `python benchmarks/scores.py [--short]`. Goal: 2 ms for Llama-2-7B with identical layers folded."""
 
 from __future__ import annotations
 
 import time
+
+from _timing import SHORT
 
 import hwmodel as hw
 
@@ -22,7 +24,7 @@ def milliseconds(model: str, fold: bool, repeats: int) -> float:
 def main() -> None:
     for model, fold in (("llama-2-7b", True), ("llama-2-7b", False), ("llama-3-70b", False)):
         rows = len(hw.workload(model, "prefill", fold=fold))
-        print(f"{model:12} {rows:4} rows  {milliseconds(model, fold, 200):6.2f} ms")
+        print(f"{model:12} {rows:4} rows  {milliseconds(model, fold, 20 if SHORT else 200):6.2f} ms")
 
 
 if __name__ == "__main__":

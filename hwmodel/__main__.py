@@ -1,0 +1,7 @@
+"""`python -m hwmodel` is the `hwmodel` command."""
+
+import sys
+
+from hwmodel.cli import main
+
+sys.exit(main())

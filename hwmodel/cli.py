@@ -1,0 +1,218 @@
+"""The `hwmodel` command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+DEFAULT_OUT = "report"
+# The kernels of numfmt and the BLAS each keep a pool of threads; waiting threads of one that spin slow the other down twofold on
+# few cores. Results do not depend on either setting, and a user's own setting stays. Read when the libraries load.
+_QUIET_POOLS = {"OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+_SAMPLES = {"pydoc-lm": 8, "smollm2": 1}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code: 0, 2 for bad input, 130 for Ctrl-C."""
+    for name, value in _QUIET_POOLS.items():
+        os.environ.setdefault(name, value)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except KeyboardInterrupt:
+        print("hwmodel: interrupted; no report was written", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 0
+    except (ValueError, OSError) as error:
+        print(f"hwmodel: error: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hwmodel",
+        description="What a neural-network layer computes in a number format, bit for bit, and what the hardware for it costs.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _score_parser(commands)
+    show = commands.add_parser("show", help="the card of a number format", description="The card of a number format.")
+    show.add_argument("format", help="format string, such as e4m3fn, nf4, int4 or float<4,3,bias=11,fnuz>")
+    show.add_argument("--json", action="store_true", help="print JSON")
+    show.set_defaults(run=_show)
+    study = commands.add_parser("study", help="published results reproduced", description="Published results reproduced.")
+    study.add_argument("name", choices=["bitmod"], help="bitmod: the published BitMoD simulator and its headline ratios")
+    study.add_argument("--rows", action="store_true", help="print every simulator row as CSV instead of the ratios")
+    study.set_defaults(run=_study)
+    known = commands.add_parser("list", help="what is known by name", description="What is known by name.")
+    known.add_argument("what", choices=["formats", "datapaths", "accelerators", "models", "workloads"])
+    known.set_defaults(run=_list)
+    return parser
+
+
+def _score_parser(commands: Any) -> None:
+    score = commands.add_parser(
+        "score",
+        help="quantize a network, emulate it bit for bit, price its hardware, write a report",
+        description="Quantize a real network under several schemes, emulate every weight layer bit for bit, price the hardware "
+        "that runs it, and write a report (HTML, CSV, Parquet, plots). Without arguments: the embedded language model.",
+    )
+    score.add_argument("--model", default="pydoc-lm", help="pydoc-lm (default), digits, smollm2, a .safetensors file or a folder")
+    score.add_argument(
+        "--schemes",
+        help="comma-separated schemes or plans instead of the default ones, each with an optional accelerator: "
+        "'int4/g128, nf4/g64 on fp16@j25, w=int8/channel; a=int8/token on systolic'",
+    )
+    score.add_argument("--accelerator", help="run every scheme on this one (see `hwmodel list accelerators`, or a YAML file)")
+    score.add_argument("--phase", choices=["decode", "prefill"], help="phase that is priced (default: decode)")
+    score.add_argument("--context", type=_positive, help="tokens of context that are priced (default: 256 or the model's maximum)")
+    score.add_argument("--samples", type=_positive, help="held-out windows or images to measure on (default: 8 windows, or all)")
+    score.add_argument("--out", default=DEFAULT_OUT, help=f"folder of the report (default: {DEFAULT_OUT})")
+    score.add_argument("--json", action="store_true", help="print the summary as JSON instead of a table")
+    score.set_defaults(run=_score)
+
+
+def _positive(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return value
+
+
+def _score(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from hwmodel.accelerators import accelerator
+    from hwmodel.models import load_network
+    from hwmodel.report import check_writable, summary_table, write
+    from hwmodel.study import default_entries, run_study
+
+    out = Path(arguments.out)
+    check_writable(out)
+    acc = accelerator(arguments.accelerator) if arguments.accelerator else None
+    notes: list[str] = []
+    entries = _entries(arguments.schemes, acc) if arguments.schemes is not None else []
+    model = load_network(arguments.model)
+    if arguments.schemes is None:
+        entries, notes = default_entries(model.network, acc)
+        if not entries:
+            raise ValueError(f"accelerator {acc} can run none of the default schemes; name some with --schemes")
+    samples = arguments.samples or _SAMPLES.get(arguments.model)
+    status = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=status, transient=True) as bar:
+        task = bar.add_task("compiling kernels", total=None)
+
+        def step(what: str, done: int, of: int) -> None:
+            bar.update(task, description=what, completed=done, total=of)
+
+        study = run_study(model, entries, phase=arguments.phase, context=arguments.context, samples=samples, notes=notes, step=step)
+        bar.update(task, description="writing the report")
+        left_out = write(study, out)
+    if arguments.json:
+        print(json.dumps(json.loads(study.summary().to_json(orient="records")), indent=1))
+    else:
+        Console().print(summary_table(study))
+    for line in [*notes, *left_out]:
+        status.print(f"note: {line}", markup=False)
+    status.print(f"report: {out / 'index.html'}", markup=False, soft_wrap=True)
+    return 0
+
+
+def _entries(text: str, acc: Any) -> list[Any]:
+    """The plans of --schemes: split at commas outside <...>; `on NAME` behind one is its accelerator."""
+    from hwmodel.accelerators import accelerator
+    from hwmodel.study import Entry, matching_accelerator
+    from numfmt import Plan
+
+    entries = []
+    for part in filter(None, (p.strip() for p in re.split(r",(?![^<]*>)", text))):
+        plan_text, name = (*re.split(r"\s+on\s+", part, maxsplit=1), "")[:2]
+        if name and acc is not None:
+            raise ValueError(f"--schemes names accelerator {name!r} and --accelerator {str(acc)!r}; give only one of them")
+        plan = Plan.parse(plan_text)
+        entries.append(Entry(plan, accelerator(name.strip()) if name else acc or matching_accelerator(plan)))
+    if not entries:
+        raise ValueError(f"--schemes={text!r} names no scheme; write for example --schemes 'int4/g128,bitmod4'")
+    return entries
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    import numfmt as nf
+    from hwmodel.report.card import format_card, format_facts
+
+    fmt = nf.parse(arguments.format)
+    if arguments.json:
+        print(json.dumps(format_facts(fmt), indent=1))
+        return 0
+    from rich.console import Console
+
+    Console().print(format_card(fmt))
+    return 0
+
+
+def _study(arguments: argparse.Namespace) -> int:
+    from hwmodel import studies
+
+    if arguments.rows:
+        print(studies.bitmod().to_csv(index=False), end="")
+        return 0
+    headline = studies.bitmod_headline()
+    _print_frame(headline[["rev", "name", "published", "ours", "agreement"]])
+    for row in headline[headline["agreement"] != "to the digit"].itertuples():
+        print(f"{row.name}: {row.how}")
+    print("H25: the simulator behind the paper; J25: its attention rewritten. All rows: hwmodel study bitmod --rows")
+    return 0
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    import pandas as pd
+
+    import numfmt as nf
+
+    if arguments.what == "formats":
+        frame = nf.catalogue()[["name", "bits", "max", "min_positive", "specials", "status"]]
+    elif arguments.what == "datapaths":
+        frame = nf.datapaths()[["name", "models", "status"]]
+    elif arguments.what == "accelerators":
+        from hwmodel.accelerators import accelerator, presets
+
+        frame = pd.DataFrame([{"name": n, "datapath": accelerator(n).pe.datapath, "note": accelerator(n).note} for n in presets()])
+    elif arguments.what == "models":
+        from hwmodel.models import model_names
+
+        frame = pd.DataFrame({"name": model_names()})
+    else:
+        from hwmodel.workloads.llm import transformers
+
+        frame = pd.DataFrame({"name": list(transformers())})
+    _print_frame(frame)
+    return 0
+
+
+def _print_frame(frame: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table()
+    for column in frame.columns:
+        number = frame[column].dtype.kind in "if"
+        table.add_column(str(column), justify="right" if number else "left", no_wrap=number or column == "name")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(f"{v:.4g}" if isinstance(v, float) else str(v) for v in row))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,5 @@
+"""Finding good designs: Pareto fronts."""
+
+from hwmodel.search.pareto import pareto
+
+__all__ = ["pareto"]
