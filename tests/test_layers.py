@@ -86,24 +86,18 @@ def test_linear_on_unscaled_paths():
 
 def test_the_bias_is_added_with_one_rounding():
     """An exact float64 sum plus a bias: rounding to float64 in between would fall on a tie of float32."""
-    x = np.array([[1.0, 2.0**-24]], np.float32)
-    layer = nf.layers.Linear(
-        np.ones((1, 2), np.float32), np.array([2.0**-80], np.float32), activation_scheme="float32", path="exact"
-    )
-    assert layer(x).item() == 1 + 2.0**-23
-    layer = nf.layers.Linear(
-        np.ones((1, 2), np.float32), np.array([-(2.0**-80)], np.float32), activation_scheme="float32", path="exact"
-    )
-    assert layer(x).item() == 1
+    x, w = np.array([[1.0 + 2.0**-23, 2.0**-24]], np.float32), np.ones((1, 2), np.float32)
+    for bias, want in ((2.0**-80, 1 + 2.0**-22), (-(2.0**-80), 1 + 2.0**-23)):
+        layer = nf.layers.Linear(
+            w, np.array([bias], np.float32), weight_scheme="float32", activation_scheme="float32", path="exact"
+        )
+        assert layer(x).item() == want
 
 
 def test_weights_dequantized_in_front_of_the_multipliers():
     x, weight = data(0, 3, 32), data(1, 4, 32, sigma=0.1)
-    for scheme, operand, dtype in (
-        ("int4/g16", "float16", np.float16),
-        ("bitmod3/g16", "float16", np.float16),
-        ("nf4/g16", "float32", np.float32),
-    ):
+    for scheme, dtype in (("int4/g16", np.float16), ("bitmod3/g16", np.float16), ("nf4/g16", np.float32)):
+        operand = np.dtype(dtype).name
         layer = nf.layers.Linear(weight, weight_scheme=scheme, path="fp32", weight_operand=operand)
         q = nf.quantize(weight, scheme)
         exact = q.row_values().astype(np.float64) * q._spread(q.row_scales)
@@ -117,18 +111,26 @@ def test_weights_dequantized_in_front_of_the_multipliers():
 
 def test_linear_near_torch():
     x, weight, bias = data(0, 5, 64), data(1, 8, 64), data(2, 8)
-    layer = nf.layers.Linear(weight, bias, weight_scheme="float32", activation_scheme="float32")
-    want = torch.nn.functional.linear(*(torch.from_numpy(v).double() for v in (x, weight, bias)))
+    layer = nf.layers.Linear(weight, weight_scheme="float32", activation_scheme="float32")
+    want = torch.nn.functional.linear(torch.from_numpy(x).double(), torch.from_numpy(weight).double())
     got = layer(torch.from_numpy(x))
     assert isinstance(got, torch.Tensor)
     assert got.dtype == torch.float32
     np.testing.assert_array_equal(got.numpy(), want.float().numpy())  # the sum of these is exact enough to round alike
     np.testing.assert_array_equal(layer(x), got.numpy())
+    biased = nf.layers.Linear(weight, bias, weight_scheme="float32", activation_scheme="float32")(x)
+    np.testing.assert_array_equal(biased, want.float().numpy() + bias)
 
 
 GEOMETRY = [
-    {}, {"stride": 2}, {"padding": 1}, {"dilation": 2}, {"stride": 2, "padding": 2, "dilation": 2}, {"groups": 2, "padding": 1}, {"groups": 4, "stride": 3},
-]  # fmt: skip
+    {},
+    {"stride": 2},
+    {"padding": 1},
+    {"dilation": 2},
+    {"stride": 2, "padding": 2, "dilation": 2},
+    {"groups": 2, "padding": 1},
+    {"groups": 4, "stride": 3},
+]
 
 
 @pytest.mark.parametrize("geometry", GEOMETRY, ids=str)
@@ -139,9 +141,7 @@ def test_conv_geometry_equals_torch_exactly_on_integers(geometry):
     x = rng.integers(-7, 8, (2, 4, 9, 8)).astype(np.float32)
     weight = rng.integers(-7, 8, (8, 4 // groups, 3, 2)).astype(np.float32)
     bias = rng.integers(-50, 50, 8).astype(np.float32)
-    want = torch.nn.functional.conv2d(
-        torch.from_numpy(x).double(), torch.from_numpy(weight).double(), torch.from_numpy(bias).double(), **geometry
-    )
+    want = torch.nn.functional.conv2d(*(torch.from_numpy(v).double() for v in (x, weight, bias)), **geometry)
     for path in ("exact", "exact>fp32", "fp32", "int32", "int32>fp32"):
         layer = nf.layers.Conv2d(weight, bias, weight_scheme="int4", activation_scheme="int4", path=path, **geometry)
         got = layer(x)

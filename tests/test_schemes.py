@@ -673,6 +673,8 @@ def test_refusals_of_quantize(x, scheme, options, words):
         ("mxfp4+arith=fp16", "arith"),
         ("int4/g16+asym+full", "full"),
         ("int1/g16", "int1"),
+        ("float64/tensor", "float32 does not hold"),
+        ("int32/channel", "float32 does not hold"),
         ("int4/g16+floor", "floor"),
         ("int4/none+asym", "none"),
     ],

@@ -187,6 +187,11 @@ def _parse_scheme(text: str) -> Scheme:
         name = str(candidates[0])
     if any(isinstance(f, Fixed) and f.max == 0 for f in candidates):
         raise ValueError(f"scheme {text!r}: {name} has no value above zero to scale to; use int2 or wider, or uint1")
+    if wide := [f for f in candidates if f.value_dtype != "float32"]:
+        raise ValueError(
+            f"scheme {text!r}: {wide[0]} has values that float32 does not hold, so code times scale would not be exact; "
+            "use an element of at most 24 significant bits within float32, or the bare format without scale"
+        )
     arith: Literal["float16", "float32"] = "float16" if name in _BITMOD_NAMES else "float32"
     made = Scheme(name, candidates, _granularity(text, grain), None, "floor" if mx else "absmax", arith)
     for option in options:

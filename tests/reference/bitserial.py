@@ -66,10 +66,8 @@ def step(lanes, terms, bsig, accumulator, rtl):
     m, e = accumulator
     high = max(top, e)
     held = 0 if high - e >= 14 else m // 2 ** (high - e)
-    if rtl:  # the product is not aligned; the sum is 23 bits wide
-        y = (x + held + 2**22) % 2**23 - 2**22
-    else:
-        y = x // 2 ** (high - top) + held
+    # rtl: the product is not aligned, and the sum is 23 bits wide
+    y = (x + held + 2**22) % 2**23 - 2**22 if rtl else x // 2 ** (high - top) + held
     k = max(0, abs(y).bit_length() - 14)
     return (y // 2**k, (high + k) % 64 if rtl else high + k), total, top
 
