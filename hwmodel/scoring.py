@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,9 @@ from hwmodel.sources import Fact, frame
 from hwmodel.technology.sram import SramPoint
 from hwmodel.workloads.frame import COLUMNS, HEADS, KINDS, SHAPE
 from numfmt import datapath
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ENERGIES = (
     "energy_core_j",
@@ -83,6 +86,18 @@ class Score:
     @property
     def latency_s(self) -> float:
         return float(self.columns["latency_s"].sum())
+
+    def plot(self, theme: str = "light", width: str = "wide") -> Figure:
+        """Energy of every layer, stacked, with its latency: a matplotlib figure (extra `plot`)."""
+        from hwmodel.report.energy_plot import score_breakdown
+
+        return score_breakdown(self, theme, width)
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """One self-contained HTML page of this score; also written to `path`, all of it or nothing. No plot without matplotlib."""
+        from hwmodel.report.single import score_html
+
+        return score_html(self, path)
 
     def __repr__(self) -> str:
         return (
