@@ -111,7 +111,7 @@ def _score(arguments: argparse.Namespace) -> int:
     samples = arguments.samples or _SAMPLES.get(arguments.model)
     status = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=status, transient=True) as bar:
+    with Progress(*columns, console=status, transient=True, disable=not status.is_terminal) as bar:
         task = bar.add_task("compiling kernels", total=None)
 
         def step(what: str, done: int, of: int) -> None:

@@ -148,7 +148,7 @@ def test_broken_model_files(tmp_path, capsys, folder):
     for path in (broken, broken / "model.safetensors"):
         code, _, err = run(capsys, "score", "--model", path, "--out", tmp_path / "r")
         assert code == 2
-        assert "truncated" in err or "whole" in err or "malformed" in err, err
+        assert "not a complete safetensors file" in err
     tensors = {"a.weight": np.array([[1.0, np.nan]], np.float32)}
     save_file(tensors, tmp_path / "nan.safetensors")
     code, _, err = run(capsys, "score", "--model", tmp_path / "nan.safetensors", "--out", tmp_path / "r")
