@@ -14,10 +14,11 @@ from hwmodel.accelerators.model import Accelerator
 from hwmodel.accelerators.native import check_activation, weight_mode
 from numfmt import LayerPlan, Plan, Scheme
 from numfmt.arith.datapath import BitSerialAccumulator
-from numfmt.layers.network import Float32, LayerSpec, Network, conv2d, linear
+from numfmt.layers.network import Float32, LayerSpec, Network, conv2d
 
 # What an element computes when weights reach it as float16 although it has no published float16 mode.
 FLOAT16_PATH = "fp16"
+_ROWS_AT_ONCE = 4096  # weight rows in float64 at a time
 _KEEP_PREPARED_BELOW = 20_000_000  # weights; larger networks are prepared layer by layer to bound memory
 
 
@@ -112,8 +113,9 @@ class Emulator:
             raise ValueError(f"layer {spec.name}: {error}") from error
         note = self.errors.setdefault(spec.name, LayerError())
         note.path = str(made.path)
-        weights = spec.weight.reshape(stored.shape).astype(np.float64)
-        note.weight_sqnr_db = decibel(float(np.square(weights).sum()), float(np.square(stored - weights).sum()))
+        weights = spec.weight.reshape(stored.shape)
+        signal, noise = float(np.square(weights, dtype=np.float64).sum()), np.subtract(stored, weights, dtype=np.float64)
+        note.weight_sqnr_db = decibel(signal, float(np.square(noise, out=noise).sum()))
         return made
 
 
@@ -132,8 +134,12 @@ def _codes_only(path: str) -> bool:
 def _exact(spec: LayerSpec, x: Float32) -> np.ndarray:
     """The layer's result for its float32 weights and inputs, computed in float64: the yardstick of its error."""
     wide: Any = x.astype(np.float64)
-    weight: Any = spec.weight.astype(np.float64)
-    bias: Any = None if spec.bias is None else spec.bias.astype(np.float64)
     if spec.kind == "conv2d":
+        weight: Any = spec.weight.astype(np.float64)
+        bias: Any = None if spec.bias is None else spec.bias.astype(np.float64)
         return conv2d(wide, weight, bias, spec.stride, spec.padding)
-    return linear(wide, weight, bias)
+    out = np.empty((*x.shape[:-1], spec.weight.shape[0]))
+    for start in range(0, spec.weight.shape[0], _ROWS_AT_ONCE):
+        part = slice(start, start + _ROWS_AT_ONCE)
+        out[..., part] = wide @ spec.weight[part].T.astype(np.float64)
+    return out if spec.bias is None else out + spec.bias

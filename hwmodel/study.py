@@ -63,9 +63,9 @@ class Study:
     def summary(self) -> pd.DataFrame:
         """One row an evaluation; `pareto` marks those that no other beats in quality and energy."""
         frame = pd.DataFrame([e.summary for e in self.evaluations])
-        quality = self.metric if self.metric in frame.columns else "sqnr_db"
-        better_low = quality == "perplexity"
-        front = pareto(frame, ["energy_uj", quality] if better_low else ["energy_uj"], [] if better_low else [str(quality)])
+        quality = self.metric if self.metric is not None and self.metric in frame.columns else "sqnr_db"
+        low, high = (["energy_uj", quality], []) if quality == "perplexity" else (["energy_uj"], [quality])
+        front = pareto(frame, low, high)
         return frame.assign(pareto=frame.index.isin(front.index))
 
     def rows(self) -> pd.DataFrame:
@@ -136,7 +136,7 @@ def fit(plan: Plan, network: Network) -> tuple[Plan, str]:
     if not overrides:
         return plan, ""
     text = str(made)
-    layers = {}
+    layers: dict[str, LayerPlan] = {}
     for grain, names in overrides.items():
         weight = scheme(text.replace(f"/g{size}", f"/{grain}"))
         layers |= {name: LayerPlan(weight, plan.default.activation, plan.default.kv, plan.default.path) for name in names}

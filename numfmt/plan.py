@@ -41,7 +41,8 @@ class Plan:
         """The plan that a string, a scheme, a mapping or the path of a YAML file names.
 
         `w=int4/g128; a=int8/token; kv=int8/token; path=int32>fp32` (any part may be left out: float16, and the accelerator's
-        datapath). A bare scheme means weights only. YAML: the same keys under `default:` and under each pattern of `layers:`.
+        datapath). A bare scheme means weights only. ` | PATTERN: w=...; a=...` behind it overrides layers whose name matches.
+        YAML: the same keys under `default:` and under each pattern of `layers:`.
 
         Raises ValueError for unknown keys, schemes or datapaths; FileNotFoundError for a YAML path that does not exist.
         """
@@ -58,9 +59,15 @@ class Plan:
         text = spec.strip()
         if text.lower().endswith((".yaml", ".yml")):
             return cls._from_file(Path(text))
-        if re.match(r"\w+\s*=", text):
-            return cls(_layer_plan(dict(_pairs(text)), _FLOAT16, f"plan {text!r}"))
-        return cls(replace(_FLOAT16, weight=scheme(text)))
+        first, *rest = (part.strip() for part in text.split("|"))
+        default = _parse_layer(first, _FLOAT16, text)
+        overrides = []
+        for part in rest:
+            pattern, found, layer = part.partition(": ")
+            if not found or not pattern.strip():
+                raise ValueError(f"plan {text!r}: {part!r} is not PATTERN: w=...; write for example '*.head: w=int8/channel'")
+            overrides.append((pattern.strip(), _parse_layer(layer.strip(), default, text)))
+        return cls(default, tuple(overrides))
 
     @classmethod
     def _from_file(cls, path: Path) -> Plan:
@@ -101,6 +108,14 @@ class Plan:
 
 
 _FLOAT16 = LayerPlan(scheme("float16"), scheme("float16"), scheme("float16"))
+
+
+def _parse_layer(part: str, base: LayerPlan, text: str) -> LayerPlan:
+    if re.match(r"\w+\s*=", part):
+        return _layer_plan(dict(_pairs(part)), base, f"plan {text!r}")
+    return replace(base, weight=scheme(part))
+
+
 _KEYS = {"w": "weight", "a": "activation", "kv": "kv", "path": "path"}
 
 

@@ -16,7 +16,8 @@ def term_table(fmt: Format) -> tuple[np.ndarray, tuple[int, ...], float]:
     """(terms (T, codes) uint8, bsig of each term, code value that one unit of the decoder stands for).
 
     Signed integers are recoded by radix-4 Booth digits; other formats must have values that are a sum of at most two powers of
-    two in the decoder's 5-bit fixed point (I3 I2 I1 I0 . F0). Raises ValueError for formats the decoder cannot take.
+    two in the decoder's 5-bit fixed point (I3 I2 I1 I0 . F0). Terms stand in increasing bsig, the order of the published counter.
+    Raises ValueError for formats the decoder cannot take.
     Source: BitMoD, HPCA 2025, section IV-A and equation 4.
     """
     if isinstance(fmt, Fixed) and fmt.signed and fmt.frac_bits == 0 and fmt.bits <= 8:
@@ -30,7 +31,7 @@ def term_table(fmt: Format) -> tuple[np.ndarray, tuple[int, ...], float]:
             found = [_two_ones(v / unit) for v in values.tolist()]
             rows = [row for row in found if row is not None]
             if len(rows) == len(found):
-                return np.array(rows, np.uint8).T.copy(), (1, 0), unit
+                return np.array(rows, np.uint8).T.copy(), (0, 1), unit
     raise ValueError(
         f"format {fmt} cannot be decoded into bit-serial terms: use int3 to int8, e2m1, or a format whose values are sums of "
         "at most two powers of two, such as the BitMoD mixtures"
@@ -49,7 +50,7 @@ def _booth(value: int, count: int) -> list[int]:
 
 
 def _two_ones(units: float) -> list[int] | None:
-    """(high term of weight 2, low term of weight 1) of a value in units of the decoder's last bit; None where it has none."""
+    """(low term of weight 1, high term of weight 2) of a value in units of the decoder's last bit; None where it has none."""
     magnitude = abs(units)
     if magnitude != int(magnitude) or magnitude > 31:
         return None
@@ -63,7 +64,7 @@ def _two_ones(units: float) -> list[int] | None:
         rest -= 1 << low
     if rest or low > 3:
         return None
-    return [_term(negative, max(high - 1, 0), high >= 1), _term(negative, max(low, 0), low >= 0)]
+    return [_term(negative, max(low, 0), low >= 0), _term(negative, max(high - 1, 0), high >= 1)]
 
 
 def _term(negative: bool, exponent: int, present: bool) -> int:

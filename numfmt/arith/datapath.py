@@ -22,9 +22,10 @@ class FloatAccumulator:
     rounding: Rounding = Rounding.TIES_EVEN
 
     def __post_init__(self) -> None:
-        if self.format.man_bits > 23 or not self.format.signed or not self.format.zero:
+        _check_format(self.format, 23)
+        if self.format.emin < -500 or self.format.max > 2.0**500:  # exponents that the float64 of the kernels has room for
             raise ValueError(
-                f"accumulator format {self.format} is not allowed: it needs a sign, a zero and at most 23 mantissa bits"
+                f"accumulator format {self.format} is not allowed: its exponents must lie within -500 and 500; choose another bias"
             )
         if self.rounding not in _STEP_ROUNDINGS.values():
             raise ValueError(f"rounding {self.rounding} is not allowed in an accumulator; use one of {', '.join(_STEP_ROUNDINGS)}")
@@ -56,6 +57,9 @@ class ExactAccumulator:
     """The exact sum of exact products, rounded once (ties to even) to `format`."""
 
     format: Float
+
+    def __post_init__(self) -> None:
+        _check_format(self.format, 52)
 
     def __str__(self) -> str:
         name = str(self.format)
@@ -115,6 +119,12 @@ class Datapath:
 
     def __str__(self) -> str:
         return str(self.inner) + (f">{self.outer}" if self.outer else "")
+
+
+def _check_format(fmt: Float, most: int) -> None:
+    """Refuse formats without sign or zero, and those of one significant bit, whose ties go by the parity of the exponent."""
+    if not fmt.signed or not fmt.zero or not 1 <= fmt.man_bits <= most:
+        raise ValueError(f"accumulator format {fmt} is not allowed: it needs a sign, a zero and 1 to {most} mantissa bits")
 
 
 def _float(name: str) -> Float:

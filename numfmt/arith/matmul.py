@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import is_torch, to_numpy
+from .._arrays import is_torch, to_float64, to_numpy
 from ..blocks import QuantizedTensor
 from ..formats import Float, Rounding, encode, parse
 from ..kernels import exact as exact_kernels
@@ -32,6 +32,9 @@ _MODES = {
     Rounding.UP: steps.PLUS,
     Rounding.DOWN: steps.MINUS,
 }
+
+
+_LARGEST_INTEGER = 2.0**62  # integers and sums up to here are added in int64 without thought of its range
 
 
 @dataclass(frozen=True)
@@ -92,11 +95,14 @@ def _scaled(a: Any, b: Any) -> bool:
 def _matmul_batched(a: np.ndarray, b: np.ndarray, made: Datapath, c: Any) -> np.ndarray:
     if a.ndim < 2 or b.ndim < 2:
         raise ValueError(f"a has shape {a.shape} and b {b.shape}; both need at least two axes (add one with x[None])")
-    lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    try:
+        lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    except ValueError:
+        raise ValueError(f"a has shape {a.shape} and b {b.shape}: their batch axes {a.shape[:-2]}, {b.shape[:-2]} differ") from None
     left = np.broadcast_to(a, (*lead, *a.shape[-2:])).reshape(-1, *a.shape[-2:])
     right = np.broadcast_to(b, (*lead, *b.shape[-2:])).reshape(-1, *b.shape[-2:])
     shape = (*lead, a.shape[-2], b.shape[-1])
-    start = [None] * len(left) if c is None else list(np.broadcast_to(to_numpy(c, "c")[0], shape).reshape(-1, *shape[-2:]))
+    start = [None] * len(left) if c is None else list(_spread_start(c, shape).reshape(-1, *shape[-2:]))
     if not len(left):
         raise ValueError(f"a has shape {a.shape} and b {b.shape}: the batch is empty")
     parts = [product(operand(x, "a", -1), operand(y, "b", 0), made, z) for x, y, z in zip(left, right, start, strict=True)]
@@ -111,18 +117,33 @@ def _check(a: Operand, b: Operand, made: Datapath) -> None:
         raise ValueError(
             f"{which} holds values that are not integers; the accumulator {made.inner} takes integer codes (int8, int4, ...)"
         )
+    if isinstance(made.inner, IntAccumulator):
+        _check_integers(a, b, made.inner)
+    else:
+        for x, what in ((a, "a"), (b, "b")):
+            if not x.single:
+                raise ValueError(f"{what} holds values that float32 does not hold exactly; {made} takes float32 values at most")
     if isinstance(made.inner, BitSerialAccumulator):
         if a.scales is not None:
             raise ValueError("a is scaled; the bit-serial element takes unscaled float16 activations (a=float16)")
         _ = b.terms  # refuses formats that the decoder cannot take
+        _ = a.fields  # refuses values beyond float16
+
+
+def _check_integers(a: Operand, b: Operand, inner: IntAccumulator) -> None:
+    for x, what in ((a, "a"), (b, "b")):
+        if x.largest > _LARGEST_INTEGER:
+            raise ValueError(f"{what} holds integers beyond 2**62; the accumulator {inner} takes codes of at most 62 bits")
+    if inner.saturate and a.largest * b.largest > _LARGEST_INTEGER:
+        raise ValueError(f"a and b make products beyond 2**62, which {inner} cannot add at each step; use narrower codes")
 
 
 def product(a: Operand, b: Operand, made: Datapath, c: Any = None) -> np.ndarray:
     """`matmul` of two prepared operands, (a.rows, b.rows)."""
     _check(a, b, made)
     shape = (a.rows, b.rows)
-    start = _initial(c, shape)
     scaled = a.scales is not None or b.scales is not None or made.outer is not None
+    start = _initial(c, shape, made.outer_or_default if scaled else made.inner)
     if not scaled:
         _, compute = _plan_step(a, b, made.inner, 0, a.depth)
         return _finish(compute(start), made.inner)
@@ -131,26 +152,64 @@ def product(a: Operand, b: Operand, made: Datapath, c: Any = None) -> np.ndarray
     facts = _facts(outer)
     for first, last in runs(a, b):
         _, compute = _plan_step(a, b, made.inner, first, last)
-        part = compute(np.zeros(shape))
+        part = _exact_float64(compute(np.zeros(shape)), made.inner)
         scales = a.scale_of(first), b.scale_of(first)
         if str(outer) == "fp32":
             steps.accumulate_scaled_single(part, *scales, total)
         else:
             steps.accumulate_scaled(part, *scales, total, _MODES[outer.rounding], *facts)
-    return total.astype(outer.format.value_dtype)
+    return _float_result(total, outer.format)
 
 
-def _initial(c: Any, shape: tuple[int, int]) -> np.ndarray:
-    if c is None:
-        return np.zeros(shape)
-    array = c.dequantize() if isinstance(c, QuantizedTensor) else to_numpy(c, "c")[0]
+def _float_result(total: np.ndarray, fmt: Float) -> np.ndarray:
+    result = total.astype(fmt.value_dtype)
+    return result if fmt.has_minus_zero else result + 0.0
+
+
+def _exact_float64(part: np.ndarray, inner: Accumulator) -> np.ndarray:
+    """The sum of a run as float64, in which the product with the scales is exact. Raises ValueError where it does not fit."""
+    if part.dtype == np.int64 and part.size and max(int(part.max()), -int(part.min())) > 1 << 53:
+        raise ValueError(f"the sum of a run of {inner} exceeds 2**53 and cannot be scaled exactly; use groups or a narrower width")
+    return part.astype(np.float64)
+
+
+def _spread_start(c: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """The values of `c` in the shape of the result."""
+    if isinstance(c, QuantizedTensor):
+        if c.scheme.scaled:
+            raise ValueError("c is scaled; give the words of the accumulator with nf.from_codes, or its values")
+        array = c._in_place(c.row_values(), c.shape[c.axis])
+    else:
+        array = to_numpy(c, "c")[0]
     try:
-        wide = np.broadcast_to(array, shape).astype(np.float64)
+        return np.broadcast_to(array, shape)
     except ValueError:
         raise ValueError(f"c has shape {array.shape}; it must broadcast to the result's {shape}") from None
-    if not np.array_equal(wide.astype(np.float32).astype(np.float64), wide, equal_nan=True):
-        raise ValueError("c holds values that float32 does not hold exactly; round it with nf.cast(c, 'float32') first")
-    return wide
+
+
+def _initial(c: Any, shape: tuple[int, int], first: Accumulator) -> np.ndarray:
+    """The start of the accumulator that `c` goes into: float64, or int64 for an integer one."""
+    if c is None:
+        return np.zeros(shape)
+    array = _spread_start(c, shape)
+    if isinstance(first, IntAccumulator):
+        return _initial_integers(array, first)
+    wide = to_float64(array, "c").copy()
+    with np.errstate(over="ignore"):
+        if not np.array_equal(wide.astype(np.float32), wide, equal_nan=True):
+            raise ValueError("c holds values that float32 does not hold exactly; round it with nf.cast(c, 'float32') first")
+    return _start_in(wide, first) if isinstance(first, FloatAccumulator) else wide
+
+
+def _initial_integers(array: np.ndarray, first: IntAccumulator) -> np.ndarray:
+    low, high = -(1 << (first.width - 1)), (1 << (first.width - 1)) - 1
+    if array.dtype.kind not in "iub":
+        array = to_float64(array, "c")
+        if not (np.isfinite(array).all() and np.array_equal(np.rint(array), array)):
+            raise ValueError(f"c holds values that are not integers; the accumulator {first} starts from an integer")
+    if array.size and not low <= int(array.min()) <= int(array.max()) <= high:
+        raise ValueError(f"c holds values that the accumulator {first} cannot hold; it must lie within {low} and {high}")
+    return array.astype(np.int64)
 
 
 def _facts(accumulator: FloatAccumulator | ExactAccumulator) -> tuple[int, int, float, bool]:
@@ -187,7 +246,7 @@ def _plan_step(a: Operand, b: Operand, inner: Accumulator, start: int, stop: int
             return Step(step.start, step.stop, step.kernel, step.reason + "; never saturates"), lambda c: compute(c, low, high)
         return Step(start, stop, "saturating_matmul", "saturates at each step, k upward"), lambda c: _saturate(x, y, c, low, high)
     if isinstance(inner, IntAccumulator):
-        if limits.exact_in(53):
+        if limits.exact_in(53) and limits.terms * limits.largest_a * limits.largest_b <= _LARGEST_INTEGER:
             step, compute = _blas(x, y, limits, start, stop)
             return step, lambda c: _wrap(_to_int(compute(np.zeros(c.shape))) + _to_int(c), inner.width)
         return Step(start, stop, "integer_matmul", "int64 sums wrap modulo 2**64"), lambda c: _wrap(_int64(x, y, c), inner.width)
@@ -249,7 +308,7 @@ def _float_steps(x: np.ndarray, columns: np.ndarray, inner: FloatAccumulator, c:
         single = c.astype(np.float32)
         steps.float32_matmul(_rows(x, np.float32), columns.astype(np.float32), single)
         return single.astype(np.float64)
-    result = _start_in(c, inner)
+    result = c.copy()
     steps.float_matmul(_rows(x), columns, result, inner.fused, _MODES[inner.rounding], *_facts(inner))
     return result
 
@@ -274,7 +333,7 @@ def _columns(y: np.ndarray, dtype: type) -> np.ndarray:
 
 
 def _to_int(x: np.ndarray) -> np.ndarray:
-    return np.rint(x).astype(np.int64)
+    return x.copy() if x.dtype == np.int64 else np.rint(x).astype(np.int64)
 
 
 def _int64(x: np.ndarray, y: np.ndarray, c: np.ndarray) -> np.ndarray:
@@ -286,23 +345,23 @@ def _int64(x: np.ndarray, y: np.ndarray, c: np.ndarray) -> np.ndarray:
 def _saturate(x: np.ndarray, y: np.ndarray, c: np.ndarray, low: int, high: int) -> np.ndarray:
     total = _to_int(c)
     steps.saturating_matmul(_rows(x, np.int64), _columns(y, np.int64), total, low, high)
-    return total.astype(np.float64)
+    return total
 
 
 def _wrap(total: np.ndarray, width: int) -> np.ndarray:
     if width < 64:
-        low = np.int64(1) << np.int64(width - 1)
-        total = ((total + low) & ((np.int64(1) << np.int64(width)) - 1)) - low
+        low = 1 << (width - 1)
+        total = ((total + low) & ((1 << width) - 1)) - low
     return total
 
 
 def _finish(total: np.ndarray, inner: Accumulator) -> np.ndarray:
     """Values in the dtype of the accumulator: float32 where its format fits, int64 for integers."""
     if isinstance(inner, IntAccumulator):
-        return _to_int(total) if total.dtype != np.int64 else total
+        return total if total.dtype == np.int64 else _to_int(total)
     if isinstance(inner, BitSerialAccumulator):
         return total
-    return total.astype(inner.format.value_dtype)
+    return _float_result(total, inner.format)
 
 
 def _codes(result: np.ndarray, made: Datapath, scaled: bool) -> np.ndarray:

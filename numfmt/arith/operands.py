@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import to_numpy
+from .._arrays import to_float64, to_numpy
 from ..blocks import QuantizedTensor
 from ..formats import Fixed
 from . import bitserial
@@ -53,6 +53,17 @@ class Operand:
         """The values with k first, (K, rows), for the loops that run along the result's columns."""
         return np.ascontiguousarray(self.values.T)
 
+    @cached_property
+    def single(self) -> bool:
+        """Whether float32 holds every value, as all accumulators but the integer ones need."""
+        with np.errstate(over="ignore"):
+            return bool(np.array_equal(self.values.astype(np.float32), self.values, equal_nan=True))
+
+    @cached_property
+    def largest(self) -> float:
+        """Largest absolute value."""
+        return float(np.abs(self.values).max(initial=0.0))
+
     def scale_of(self, start: int) -> np.ndarray:
         """The scale of each row for the run that begins at `start`, (rows,)."""
         if self.scales is None:
@@ -86,12 +97,13 @@ def operand(x: Any, what: str, reduced: int) -> Operand:
     if array.ndim != 2:
         raise ValueError(f"{what} has shape {array.shape}; it must have two axes")
     rows = np.ascontiguousarray(np.moveaxis(array, reduced, -1))
+    wide = to_float64(rows, what)
     with np.errstate(over="ignore"):
-        single = rows.astype(np.float32)
-    if rows.dtype != np.float32 and not np.array_equal(single.astype(rows.dtype), rows, equal_nan=rows.dtype.kind == "f"):
+        single = wide.astype(np.float32)
+    if rows.dtype != np.float32 and not np.array_equal(single, wide, equal_nan=True):
         raise ValueError(f"{what} holds values that float32 does not hold exactly; round it with nf.cast(x, 'float32') first")
     integers = bool(rows.dtype.kind in "iu" or (np.isfinite(single).all() and np.array_equal(np.rint(single), single)))
-    return Operand(single.astype(np.float64), None, integers, None)
+    return Operand(wide, None, integers, None)
 
 
 def runs(a: Operand, b: Operand) -> list[tuple[int, int]]:

@@ -27,7 +27,12 @@ class Bound:
         """Whether any order of summation in a float of `bits` significant bits gives the exact sum."""
         # the quotients below are exact: the quanta are powers of two
         ratio = (self.largest_a / self.quantum_a) * (self.largest_b / self.quantum_b)
-        return bool(ratio * self.terms < 2.0**bits) and self.quantum_a * self.quantum_b >= 2.0 ** (-149 if bits == 24 else -1022)
+        quantum = self.quantum_a * self.quantum_b
+        if not ratio * self.terms < 2.0**bits:
+            return False
+        if bits > 24:  # operands are float32 values: the exponents of their products and sums lie well within float64
+            return quantum >= 2.0**-1022
+        return quantum >= 2.0**-149 and self.terms * self.largest_a * self.largest_b < 2.0**128
 
     def __str__(self) -> str:
         return (
@@ -54,5 +59,5 @@ def quantum(x: np.ndarray) -> float:
     exponent = ((words >> 52) & 0x7FF) - 1075
     significand = fraction | (1 << 52)
     low = significand & -significand  # operands are float32 values, normal in float64
-    lowest = exponent + np.log2(low.astype(np.float64)).astype(np.int64)
+    lowest = exponent + np.frexp(low.astype(np.float64))[1] - 1
     return float(2.0 ** int(lowest.min()))

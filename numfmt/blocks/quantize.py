@@ -11,11 +11,12 @@ from ..formats import Codebook, Fixed, Float, Format, cast, decode, encode
 from ..kernels import encode as encode_kernels
 from ..kernels import scale as kernels
 from .scheme import Scheme, scheme
-from .tensor import QuantizedTensor, matrix_of, scales_shape
+from .tensor import QuantizedTensor, check_scales, matrix_of, scales_shape
 
 # The published BitMoD code bounds scales to [1e-5, 1e4] in float16 (quant_weight.py).
 _HALF_SCALE_MIN = float(np.float16(1e-5))
 _HALF_SCALE_MAX = float(np.float16(1e4))
+_ELEMENTS_AT_ONCE = 1 << 22  # rows are quantized so many elements at a time, which bounds the float64 temporaries
 
 
 def quantize(
@@ -48,10 +49,15 @@ def quantize(
     if not -array.ndim <= axis < array.ndim:
         raise ValueError(f"axis={axis} is not an axis of x with shape {array.shape}; use {-array.ndim} to {array.ndim - 1}")
     rows, _moved_shape = matrix_of(array, axis)
+    independent = made.granularity.kind != "tensor" and scales is None and choice is None and zero_points is None
+    if independent and rows.size > _ELEMENTS_AT_ONCE and rows.shape[0] > 1:
+        return _in_blocks(rows, made, array.shape, axis % array.ndim)
     if not np.isfinite(rows).all():
         bad = int((~np.isfinite(rows)).sum())
         raise ValueError(f"x holds {bad} NaN or infinite value(s); replace them before quantizing")
     if not made.scaled:
+        if not (scales is None and choice is None and zero_points is None):
+            raise ValueError(f"{made} is a plain cast: scales, choice and zero_points do not apply; give it a granularity")
         codes = encode(rows, made.candidates[0])
         return QuantizedTensor(made, array.shape, axis % array.ndim, codes.reshape(rows.shape), None, None, None)
     half = made.arith == "float16"
@@ -76,6 +82,19 @@ def quantize(
     )
 
 
+def _in_blocks(rows: np.ndarray, made: Scheme, shape: tuple[int, ...], axis: int) -> QuantizedTensor:
+    """`quantize` of rows that do not depend on one another, some at a time."""
+    count = max(1, _ELEMENTS_AT_ONCE // rows.shape[1])
+    parts = [quantize(rows[i : i + count], made) for i in range(0, rows.shape[0], count)]
+
+    def joined(name: str) -> np.ndarray | None:
+        held = [getattr(part, name) for part in parts]
+        return None if held[0] is None else np.concatenate(held)
+
+    codes = np.concatenate([part.row_codes for part in parts])
+    return QuantizedTensor(made, shape, axis, codes, joined("row_scales"), joined("row_zero_points"), joined("row_choice"))
+
+
 def _imposed(scales: Any, choice: Any, zero_points: Any, shape: tuple[int, ...], made: Scheme, axis: int) -> tuple[Any, Any, Any]:
     flat: list[Any] = []
     for name, value in (("scales", scales), ("choice", choice), ("zero_points", zero_points)):
@@ -86,15 +105,21 @@ def _imposed(scales: Any, choice: Any, zero_points: Any, shape: tuple[int, ...],
         if array.shape != shape:
             raise ValueError(f"{name} has shape {array.shape}; {made} needs {shape} here")
         flat.append(np.moveaxis(array, axis, -1).reshape(-1))
-    if flat[0] is not None and not (np.isfinite(flat[0]).all() and (flat[0] > 0).all()):
-        raise ValueError("scales must be finite and above zero")
-    if flat[1] is not None and (len(made.candidates) == 1 or not ((flat[1] >= 0) & (flat[1] < len(made.candidates))).all()):
+    if flat[0] is not None:
+        check_scales(flat[0], made)
+    if flat[1] is not None and (len(made.candidates) == 1 or not _integers_within(flat[1], len(made.candidates) - 1)):
         raise ValueError(
             f"choice must be 0 to {len(made.candidates) - 1} of a scheme with several candidates; {made} has {len(made.candidates)}"
         )
     if flat[2] is not None and (made.rule != "range" or flat[0] is None):
         raise ValueError(f"zero_points go with scales and with an asymmetric scheme such as int4/g128+asym, not {made}")
+    if flat[2] is not None and not _integers_within(flat[2], (1 << made.zero_point_bits) - 1):
+        raise ValueError(f"zero_points must be integers from 0 to {(1 << made.zero_point_bits) - 1} for {made}")
     return flat[0], flat[1], flat[2]
+
+
+def _integers_within(values: np.ndarray, top: int) -> bool:
+    return bool(((values >= 0) & (values <= top) & (values == np.rint(values))).all())
 
 
 def _quantize_groups(
@@ -105,13 +130,15 @@ def _quantize_groups(
     kernels.extremes(groups, low, high, magnitude)
     if made.rule == "range":
         if scales is None:
-            scales = _store(_range_scale(low, high, made, half), made)
+            scales = _range_scale(low, high, made, half)
+            scales = _store(scales, made, scales)
         scales = scales.astype(np.float64)
         if zeros is None:
             zeros = _zero_points(low, scales, made, half)
         codes = _asymmetric(groups, scales, zeros.astype(np.float64), made, half)
         return codes, scales, zeros.astype(np.int32), None
-    best_codes = np.zeros(groups.shape, made.candidates[0].code_dtype)
+    zero = encode(np.zeros(1), made.candidates[0])[0]
+    best_codes = np.full(groups.shape, zero, np.result_type(*(f.code_dtype for f in made.candidates)))
     best_scales = np.zeros(groups.shape[0])
     best_error = np.full(groups.shape[0], 1000.0 if made.sel == "fp16" else np.inf)  # 1e3: the published starting value
     chosen = np.zeros(groups.shape[0], np.uint8)

@@ -110,8 +110,8 @@ class Scheme:
         return self.element_bits + overhead * scale_rows * per_row / (rows * columns)
 
     def __str__(self) -> str:
-        if not self.scaled:
-            return self.name
+        if not self.scaled:  # "none" where the bare name means a scheme with scales
+            return f"{self.name}/none" if self.name in _DEFAULT_GRANULARITY else self.name
         return f"{self.name}/{self.granularity}" + "".join(f"+{o}" for o in self._options())
 
     def _options(self) -> list[str]:
@@ -122,8 +122,8 @@ class Scheme:
             options.append("asym")
         if self.full:
             options.append("full")
-        if self.arith == "float16" and not bitmod:
-            options.append("arith=float16")
+        if self.arith != ("float16" if bitmod else "float32"):
+            options.append(f"arith={self.arith}")
         if self.scale != _default_scale(self.name, self.arith):
             options.append(f"scale={self.scale}")
         if self.sel != "float64":
@@ -147,7 +147,7 @@ def scheme(spec: str | Scheme | Format) -> Scheme:
 
     Elements: every format (`int4`, `e4m3fn`, `nf4`, ...), `bitmod3`, `bitmod4`, `mxfp4`, `mxfp6_e2m3`, `mxfp6_e3m2`,
     `mxfp8_e4m3`, `mxfp8_e5m2`, `mixed<A,B,...>` (each group takes the candidate of least squared error).
-    Granularities: `tensor`, `channel`, `token`, `gN`.
+    Granularities: `tensor`, `channel`, `token`, `gN`; `none` is the bare format (a plain cast of `nf4`, whose bare name means g64).
     Options: `asym` (integers: zero point), `full` (integers: use the most negative code), `scale=FORMAT`,
     `arith=float16|float32`, `sel=fp16|float64` (mixtures), `floor` (MX: OCP's rule, the default).
 
@@ -177,8 +177,21 @@ def _parse_scheme(text: str) -> Scheme:
         if len(candidates) > 1:
             raise ValueError(f"scheme {text!r} needs a granularity: the choice is made for each group; write '{name}/g128'")
         return Scheme(str(candidates[0]), candidates, Granularity("none"), None)
-    if len(candidates) == 1 and not mx:
+    if grain == "none":
+        if options or mx or len(candidates) > 1:
+            raise ValueError(f"scheme {text!r}: granularity none is a plain cast to one format; write '{name}/g128'")
+        return Scheme(str(candidates[0]), candidates, Granularity("none"), None)
+    if name.startswith("mixed<"):
+        name = f"mixed<{','.join(map(str, candidates))}>"
+    elif len(candidates) == 1 and not mx:
         name = str(candidates[0])
+    if any(isinstance(f, Fixed) and f.max == 0 for f in candidates):
+        raise ValueError(f"scheme {text!r}: {name} has no value above zero to scale to; use int2 or wider, or uint1")
+    if wide := [f for f in candidates if f.value_dtype != "float32"]:
+        raise ValueError(
+            f"scheme {text!r}: {wide[0]} has values that float32 does not hold, so code times scale would not be exact; "
+            "use an element of at most 24 significant bits within float32, or the bare format without scale"
+        )
     arith: Literal["float16", "float32"] = "float16" if name in _BITMOD_NAMES else "float32"
     made = Scheme(name, candidates, _granularity(text, grain), None, "floor" if mx else "absmax", arith)
     for option in options:
@@ -204,6 +217,8 @@ def _elements(text: str, name: str) -> tuple[tuple[Format, ...], bool]:
         parts = [p.strip() for p in re.split(r",(?![^<]*>)", match[1]) if p.strip()]
         if len(parts) < 2:
             raise ValueError(f"scheme {text!r}: mixed<...> needs two or more candidate formats, as in mixed<int4,flint4>")
+        if len(parts) > 256:
+            raise ValueError(f"scheme {text!r}: mixed<...> takes at most 256 candidate formats, not {len(parts)}")
         return tuple(parse(p) for p in parts), False
     try:
         return (parse(name),), False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .._arrays import to_numpy
-from ..formats import Codebook, Format, decode, parse
+from ..formats import Codebook, Format, cast, decode, parse
 from .scheme import Scheme, scheme
 
 
@@ -94,6 +95,20 @@ class QuantizedTensor:
             self.row_zero_points,
             self.row_choice,
         )
+
+    def take_rows(self, start: int, stop: int) -> QuantizedTensor:
+        """Rows start to stop of a matrix quantized along its last axis. Raises ValueError for other tensors."""
+        if len(self.shape) != 2 or self.axis != 1:
+            raise ValueError(f"take_rows needs a matrix quantized along its last axis, not shape {self.shape}, axis {self.axis}")
+
+        shared = self.scheme.granularity.kind == "tensor"
+
+        def part(rows: np.ndarray | None) -> np.ndarray | None:
+            return rows if rows is None or shared else rows[start:stop]
+
+        codes = self.row_codes[start:stop]
+        overhead = (part(self.row_scales), part(self.row_zero_points), part(self.row_choice))
+        return QuantizedTensor(self.scheme, (codes.shape[0], self.shape[1]), 1, codes, *overhead)
 
     def row_values(self) -> np.ndarray:
         """Values of the codes before the scale (zero point subtracted), (rows, K), float32 or float64, exact."""
@@ -179,34 +194,69 @@ def load(path: str | os.PathLike[str]) -> QuantizedTensor:
         raise ValueError(f"{path} is not a whole safetensors file: {error}") from None
     if not {"scheme", "shape", "axis"} <= meta.keys() or "codes" not in tensors:
         raise ValueError(f"{path} holds no quantized tensor of this package (its metadata lacks scheme, shape or axis)")
-    made = scheme(meta["scheme"])
-    shape, axis = tuple(json.loads(meta["shape"])), int(meta["axis"])
-    tensor = QuantizedTensor(
-        made, shape, axis, tensors["codes"], tensors.get("scales"), tensors.get("zero_points"), tensors.get("choice")
-    )
-    _check_consistent(tensor, path)
+    try:
+        tensor = QuantizedTensor(
+            *_read_meta(meta), tensors["codes"], tensors.get("scales"), tensors.get("zero_points"), tensors.get("choice")
+        )
+        _check_consistent(tensor, set(tensors))
+    except ValueError as error:
+        raise ValueError(f"{path} was changed or is damaged: {error}; write it again with QuantizedTensor.save") from None
     return tensor
 
 
-def _check_consistent(tensor: QuantizedTensor, path: Any) -> None:
-    made, shape = tensor.scheme, tensor.shape
-    rows = int(np.prod(shape)) // shape[tensor.axis] if shape and shape[tensor.axis] else 0
-    want: dict[str, Any] = {"codes": (rows, shape[tensor.axis])}
-    if made.scaled:
-        scale_rows, per_row, _ = made.granularity.groups(rows, shape[tensor.axis])
-        want["scales"] = (scale_rows, per_row)
-        want["zero_points"] = (scale_rows, per_row) if made.rule == "range" else None
-        want["choice"] = (scale_rows, per_row) if len(made.candidates) > 1 else None
-    for name, expected in want.items():
-        held = getattr(tensor, f"row_{name}")
-        if (held.shape if held is not None else None) != expected:
+def check_scales(scales: np.ndarray, made: Scheme) -> None:
+    """Refuse scales that are not finite and above zero, or that the scale format of the scheme does not hold exactly.
+
+    Zero is the scale of an all-zero group where the scheme multiplies by its reciprocal (nf4, as in bitsandbytes).
+    """
+    assert made.scale is not None
+    positive = scales >= 0 if made.reciprocal else scales > 0
+    if not (np.isfinite(scales).all() and positive.all()):
+        raise ValueError(f"scales must be finite and above zero for {made}")
+    with np.errstate(over="ignore"):
+        if not np.array_equal(cast(scales[scales > 0], made.scale), scales[scales > 0]):
             raise ValueError(
-                f"{path} was changed: {name} has shape {getattr(held, 'shape', None)}, its scheme {made} needs {expected}"
+                f"scales hold values that {made.scale} does not hold exactly, the scale format of {made}; "
+                f"round them with nf.cast(scales, '{made.scale}') first"
             )
-    if int(tensor.row_codes.max(initial=0)) >= 1 << made.element_bits:
-        raise ValueError(f"{path} was changed: it holds codes beyond the {made.element_bits} bits of {made}")
-    if tensor.row_choice is not None and int(tensor.row_choice.max(initial=0)) >= len(made.candidates):
-        raise ValueError(f"{path} was changed: it chooses among more candidates than {made} has")
+
+
+def _read_meta(meta: dict[str, str]) -> tuple[Scheme, tuple[int, ...], int]:
+    """Scheme, shape and axis of a file's metadata. Raises ValueError where they make no tensor."""
+    shape, axis = json.loads(meta["shape"]), int(meta["axis"])
+    if not isinstance(shape, list) or not shape or not all(type(n) is int and n > 0 for n in shape):
+        raise ValueError(f"shape {meta['shape']!r} is not a list of positive integers")
+    if not 0 <= axis < len(shape):
+        raise ValueError(f"axis {axis} is not an axis of shape {shape}")
+    return scheme(meta["scheme"]), tuple(shape), axis
+
+
+def _check_consistent(tensor: QuantizedTensor, names: set[str]) -> None:
+    made, depth = tensor.scheme, tensor.shape[tensor.axis]
+    rows = math.prod(tensor.shape) // depth
+    code_dtype = np.result_type(*(f.code_dtype for f in made.candidates))
+    want: dict[str, tuple[tuple[int, ...], Any, float]] = {"codes": ((rows, depth), code_dtype, (1 << made.element_bits) - 1)}
+    if made.scaled:
+        scale_rows, per_row, _ = made.granularity.groups(rows, depth)
+        want["scales"] = ((scale_rows, per_row), np.float32, np.inf)
+        if made.rule == "range":
+            want["zero_points"] = ((scale_rows, per_row), np.int32, (1 << made.zero_point_bits) - 1)
+        if len(made.candidates) > 1:
+            want["choice"] = ((scale_rows, per_row), np.uint8, len(made.candidates) - 1)
+    if names != set(want):
+        raise ValueError(f"it holds {', '.join(sorted(names))}; its scheme {made} needs {', '.join(sorted(want))}")
+    for name, (shape, dtype, top) in want.items():
+        held = getattr(tensor, f"row_{name}")
+        if held.shape != shape or held.dtype != dtype:
+            raise ValueError(
+                f"{name} has shape {held.shape} and dtype {held.dtype}; its scheme {made} needs {shape}, {np.dtype(dtype)}"
+            )
+        if name != "scales" and not (int(held.min()) >= 0 and int(held.max()) <= top):
+            raise ValueError(f"{name} runs from {held.min()} to {held.max()}; its scheme {made} allows 0 to {top}")
+    if tensor.row_scales is not None:
+        check_scales(tensor.row_scales, made)
+    if any(isinstance(f, Codebook) for f in made.candidates) and np.isnan(tensor.row_values()).any():
+        raise ValueError(f"codes hold a code beyond the entries of {made}")
 
 
 def from_codes(words: Any, fmt: Format | str, axis: int = -1) -> QuantizedTensor:

@@ -89,7 +89,9 @@ def round_digits(digits, man_bits, emin, max_value, infinite):
 
 @kernel
 def exact_dot(a, b, start, digits, man_bits, emin, max_value, infinite):
-    """round(start + sum a[k] * b[k]) of float64 rows; NaN and infinities follow IEEE 754."""
+    """round(start + sum a[k] * b[k]) of float64 rows; NaN and infinities follow IEEE 754; without
+    infinities in the format an infinite sum is its largest value.
+    """
     digits[:] = 0
     special = 0.0
     for k in range(a.size):
@@ -103,7 +105,7 @@ def exact_dot(a, b, start, digits, man_bits, emin, max_value, infinite):
     elif start != 0.0:
         add_product(digits, start, 1.0)
     if not np.isfinite(special):
-        return special
+        return np.copysign(max_value, special) if np.isinf(special) and not infinite else special
     return round_digits(digits, man_bits, emin, max_value, infinite)
 
 

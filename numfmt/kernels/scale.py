@@ -87,18 +87,44 @@ def half_errors(values, scales, x, out):
         for i in range(size):
             error = round_half(round_half(values[g, i] * scales[g]) - x[g, i])
             squares[i] = round_half(error * error)
-        out[g] = round_half(np.float64(pairwise(squares, 0, size) / np.float32(size)))
+        out[g] = round_half(np.float64(pairwise(squares, size) / np.float32(size)))
 
 
 @kernel
-def pairwise(x, start, count):
-    """Sum of count float32 values: up to 128 in eight interleaved partial sums, longer runs halved at a multiple of eight."""
-    if count < 8:
-        total = np.float32(0.0)
-        for i in range(count):
-            total += x[start + i]
-        return total
-    if count <= 128:
+def pairwise(x, count):
+    """Sum of the first count float32 values as NumPy adds them: longer runs than 128 are halved at a multiple of eight.
+
+    A stack of pending runs in place of recursion: a recursive function that Numba loads from its cache on disk crashes.
+    """
+    starts, counts = np.empty(128, np.int64), np.empty(128, np.int64)
+    sums = np.empty(128, np.float32)
+    starts[0], counts[0] = 0, count
+    pending, held = 1, 0
+    while pending:
+        pending -= 1
+        start, length = starts[pending], counts[pending]
+        if length < 0:  # both halves are done
+            held -= 1
+            sums[held - 1] += sums[held]
+        elif length <= 128:
+            sums[held] = short_sum(x, start, length)
+            held += 1
+        else:
+            half = length // 2
+            half -= half % 8
+            counts[pending] = -1
+            starts[pending + 1], counts[pending + 1] = start + half, length - half
+            starts[pending + 2], counts[pending + 2] = start, half
+            pending += 3
+    return sums[0]
+
+
+@kernel
+def short_sum(x, start, count):
+    """Sum of up to 128 float32 values: eight interleaved partial sums, or in order where there are fewer than eight values."""
+    total = np.float32(0.0)
+    i = 0
+    if count >= 8:
         r0, r1, r2, r3 = x[start], x[start + 1], x[start + 2], x[start + 3]
         r4, r5, r6, r7 = x[start + 4], x[start + 5], x[start + 6], x[start + 7]
         i = 8
@@ -113,10 +139,7 @@ def pairwise(x, start, count):
             r7 += x[start + i + 7]
             i += 8
         total = ((r0 + r1) + (r2 + r3)) + ((r4 + r5) + (r6 + r7))
-        while i < count:
-            total += x[start + i]
-            i += 1
-        return total
-    half = count // 2
-    half -= half % 8
-    return pairwise(x, start, half) + pairwise(x, start + half, count - half)
+    while i < count:
+        total += x[start + i]
+        i += 1
+    return total

@@ -15,8 +15,10 @@ NEAREST_EVEN, NEAREST_AWAY, ZERO, PLUS, MINUS = range(5)
 def round_step(x, mode, man_bits, emin, max_value, infinite):
     """x (float64) rounded to man_bits fraction bits above 2**emin; beyond max_value the overflow of the mode.
 
-    x must carry enough bits that rounding it again is harmless: see the callers.
+    x must carry enough bits that rounding it again is harmless: see the callers. man_bits >= 1.
     """
+    if not np.isfinite(x):
+        return np.copysign(max_value, x) if np.isinf(x) and not infinite else x
     exponent = max((float_bits(np.float64(x)) & _EXPONENT_MASK) >> 52, np.int64(emin + 1023))
     unit = bits_float((exponent - man_bits) << 52)
     inverse = bits_float((2046 - exponent + man_bits) << 52)
@@ -35,8 +37,8 @@ def round_step(x, mode, man_bits, emin, max_value, infinite):
     y = whole * unit
     if np.abs(y) > max_value:
         inward = mode == ZERO or (mode == PLUS and y < 0) or (mode == MINUS and y > 0)
-        y = np.copysign(max_value if inward or not infinite else np.inf, y) if np.isfinite(x) or not infinite else x
-    return y if x == x else x
+        y = np.copysign(max_value if inward or not infinite else np.inf, y)
+    return y
 
 
 @kernel
@@ -69,6 +71,15 @@ def odd_sum(x, y):
     return total
 
 
+@kernel
+def signed_sum(x, y, mode):
+    """`odd_sum`; rounding down, an exact zero sum of terms of different sign is -0 (IEEE 754-2019 section 6.3)."""
+    total = odd_sum(x, y)
+    if mode == MINUS and total == 0.0 and np.copysign(1.0, x) != np.copysign(1.0, y):
+        total = -0.0
+    return total
+
+
 @parallel_kernel
 def float_matmul(a, b, out, fused, mode, man_bits, emin, max_value, infinite):
     """out[i, j] accumulates a[i, k] * b[k, j] with a rounding at each step, from what `out` holds.
@@ -94,7 +105,7 @@ def float_matmul(a, b, out, fused, mode, man_bits, emin, max_value, infinite):
                     product = x * b[k, j]
                     if not fused:
                         product = round_step(product, mode, man_bits, emin, max_value, infinite)
-                    row[j] = round_step(odd_sum(row[j], product), mode, man_bits, emin, max_value, infinite)
+                    row[j] = round_step(signed_sum(row[j], product, mode), mode, man_bits, emin, max_value, infinite)
 
 
 @parallel_kernel
@@ -148,6 +159,17 @@ def odd_product(x, y):
     return bits_float(word + (toward if inexact else np.int64(0)))
 
 
+@kernel
+def add_rows(y, bias, add, out):
+    """out = y + bias (y alone unless `add`), rounded once to float32.
+
+    y: (M, N) float64; bias: (N,) float32; out: (M, N) float32.
+    """
+    for i in range(y.shape[0]):
+        for j in range(y.shape[1]):
+            out[i, j] = np.float32(odd_sum(y[i, j], np.float64(bias[j])) if add else y[i, j])
+
+
 @parallel_kernel
 def accumulate_scaled(inner, row_scales, column_scales, out, mode, man_bits, emin, max_value, infinite):
     """out = round(out + round(inner * row_scale * column_scale)): the outer accumulator of group sums.
@@ -158,7 +180,7 @@ def accumulate_scaled(inner, row_scales, column_scales, out, mode, man_bits, emi
         for j in range(inner.shape[1]):
             scale = row_scales[i] * column_scales[j]
             scaled = round_step(odd_product(inner[i, j], scale), mode, man_bits, emin, max_value, infinite)
-            out[i, j] = round_step(odd_sum(out[i, j], scaled), mode, man_bits, emin, max_value, infinite)
+            out[i, j] = round_step(signed_sum(out[i, j], scaled, mode), mode, man_bits, emin, max_value, infinite)
 
 
 @parallel_kernel

@@ -62,8 +62,9 @@ class Conv2d:
             )
         self.shape = array.shape
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
-        per_group = np.split(array.reshape(array.shape[0], -1), groups)
-        self.weights = [quantize(part, weight_scheme) for part in per_group]
+        whole = quantize(array.reshape(array.shape[0], -1), weight_scheme)
+        size = array.shape[0] // groups
+        self.weights = [whole.take_rows(start, start + size) for start in range(0, array.shape[0], size)]
         self._right = [operand(dequantized_to(q, weight_operand).T, "weight", 0) for q in self.weights]
         self.path = datapath(path) if path is not None else datapath("exact>fp32")
         self.bias = check_bias(bias, array.shape[0])

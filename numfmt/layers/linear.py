@@ -6,12 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import to_numpy
+from .._arrays import to_float64, to_numpy
 from ..arith import Datapath, datapath
 from ..arith.matmul import product
-from ..arith.operands import operand
+from ..arith.operands import Operand, operand
 from ..blocks import QuantizedTensor, Scheme, quantize, scheme
-from ..formats import Format, cast, parse
+from ..formats import Float, Format, cast, parse
+from ..kernels.steps import add_rows
+
+_ELEMENTS_AT_ONCE = 1 << 22  # weights are prepared for the datapath so many at a time, which bounds memory
+_SPANS_KEPT = 2
 
 
 class Linear:
@@ -36,11 +40,15 @@ class Linear:
         path: str | Datapath | None = None,
         weight_operand: str | Format | None = None,
     ) -> None:
-        self.weight, self.operand = _prepare_weight(weight, weight_scheme, weight_operand)
+        self.weight = _quantized_weight(weight, weight_scheme)
+        self._operand_format = None if weight_operand is None else float_format(weight_operand)
         self.activation_scheme = scheme(activation_scheme)
         self.path = datapath(path) if path is not None else datapath("exact>fp32")
         self.bias = check_bias(bias, self.weight.shape[0])
-        self._right = operand(self.operand.T, "weight", 0)
+        rows = max(1, _ELEMENTS_AT_ONCE // max(1, self.in_features))
+        self._spans = [(i, min(i + rows, self.out_features)) for i in range(0, self.out_features, rows)]
+        self._prepared: dict[int, Operand] = {}
+        self._right(0)  # refuses weights that the multipliers cannot take
 
     @property
     def out_features(self) -> int:
@@ -57,54 +65,80 @@ class Linear:
         array, restore = to_numpy(x)
         if array.ndim == 0 or array.shape[-1] != self.in_features:
             raise ValueError(f"x has shape {array.shape}; its last axis must be the layer's {self.in_features} inputs")
-        rows = quantize(array.reshape(-1, self.in_features), self.activation_scheme)
-        y = add_bias(product(operand(rows, "x", -1), self._right, self.path), self.bias)
+        rows = operand(quantize(array.reshape(-1, self.in_features), self.activation_scheme), "x", -1)
+        y = np.empty((rows.rows, self.out_features), np.float32)
+        for i, (start, stop) in enumerate(self._spans):
+            bias = None if self.bias is None else self.bias[start:stop]
+            y[:, start:stop] = add_bias(product(rows, self._right(i), self.path), bias)
         return restore(y.reshape(*array.shape[:-1], self.out_features))
+
+    @property
+    def operand(self) -> QuantizedTensor:
+        """The weights as the multipliers see them."""
+        return dequantized_to(self.weight, self._operand_format)
+
+    def _right(self, index: int) -> Operand:
+        """A span of the weights, prepared for the datapath; small layers stay prepared."""
+        if index in self._prepared:
+            return self._prepared[index]
+        part = dequantized_to(self.weight.take_rows(*self._spans[index]), self._operand_format)
+        made = operand(part.T, "weight", 0)
+        if len(self._spans) <= _SPANS_KEPT:
+            self._prepared[index] = made
+        return made
 
     def __repr__(self) -> str:
         what = f"w={self.weight.scheme}, a={self.activation_scheme}, path={self.path}"
         return f"Linear({self.in_features} -> {self.out_features}, {what})"
 
 
-def _prepare_weight(
-    weight: Any, weight_scheme: str | Scheme, weight_operand: str | Format | None
-) -> tuple[QuantizedTensor, QuantizedTensor]:
+def _quantized_weight(weight: Any, weight_scheme: str | Scheme) -> QuantizedTensor:
     if isinstance(weight, QuantizedTensor):
         if len(weight.shape) != 2 or weight.axis != 1:
             raise ValueError(
                 f"weight has shape {weight.shape} and groups along axis {weight.axis}; it must be (N, K) quantized along K"
             )
-        quantized = weight
-    else:
-        array, _ = to_numpy(weight, "weight")
-        if array.ndim != 2:
-            raise ValueError(f"weight has shape {array.shape}; it must be (outputs, inputs)")
-        quantized = quantize(array, weight_scheme)
-    return quantized, dequantized_to(quantized, weight_operand)
+        return weight
+    array, _ = to_numpy(weight, "weight")
+    if array.ndim != 2:
+        raise ValueError(f"weight has shape {array.shape}; it must be (outputs, inputs)")
+    return quantize(array, weight_scheme)
 
 
 def dequantized_to(quantized: QuantizedTensor, fmt: str | Format | None) -> QuantizedTensor:
     """The weights as the multipliers see them: themselves, or each exact value rounded once to a float format."""
-    if fmt is None or quantized.row_scales is None:
+    if fmt is None:
         return quantized
-    fmt = parse(fmt)
-    values = quantized.row_values().astype(np.float64) * quantized._spread(quantized.row_scales)
+    fmt = float_format(fmt)
+    values = quantized.row_values().astype(np.float64)
+    if quantized.row_scales is not None:
+        values = values * quantized._spread(quantized.row_scales)
     return quantize(cast(values, fmt), scheme(fmt))
+
+
+def float_format(fmt: str | Format) -> Float:
+    """The float format that `weight_operand` names."""
+    made = parse(fmt)
+    if not isinstance(made, Float):
+        raise ValueError(f"weight_operand {made} is not a float format; use float16, bfloat16, e4m3fn, ...")
+    return made
 
 
 def check_bias(bias: Any, outputs: int) -> np.ndarray | None:
     """The bias as float32 (outputs,), or None."""
     if bias is None:
         return None
-    array = to_numpy(bias, "bias")[0].astype(np.float32)
+    with np.errstate(over="ignore"):
+        array = to_numpy(bias, "bias")[0].astype(np.float32)
     if array.shape != (outputs,):
         raise ValueError(f"bias has shape {array.shape}; it must be ({outputs},), one value an output")
+    if not np.isfinite(array).all():
+        raise ValueError(f"bias holds {int((~np.isfinite(array)).sum())} value(s) that are no finite float32; replace them first")
     return array
 
 
 def add_bias(y: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
     """y + bias along the last axis, rounded once to float32."""
-    single = y.astype(np.float32)
-    if bias is None:
-        return single
-    return (y.astype(np.float64) + bias).astype(np.float32) if y.dtype != np.float32 else single + bias
+    result = np.empty(y.shape, np.float32)
+    add_rows(to_float64(y, "y"), np.zeros(y.shape[1], np.float32) if bias is None else bias, bias is not None, result)
+    return result

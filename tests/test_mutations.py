@@ -1,0 +1,167 @@
+"""The important tests can fail: one change in the product, and the comparison that is meant to notice it does."""
+
+from dataclasses import replace
+from importlib import import_module
+
+import numpy as np
+import pytest
+
+import numfmt as nf
+from numfmt.arith import bitserial, proof
+from numfmt.blocks import tensor
+from numfmt.kernels import bitserial as bitserial_kernels
+from numfmt.kernels import scale as scale_kernels
+from numfmt.kernels import steps
+from numfmt.layers import linear
+
+from . import test_bitserial, test_layers, test_matmul, test_schemes
+
+quantizing = import_module("numfmt.blocks.quantize")
+product = import_module("numfmt.arith.matmul")  # the package shows the function of that name
+
+
+def notices(check, *arguments):
+    """The check fails by an assertion (or by an error that was expected and did not come), not by a crash."""
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        check(*arguments)
+
+
+def with_candidates(monkeypatch, change):
+    """nf.quantize with every codebook of a scheme changed."""
+    plain = nf.quantize
+
+    def changed(x, spec, *arguments, **options):
+        made = nf.scheme(spec)
+        return plain(x, replace(made, candidates=tuple(map(change, made.candidates))), *arguments, **options)
+
+    monkeypatch.setattr(nf, "quantize", changed)
+
+
+@pytest.mark.parametrize("index", [0, 3, 8, 15])
+def test_one_bit_of_the_nf4_table(monkeypatch, index):
+    def flip(fmt):
+        table = list(fmt.table)
+        table[index] = float((np.float32(table[index]).view(np.uint32) ^ np.uint32(1)).view(np.float32))
+        return replace(fmt, table=tuple(table))
+
+    with_candidates(monkeypatch, flip)
+    notices(test_schemes.test_nf4_equals_the_plain_rule)
+
+
+def test_the_tie_rule_of_codebooks(monkeypatch):
+    with_candidates(monkeypatch, lambda fmt: replace(fmt, ties="upper"))
+    notices(test_schemes.test_bitmod_vectors, "int3")
+    notices(test_schemes.test_nf4_equals_recorded_bitsandbytes_words)
+
+
+def test_division_in_place_of_the_reciprocal(monkeypatch):
+    plain = scale_kernels.divide
+    monkeypatch.setattr(quantizing.kernels, "divide", lambda x, s, out, half, _: plain(x, s, out, half, False))
+    notices(test_schemes.test_nf4_equals_recorded_bitsandbytes_words)
+
+
+def test_the_error_of_the_published_choice(monkeypatch):
+    monkeypatch.setattr(quantizing.kernels, "half_errors", scale_kernels.squared_errors)
+    notices(test_schemes.test_bitmod_mixture_equals_the_plain_float16_model, 4, 0.005, "fp16")
+
+
+def test_a_rounding_down_of_the_scale_bounds(monkeypatch):
+    monkeypatch.setattr(quantizing, "_HALF_SCALE_MIN", 2.0**-17)
+    notices(test_schemes.test_integers_follow_the_rule, 8, "g16", "float16")
+
+
+def test_a_logarithm_in_the_mx_rule(monkeypatch):
+    def rounded(magnitude, made, index, half):
+        top = int(np.floor(np.log2(made.candidates[index].max)))
+        return 2.0 ** (np.floor(np.log2(magnitude.astype(np.float32))) - top)
+
+    monkeypatch.setattr(quantizing, "_scales", rounded)
+    notices(test_schemes.test_mxfp4_trap_of_the_logarithm)
+
+
+def test_files_that_are_not_checked(monkeypatch, tmp_path):
+    monkeypatch.setattr(tensor, "_check_consistent", lambda *_: None)
+    notices(test_schemes.test_tampered_files_are_refused, tmp_path)
+
+
+def test_a_step_rounding(monkeypatch):
+    for wrong in (steps.ZERO, steps.NEAREST_AWAY):
+        monkeypatch.setitem(product._MODES, nf.Rounding.TIES_EVEN, wrong)
+        notices(test_matmul.test_numpy_scalars_witness_fp16_and_fp32, "ties")
+
+
+def test_sums_rounded_twice(monkeypatch):
+    monkeypatch.setattr(steps, "signed_sum", lambda x, y, mode: x + y)
+    monkeypatch.setattr(steps, "float_matmul", steps.float_matmul.py_func)
+    notices(test_matmul.test_float_accumulators_round_at_each_step, "fp32", "rz", True)
+
+
+def test_an_off_by_one_bit_in_the_proof(monkeypatch):
+    plain = proof.Bound.exact_in
+    monkeypatch.setattr(proof.Bound, "exact_in", lambda self, bits: plain(self, bits + 1))
+    with np.errstate(all="ignore"):
+        notices(test_matmul.test_the_proof_near_2_to_the_24_and_53)
+
+
+def test_a_proof_blind_to_the_exponent_range(monkeypatch):
+    def blind(self, bits):
+        return (self.largest_a / self.quantum_a) * (self.largest_b / self.quantum_b) * self.terms < 2.0**bits
+
+    monkeypatch.setattr(proof.Bound, "exact_in", blind)
+    with np.errstate(all="ignore"):
+        notices(test_matmul.test_the_proof_regards_the_exponent_range)
+
+
+def test_runs_that_ignore_a_change_of_scale(monkeypatch):
+    monkeypatch.setattr(product, "runs", lambda a, b: [(0, a.depth)])
+    notices(test_matmul.test_scaled_operands_run_by_run)
+
+
+def test_integers_that_saturate_at_the_end(monkeypatch):
+    def late(x, y, c, low, high):
+        return np.clip((x @ y.T).astype(np.int64) + c.astype(np.int64), low, high)
+
+    monkeypatch.setattr(product, "_saturate", late)
+    notices(test_matmul.test_saturation_is_at_each_step)
+
+
+def element(seed=0, mode="paper", scheme="bitmod4/g16"):
+    rng = np.random.default_rng(seed)
+    w = rng.standard_normal((2, 16)).astype(np.float32)
+    test_bitserial.check_product(test_bitserial.activations(rng, "normal", (2, 16)), w, scheme, mode)
+
+
+def test_dropped_guard_bits(monkeypatch):
+    monkeypatch.setattr(bitserial_kernels, "bitserial_run", bitserial_kernels.bitserial_run.py_func)
+    element()  # the kernel as plain Python is the model's equal
+    monkeypatch.setattr(bitserial_kernels, "GUARD_BITS", 2)
+    monkeypatch.setattr(bitserial_kernels, "FRACTION", 27)
+    notices(element)
+
+
+def test_a_wider_accumulator(monkeypatch):
+    monkeypatch.setattr(bitserial_kernels, "bitserial_run", bitserial_kernels.bitserial_run.py_func)
+    monkeypatch.setattr(bitserial_kernels, "KEPT_BITS", 15)
+    notices(element)
+
+
+def test_the_order_of_terms(monkeypatch):
+    plain = bitserial.term_table
+
+    def reversed_terms(fmt):
+        table, bsig, unit = plain(fmt)
+        return table[::-1], bsig[::-1], unit
+
+    monkeypatch.setattr(bitserial, "term_table", reversed_terms)
+    notices(element, 0, "paper", "int8/g16")
+
+
+def test_the_published_element_in_place_of_the_papers(monkeypatch):
+    plain = bitserial.run
+    monkeypatch.setattr(bitserial, "run", lambda fields, terms, bsig, unit, rtl: plain(fields, terms, bsig, unit, not rtl))
+    notices(element)
+
+
+def test_a_bias_rounded_twice(monkeypatch):
+    monkeypatch.setattr(linear, "add_bias", lambda y, bias: (y.astype(np.float64) + bias).astype(np.float32))
+    notices(test_layers.test_the_bias_is_added_with_one_rounding)
