@@ -115,7 +115,7 @@ def _best(
             tilt = 0.25 * (1 - math.cos(angle)) + 0.3 * abs(math.sin(angle))
             # a label that is nearer to another mark reads as that mark's
             taken = sum(math.dist(nearest(box, p), p) < far + radius for j, p in enumerate(points) if j != own)
-            cost = far / radius + 5.0 * crossed + 3.0 * taken + tilt
+            cost = far / radius + 6.0 * crossed + 3.0 * taken + tilt
             if cost < lowest - 1e-9:
                 best, lowest = Placed(box, far, cost), cost
     return best
