@@ -492,6 +492,10 @@ def test_one_evaluation_and_values_that_are_not_finite(tmp_path):
     text = " ".join(Page(read(tmp_path / "r")).text)
     assert "∞" in text
     assert "nan" not in text.lower()
+    keys = [a.get("data-v") for _, a in Page(read(tmp_path / "r")).tags]
+    assert "Infinity" in keys
+    assert "-Infinity" in keys
+    assert "inf" not in keys
 
 
 def css_colours(block: str) -> dict[str, str]:

@@ -33,10 +33,12 @@ _STATUS_CLASS = {
 
 
 def _plain(value: Any) -> Any:
-    """A sort key: numbers in full, nothing for NaN."""
+    """A sort key as JavaScript reads it: numbers in full, nothing for NaN."""
     if isinstance(value, str):
         return value
-    return "" if value is None or math.isnan(float(value)) else repr(float(value))
+    if value is None or math.isnan(float(value)):
+        return ""
+    return repr(float(value)).replace("inf", "Infinity")
 
 
 def _numeric(values: pd.Series, factor: float, digits: int, best: str | None = None, sign: bool = False) -> list[Cell]:
@@ -87,7 +89,7 @@ def summary_table(study: Any) -> Markup:
             Column("Energy", energy.unit),
             _numeric(summary["energy_uj"], energy.factor, decimals(summary["energy_uj"] * energy.factor), "low"),
         ),
-        (Column("Energy gain", "×", hint=f"against {summary['label'].iloc[reference]}"), _numeric(ratio, 1, 2)),
+        (Column("Gain", "×", hint=f"energy: how many times less than {summary['label'].iloc[reference]}"), _numeric(ratio, 1, 2)),
         (
             Column("Latency", time.unit),
             _numeric(summary["latency_us"], time.factor, decimals(summary["latency_us"] * time.factor), "low"),
@@ -98,7 +100,7 @@ def summary_table(study: Any) -> Markup:
         (Column("Datapath", numeric=False), [Cell(tag("code", d), str(d)) for d in summary["datapath"]]),
     ]
     rows = [list(cells) for cells in zip(*(cells for _, cells in parts), strict=True)]
-    caption = "Every scheme on its accelerator. The best value of a column stands on green; press a column head to sort."
+    caption = "Every scheme on its accelerator. The best value of a column stands on green."
     return table("Summary", caption, [column for column, _ in parts], rows, sortable=True)
 
 

@@ -1,6 +1,7 @@
 // Sorts tables with the class "sortable" by a column; without JavaScript they stay in the order of the study.
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0];
+  table.caption.firstElementChild.append(" Press a column head to sort.");
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, column) => {
     const button = document.createElement("button");
