@@ -40,7 +40,8 @@ def study_cards(study: Any) -> list[Card]:
 
     found = []
     small = summary[summary["bits_per_weight"] < 16] if (summary["bits_per_weight"] < 16).any() else summary
-    best = _least(small[quality.column] * (1 if quality.lower_is_better else -1))
+    thrifty = small.sort_values("energy_uj", kind="stable")  # of equal quality, the one with least energy
+    best = _least(thrifty[quality.column] * (1 if quality.lower_is_better else -1))
     if best is not None:
         few = " below 16 bits" if len(small) < len(summary) else ""
         word = "Lowest" if quality.lower_is_better else "Highest"
@@ -49,6 +50,7 @@ def study_cards(study: Any) -> list[Card]:
         how = base if math.isfinite(quality.baseline) else f"{number(summary['bits_per_weight'].loc[best], 2)} bits per weight"
         name = quality.name if quality.column == "sqnr_db" else quality.name.lower()
         found.append(Card(f"{word} {name}{few}", value, quality.unit, _who(summary, best), how))
+    shown_already: set[tuple[str, Any]] = set()
     rule, passing = good_enough(summary, quality)
     for what, column, unit, rows in (
         (f"Least energy, {rule}", "energy_uj", energy, summary[passing]),
@@ -56,8 +58,9 @@ def study_cards(study: Any) -> list[Card]:
         ("Least latency", "latency_us", time, summary),
     ):
         least = _least(rows[column])
-        if least is None:
+        if least is None or (column, least) in shown_already:
             continue
+        shown_already.add((column, least))
         at = summary.index.get_loc(least)
         value = summary[column].iloc[at] * unit.factor
         other = summary[column].iloc[reference]

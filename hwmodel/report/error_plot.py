@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -131,27 +132,19 @@ def _ticks(axes: Axes, short: list[tuple[str, str]], cell: float, below: float, 
     ends = [*starts[1:], len(short)]
     blocks = [(s, e, short[s][0]) for s, e in zip(starts, ends, strict=True)]
     drop = -72 * below
-    last = -1.0
-    for start, end, block in blocks:
+    texts = [f"block {block}" if block and (end - start) * cell > 0.55 else block for start, end, block in blocks]
+    middles = [(start + end) / 2 * cell for start, end, _ in blocks]
+    spans = [(m - text_inches(t, _TICK) / 2, m + text_inches(t, _TICK) / 2) for t, m in zip(texts, middles, strict=True)]
+    # every block, or every second one, ...: the first step at which no two numbers touch
+    fits = (step for step in range(1, len(blocks) + 1) if all(a[1] + 0.06 < b[0] for a, b in pairwise(spans[::step])))
+    step = next(fits, len(blocks))
+    for i, (start, _, _) in enumerate(blocks):
         if start:
-            bands = [(i + _BAND[0], i + _BAND[1]) for i in range(count)]
+            bands = [(row + _BAND[0], row + _BAND[1]) for row in range(count)]
             axes.vlines([start] * count, *zip(*bands, strict=True), color=colours.surface, linewidth=1.5, zorder=3)
-        middle = (start + end) / 2 * cell
-        text = f"block {block}" if block and (end - start) * cell > 0.55 else block
-        wide = text_inches(text, _TICK)
-        if block and middle - wide / 2 > last:
-            axes.annotate(
-                text,
-                (middle / cell, 0),
-                xycoords=("data", "axes fraction"),
-                xytext=(0, drop),
-                textcoords="offset points",
-                ha="center",
-                va="top",
-                fontsize=_TICK,
-                color=colours.muted,
-            )
-            last = middle + wide / 2 + 0.08
+        if texts[i] and i % step == 0:
+            place: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "xytext": (0, drop), "textcoords": "offset points"}
+            axes.annotate(texts[i], (middles[i] / cell, 0), ha="center", va="top", fontsize=_TICK, color=colours.muted, **place)
 
 
 def _key(made: Figure, norm: Normalize, ramp: Colormap, narrow: bool) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from hwmodel.report.cards import Card, cards, study_cards
 from hwmodel.report.markup import Cell, Column, Markup, Picture, definitions, figure, join, page, table, tag
-from hwmodel.report.numbers import compact, decimals, number, scale
+from hwmodel.report.numbers import compact, counted, decimals, number, scale
 from hwmodel.report.sections import layer_section, layer_table, source_table, status_text, summary_table
 from hwmodel.report.view import quality_of, reference_row
 
@@ -22,8 +22,8 @@ _PARTS = {
 _TERMS = (
     (
         "SQNR",
-        "signal to quantization noise ratio: power of the exact result over power of the error, in decibel. At 20 dB the noise "
-        "has 1\u00a0% of the signal's power.",
+        "signal to quantization noise ratio: power of the exact result over power of the error, in decibel. At 20\u00a0dB the "
+        "noise has 1\u00a0% of the signal's power.",
     ),
     ("Max error", "largest absolute difference between a layer's result and the exact one."),
     (
@@ -130,7 +130,7 @@ def score_page(
             number(bits, 3),
             "bits each",
             score.plan,
-            f"{compact(weights)} weights, {compact(total['macs'])} multiplications",
+            f"{counted(weights, 'weights')}, {counted(total['macs'], 'multiplications')}",
         ),
     ]
     title = f"{score.plan} on {score.accelerator}, {score.phase}"
@@ -144,7 +144,7 @@ def score_page(
     columns = [Column("Part", numeric=False), Column("Area", "mm²"), Column("Share", "%")]
     micro = (scale(layers["energy_j"] * 1e6, 1e-6, "J"), scale(layers["latency_s"] * 1e6, 1e-6, "s"))
     sections = [
-        _section("plots", "Plots", tag("div", *(figure(p) for p in pictures), class_="figures")) if pictures else "",
+        _section("plots", "Plot", tag("div", *(figure(p) for p in pictures), class_="figures one")) if pictures else "",
         _section("layers", "Layers", layer_table("Layers", join(["Plan ", tag("code", score.plan), "."]), layers, *micro)),
         _section("area", "Area", table("Area", "Before place and route.", columns, parts, total=True)),
         _section("notes", "Notes", _notes(left_out)) if left_out else "",

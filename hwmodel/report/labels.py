@@ -76,7 +76,7 @@ def _descend(
         for i in order:
             others = [p.box for j, p in enumerate(chosen) if p is not None and j != i]
             crossing = [*lines, *(line for j, line in enumerate(leaders) if line is not None and j != i)]
-            chosen[i] = found = _best(points[i], sizes[i], frame, radius, marks, i, others, crossing)
+            chosen[i] = found = _best(points, i, sizes[i], frame, radius, marks, others, crossing)
             leaders[i] = (points[i], nearest(found.box, points[i])) if found is not None else None
         if chosen == before:
             break
@@ -84,15 +84,16 @@ def _descend(
 
 
 def _best(
-    point: Point,
+    points: Sequence[Point],
+    own: int,
     size: Point,
     frame: Box,
     radius: float,
     marks: Sequence[Box],
-    own: int,
     others: Sequence[Box],
     lines: Sequence[tuple[Point, Point]],
 ) -> Placed | None:
+    point = points[own]
     best, lowest = None, math.inf
     gap = 0.35 * radius
     for step in _DISTANCES:
@@ -112,7 +113,9 @@ def _best(
                 continue
             crossed = sum(_crosses(line, box) for line in lines)
             tilt = 0.25 * (1 - math.cos(angle)) + 0.3 * abs(math.sin(angle))
-            cost = far / radius + 5.0 * crossed + tilt
+            # a label that is nearer to another mark reads as that mark's
+            taken = sum(math.dist(nearest(box, p), p) < far + radius for j, p in enumerate(points) if j != own)
+            cost = far / radius + 6.0 * crossed + 3.0 * taken + tilt
             if cost < lowest - 1e-9:
                 best, lowest = Placed(box, far, cost), cost
     return best

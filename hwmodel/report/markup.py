@@ -36,7 +36,7 @@ def join(parts: Iterable[Any], between: str = "") -> Markup:
 
 def breakable(text: Any) -> Markup:
     """Text that may break behind its separators, as in `int6/g128+scale=float16`."""
-    return Markup(re.sub(r"(?<=[/+,@])(?=.)|(?<=&lt;)", "<wbr>", esc(text)))
+    return Markup(re.sub(r"(?<=[/+,@.])(?=.)|(?<=&lt;)", "<wbr>", esc(text)))
 
 
 def tag(name: str, *content: Any, **attributes: Any) -> Markup:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 NOTHING = "–"
-_PREFIXES = ((1e-12, "p"), (1e-9, "n"), (1e-6, "µ"), (1e-3, "m"), (1.0, ""), (1e3, "k"))
+_PREFIXES = ((1e-12, "p"), (1e-9, "n"), (1e-6, "µ"), (1e-3, "m"), (1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T"))
 _SCIENTIFIC = 1e7
 
 
@@ -64,3 +64,9 @@ def compact(value: Any, significant: int = 4) -> str:
     if value == int(value) and abs(value) < _SCIENTIFIC:
         return f"{int(value)}".replace("-", "−")
     return f"{value:.{significant}g}".replace("-", "−")
+
+
+def counted(value: Any, what: str) -> str:
+    """A count with an SI prefix: `6.607 G weights`."""
+    unit = scale([value], 1.0, "") if value >= _SCIENTIFIC else Scale(1.0, "")
+    return f"{compact(value * unit.factor)} {unit.unit} {what}".replace("  ", " ")

@@ -50,19 +50,31 @@ def pareto(study: Any, theme: str = "light", width: str = "wide") -> Figure:
         for i in kept:
             which = names.index(str(summary["accelerator"].iloc[i])) % len(MARKERS)
             colour = colours.series[which]
-            face = colour if front[i] else colours.surface
-            axes.plot(
-                xs[i], ys[i], MARKERS[which], color=colour, markerfacecolor=face, markersize=_MARK, markeredgewidth=1.4, zorder=3
-            )
+            # a filled mark has an edge of the ground, which keeps neighbours apart
+            face, edge = (colour, colours.surface) if front[i] else (colours.surface, colour)
+            look: dict[str, Any] = {
+                "markerfacecolor": face,
+                "markeredgecolor": edge,
+                "markersize": _MARK + 1.2 * front[i],
+                "markeredgewidth": 1.4 - 0.6 * front[i],
+            }
+            axes.plot(xs[i], ys[i], MARKERS[which], color=colour, zorder=3, **look)
         axes.set_xlabel(f"Energy ({energy.unit}), lower is better")
         axes.set_ylabel(quality.axis)
         axes.grid(True)
         rows = _legend(made, axes, names, bool(steps), baseline, colours, narrow)
-        margins(made, axes, 0.62 if narrow else 0.68, 0.12, 0.52, 0.1 + 0.185 * rows)
+        margins(made, axes, 0.36 + _tick_inches(axes), 0.12, 0.52, 0.1 + 0.185 * rows)
         points = [(xs[i], ys[i]) for i in kept]
         level = [((axes.get_xlim()[0], baseline), (axes.get_xlim()[1], baseline))] if math.isfinite(baseline) else []
         _label(made, axes, points, [labels[i] for i in kept], [front[i] for i in kept], [*steps, *level], colours)
     return made
+
+
+def _tick_inches(axes: Axes) -> float:
+    """Width of the longest number on the vertical axis."""
+    low, high = axes.get_ylim()
+    places = [v for v in axes.yaxis.get_majorticklocs() if low <= v <= high]
+    return max((text_inches(text, 8.5) for text in axes.yaxis.get_major_formatter().format_ticks(places)), default=0.0)
 
 
 def _limits(axes: Axes, xs: Sequence[float], ys: Sequence[float], logarithmic_allowed: bool, narrow: bool) -> None:
@@ -146,6 +158,8 @@ def _label(
     steps: Sequence[tuple[tuple[float, float], tuple[float, float]]],
     colours: Theme,
 ) -> None:
+    from matplotlib.patheffects import withStroke
+
     to_pixels = axes.transData.transform
     spots = [(float(x), float(y)) for x, y in (to_pixels(p) for p in points)]
     lines = [((float(a[0]), float(a[1])), (float(b[0]), float(b[1]))) for a, b in ((to_pixels(s), to_pixels(e)) for s, e in steps)]
@@ -159,12 +173,13 @@ def _label(
     radius = (_MARK / 2 + 1) * dots
     found = place(spots, sizes, frame, radius=radius, lines=lines, first=front)
     back = axes.transData.inverted().transform
+    halo = withStroke(linewidth=2.5, foreground=colours.surface)
     for text, spot, place_, weight in zip(labels, spots, found, weights, strict=True):
         if place_ is None:
             continue
         x0, y0, x1, y1 = place_.box
         x, y = back(((x0 + x1) / 2, (y0 + y1) / 2))
-        axes.text(x, y, text, ha="center", va="center", fontsize=_LABEL, fontweight=weight, zorder=4)
+        axes.text(x, y, text, ha="center", va="center", fontsize=_LABEL, fontweight=weight, zorder=2.5, path_effects=[halo])
         if place_.distance > 2.2 * radius:
             end = (min(max(spot[0], x0), x1), min(max(spot[1], y0), y1))
             (ax, ay), (bx, by) = back(spot), back(end)

@@ -138,7 +138,7 @@ def layer_table(name: str, caption: Any, layers: pd.DataFrame, energy: Scale, ti
         for r in layers.to_dict("records")
     ]
     parts: list[tuple[Column, list[Cell]]] = [
-        (Column("Layer", numeric=False), [Cell(n) for n in rows["layer"]]),
+        (Column("Layer", numeric=False), [Cell(breakable(n)) for n in rows["layer"]]),
         (Column("Shape", "m × k × n", numeric=False), [*(Cell(s) for s in shapes), Cell("")]),
     ]
     for title, column in (("Scheme", "scheme"), ("Activations", "activation"), ("Datapath", "datapath")):

@@ -97,6 +97,7 @@ def _table(title: Text) -> Table:
         caption_justify="left",
         caption_style="",
         box=SIMPLE_HEAD,
+        show_edge=False,
         pad_edge=False,
         padding=(0, 1, 0, 0),
     )
