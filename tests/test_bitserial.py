@@ -37,8 +37,8 @@ def kernel_step(activations, terms, bsig, rtl, mantissa=0, power=0):
     """The product's kernel fed with one cycle: (m, e)."""
     fields = bitserial.activation_fields(np.array([activations]))
     words = np.array([[[exp | man << 2 | sign << 3] for sign, exp, man in terms]], np.uint8)
-    m, e = np.full((1, 1), mantissa, np.int64), np.full((1, 1), power, np.int64)
-    bitserial_run(*fields, words, np.array([bsig], np.int64), rtl, m, e)
+    m, e = np.full((1, 1), mantissa, np.int32), np.full((1, 1), power, np.int32)
+    bitserial_run(*fields, words, np.array([bsig], np.int32), rtl, m, e)
     return int(m[0, 0]), int(e[0, 0])
 
 

@@ -5,6 +5,7 @@ from importlib import import_module
 
 import numpy as np
 import pytest
+from numba import njit
 
 import numfmt as nf
 from numfmt.arith import bitserial, proof
@@ -131,17 +132,22 @@ def element(seed=0, mode="paper", scheme="bitmod4/g16"):
     test_bitserial.check_product(test_bitserial.activations(rng, "normal", (2, 16)), w, scheme, mode)
 
 
+def compile_anew(monkeypatch):
+    """The kernel compiled again, with the constants that its module holds now."""
+    monkeypatch.setattr(bitserial_kernels, "bitserial_run", njit(bitserial_kernels.bitserial_run.py_func, error_model="numpy"))
+
+
 def test_dropped_guard_bits(monkeypatch):
-    monkeypatch.setattr(bitserial_kernels, "bitserial_run", bitserial_kernels.bitserial_run.py_func)
-    element()  # the kernel as plain Python is the model's equal
+    element()
     monkeypatch.setattr(bitserial_kernels, "GUARD_BITS", 2)
     monkeypatch.setattr(bitserial_kernels, "FRACTION", 27)
+    compile_anew(monkeypatch)
     notices(element)
 
 
 def test_a_wider_accumulator(monkeypatch):
-    monkeypatch.setattr(bitserial_kernels, "bitserial_run", bitserial_kernels.bitserial_run.py_func)
     monkeypatch.setattr(bitserial_kernels, "KEPT_BITS", 15)
+    compile_anew(monkeypatch)
     notices(element)
 
 

@@ -94,11 +94,11 @@ def weight_terms(weights: QuantizedTensor) -> tuple[np.ndarray, np.ndarray, floa
     else:
         choice = weights._spread(weights.row_choice)
         terms = np.moveaxis(stacked[choice, :, codes], -1, 0)
-    return np.ascontiguousarray(np.swapaxes(terms, 1, 2)), np.array(tables[0][1], np.int64), tables[0][2]
+    return np.ascontiguousarray(np.swapaxes(terms, 1, 2)), np.array(tables[0][1], np.int32), tables[0][2]
 
 
 def activation_fields(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Significand (11 bits), biased exponent and sign of float16 values, int64.
+    """Significand (11 bits), biased exponent and sign of float16 values, int32.
 
     Zeros and subnormals take exponent 1 and hidden bit 0 (not specified by the paper). Raises ValueError for values that
     float16 cannot hold exactly.
@@ -107,10 +107,10 @@ def activation_fields(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nd
         halves = values.astype(np.float16)
     if not np.array_equal(halves.astype(np.float64), values) or not np.isfinite(values).all():
         raise ValueError("the bit-serial element takes finite float16 activations; cast them with nf.cast(x, 'float16') first")
-    words = halves.view(np.uint16).astype(np.int64)
+    words = halves.view(np.uint16).astype(np.int32)
     field = (words >> 10) & 31
-    significands = (words & 1023) + np.where(field > 0, 1024, 0)
-    return significands, np.maximum(field, 1), words >> 15
+    significands = (words & 1023) + np.where(field > 0, np.int32(1024), np.int32(0))
+    return significands, np.maximum(field, np.int32(1)), words >> 15
 
 
 def run(fields: tuple[np.ndarray, ...], terms: np.ndarray, bsig: np.ndarray, unit: float, rtl: bool) -> np.ndarray:
@@ -120,8 +120,8 @@ def run(fields: tuple[np.ndarray, ...], terms: np.ndarray, bsig: np.ndarray, uni
         fields = tuple(np.pad(f, ((0, 0), (0, short)), constant_values=c) for f, c in zip(fields, (0, 1, 0), strict=True))
         terms = np.pad(terms, ((0, 0), (0, short), (0, 0)))
     shape = (fields[0].shape[0], terms.shape[2])
-    mantissas, powers = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    mantissas, powers = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
     significands, exponents, negatives = (np.ascontiguousarray(f) for f in fields)
     terms = np.ascontiguousarray(terms)
     kernels.bitserial_run(significands, exponents, negatives, terms, bsig, rtl, mantissas, powers)
-    return np.ldexp(mantissas.astype(np.float64), (powers - kernels.FRACTION).astype(np.int32)) * unit
+    return np.ldexp(mantissas.astype(np.float64), powers - np.int32(kernels.FRACTION)) * unit

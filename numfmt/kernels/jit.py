@@ -28,3 +28,20 @@ def bits_float(typing_context, word):
         return builder.bitcast(args[0], ir.DoubleType())
 
     return types.float64(types.int64), codegen
+
+
+def _shift32(name):
+    """A 32-bit shift by a run-time count of 0 to 31. Numba's own promotes to 64 bits, which halves the SIMD lanes."""
+
+    @intrinsic
+    def shift(typing_context, x, count):
+        def codegen(context, builder, signature, args):
+            return getattr(builder, name)(args[0], args[1])
+
+        return types.int32(types.int32, types.int32), codegen
+
+    return shift
+
+
+left32 = _shift32("shl")
+right32 = _shift32("ashr")  # arithmetic: floor, for negative numbers too
