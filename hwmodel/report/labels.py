@@ -100,22 +100,22 @@ def _best(
         for turn in range(_ANGLES):
             angle = 2 * math.pi * turn / _ANGLES
             box = _box(point, size, angle, radius * (0.6 + step))
-            if not _inside(box, frame) or any(_overlap(box, other, gap) for other in others):
-                continue
-            if any(_overlap(box, mark, 0.1 * radius) for mark in marks):
-                continue
             end = nearest(box, point)
-            leader = (point, end)
             far = math.dist(point, end)
+            base = far / radius + 0.25 * (1 - math.cos(angle)) + 0.3 * abs(math.sin(angle))
+            if base >= lowest - 1e-9 or not _inside(box, frame):  # no better whatever it crosses
+                continue
+            if any(_overlap(box, other, gap) for other in others) or any(_overlap(box, mark, 0.1 * radius) for mark in marks):
+                continue
+            leader = (point, end)
             if far > 2.5 * radius and any(_crosses(leader, mark) for j, mark in enumerate(marks) if j != own):
                 continue
             if any(_crosses(leader, other) for other in others):
                 continue
             crossed = sum(_crosses(line, box) for line in lines)
-            tilt = 0.25 * (1 - math.cos(angle)) + 0.3 * abs(math.sin(angle))
             # a label that is nearer to another mark reads as that mark's
             taken = sum(math.dist(nearest(box, p), p) < far + radius for j, p in enumerate(points) if j != own)
-            cost = far / radius + 6.0 * crossed + 3.0 * taken + tilt
+            cost = base + 6.0 * crossed + 3.0 * taken
             if cost < lowest - 1e-9:
                 best, lowest = Placed(box, far, cost), cost
     return best
