@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ.setdefault(name, value)
     parser = _parser()
     arguments = parser.parse_args(argv)
+    arguments.typed = shlex.join(["hwmodel", *(sys.argv[1:] if argv is None else argv)])
     try:
         return int(arguments.run(arguments))
     except KeyboardInterrupt:
@@ -119,7 +121,7 @@ def _score(arguments: argparse.Namespace) -> int:
 
         study = run_study(model, entries, phase=arguments.phase, context=arguments.context, samples=samples, notes=notes, step=step)
         bar.update(task, description="writing the report")
-        left_out = write(study, out)
+        left_out = write(study, out, command=arguments.typed)
     if arguments.json:
         print(json.dumps(json.loads(study.summary().to_json(orient="records")), indent=1))
     else:
