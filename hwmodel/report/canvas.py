@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTHS = ("wide", "narrow")
-REMEDY = "pip install 'numfmt-hwmodel[plot]'"
+REMEDY = "pip install matplotlib pyarrow (the extra `plot`)"
 _PNG_DPI = 200
 
 
