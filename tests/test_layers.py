@@ -6,13 +6,12 @@ from functools import partial
 
 import numpy as np
 import pytest
+import torch
 
 import numfmt as nf
 from numfmt.layers import conv
 
 from .reference import datapaths as ref
-
-torch = pytest.importorskip("torch")
 
 
 def data(seed, *shape, sigma=1.0):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from enum import StrEnum
 from fractions import Fraction
 
@@ -32,33 +33,33 @@ class Overflow(StrEnum):
     WRAP = "wrap"  # fixed point only: the low bits stay
 
 
-class Format:
+class Format(ABC):
     """A finite set of values with their codes. Concrete formats are frozen dataclasses; `nf.parse(str(f)) == f`."""
 
     @property
+    @abstractmethod
     def bits(self) -> int:
         """Width of a code in bits."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def max(self) -> float:
         """Largest finite value."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def min(self) -> float:
         """Smallest (most negative) finite value."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def min_positive(self) -> float:
         """Smallest value above zero."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def quantum(self) -> float:
         """Largest power of two of which every finite value is an integer multiple."""
-        raise NotImplementedError
 
     @property
     def has_nan(self) -> bool:
@@ -84,9 +85,9 @@ class Format:
         raise ValueError(f"format {self} has {self.bits} bits; codes of at most 64 bits are supported")
 
     @property
+    @abstractmethod
     def value_dtype(self) -> np.dtype:
         """float32 where every value is exact in it, else float64."""
-        raise NotImplementedError
 
     def values(self) -> np.ndarray:
         """The value of every code, in code order, float64; NaN and infinities included. Formats of up to 16 bits."""
@@ -94,8 +95,9 @@ class Format:
             raise ValueError(f"format {self} has 2**{self.bits} codes; values() lists formats of up to 16 bits: use nf.decode")
         return self._decode_table()
 
+    @abstractmethod
     def _decode_table(self) -> np.ndarray:
-        raise NotImplementedError
+        """The value of every code, in code order."""
 
 
 def as_rounding(value: Rounding | str | None, default: Rounding) -> Rounding:

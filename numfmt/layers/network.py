@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -67,7 +68,7 @@ def conv2d(x: Float32, weight: Float32, bias: Float32 | None, stride: int, paddi
     return y if bias is None else y + bias[:, None, None]
 
 
-class Network:
+class Network(ABC):
     """Base class. Subclasses fill `layers` (in execution order) and define `run`."""
 
     name: str
@@ -77,13 +78,13 @@ class Network:
         self.name = name
         self.layers = layers
 
+    @abstractmethod
     def run(self, batch: NDArray[Any], apply: Apply, kv: MapCache | None = None) -> Float32:
         """Forward pass.
 
         apply(name, x) -> y computes each weight layer: float32 (..., K) -> (..., N), or (B, C, H, W) -> (B, O, H2, W2).
         kv(name, x) maps what a decoder keeps in its cache; the default leaves it unchanged.
         """
-        raise NotImplementedError
 
     def layer(self, name: str) -> LayerSpec:
         """The layer called `name`. Raises ValueError with the nearest names."""
