@@ -15,6 +15,8 @@ from hwmodel.models import LoadedModel
 from hwmodel.scoring import score
 from hwmodel.search import pareto
 from numfmt import LayerPlan, Plan, scheme
+from numfmt.layers.convnet import ConvNet
+from numfmt.layers.llama import Llama
 from numfmt.layers.network import Network
 
 # Plan and the accelerator whose element it fits; group sizes shrink where they do not divide a layer's rows.
@@ -179,10 +181,17 @@ def run_study(
         "licence": model.licence,
         "metric": model.metric or "none",
         "samples": count,
-        "phase": evaluations[0].score.phase,
-        "context": work.attrs.get("context"),
+        **_priced(network, evaluations[0].score.phase, work),
     }
     if data is None:
         settings["activations"] = "seeded random tokens" if hasattr(network, "shape") else "standard normal, seeded"
     title = f"{network.name}: number formats, exact results and the hardware that computes them"
     return Study(network.name, title, model.metric, baseline, evaluations, settings, [*NOTES, *model.notes, *notes])
+
+
+def _priced(network: Network, phase: str, work: pd.DataFrame) -> dict[str, object]:
+    """What one pass of the priced workload is, for the report's heading."""
+    if isinstance(network, Llama):
+        return {"phase": phase, "context": work.attrs.get("context")}
+    what = "one image" if isinstance(network, ConvNet) else f"one pass of {int(work['m'].max())} row(s) a layer"
+    return {"phase": what, "context": None}
