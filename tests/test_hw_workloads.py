@@ -169,3 +169,20 @@ def test_language_network_gets_its_attention_rows():
 def test_network_refusals(net, arguments, words):
     with pytest.raises(ValueError, match=words):
         hw.workload_from_network(net, **arguments)
+
+
+@pytest.mark.parametrize("phase", ["prefill", "decode"])
+def test_networks_of_the_package_are_workloads(phase):
+    work = hw.workload("pydoc-lm", phase=phase, context=128)
+    network = hw.load_network("pydoc-lm").network
+    linear = work[work.kind == "linear"]
+    assert list(linear.layer) == list(network.layers)
+    assert set(linear.m) == {128 if phase == "prefill" else 1}
+    assert int(linear.weights.sum()) == sum(spec.weight.size for spec in network.layers.values())
+    assert len(work) - len(linear) == 2 * network.shape.num_hidden_layers
+    images = hw.workload("digits", phase=phase, batch=3)
+    assert set(images.kind) == {"conv2d", "linear"}
+    with pytest.raises(ValueError, match="at most 256"):
+        hw.workload("pydoc-lm", context=257)
+    with pytest.raises(ValueError, match="pydoc-lm"):
+        hw.workload("pydoc-ml")

@@ -1,6 +1,7 @@
 """Linear and Conv2d against plain models of their datapath and against torch.nn.functional."""
 
 import itertools
+import sys
 from fractions import Fraction
 from functools import partial
 
@@ -235,3 +236,23 @@ REFUSED = [
 def test_refusals(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+@pytest.mark.parametrize(
+    "scheme", ["int4/g16", "int4/g16+asym", "bitmod4/g16", "int8/channel", "int8/tensor", "nf4/g16", "float16"]
+)
+def test_large_layers_a_span_at_a_time_give_the_same_bits(scheme, monkeypatch):
+    x, weight, bias = data(0, 3, 64), data(1, 23, 64, sigma=0.1), data(2, 23)
+    whole_q, whole = nf.quantize(weight, scheme), nf.layers.Linear(weight, bias, weight_scheme=scheme)(x)
+    monkeypatch.setattr(sys.modules["numfmt.blocks.quantize"], "_ELEMENTS_AT_ONCE", 5 * 64)
+    monkeypatch.setattr(sys.modules["numfmt.layers.linear"], "_ELEMENTS_AT_ONCE", 5 * 64)
+    parts_q = nf.quantize(weight, scheme)
+    for name in ("codes", "scales", "zero_points", "choice"):
+        np.testing.assert_array_equal(getattr(parts_q, name), getattr(whole_q, name))
+    layer = nf.layers.Linear(weight, bias, weight_scheme=scheme)
+    assert len(layer._spans) == 5
+    np.testing.assert_array_equal(layer(x), whole)
+    np.testing.assert_array_equal(layer(x), whole)  # spans are prepared again, as they are not kept
+    np.testing.assert_array_equal(whole_q.take_rows(3, 8).dequantize(), whole_q.dequantize()[3:8])
+    with pytest.raises(ValueError, match="take_rows"):
+        whole_q.T.take_rows(0, 1)

@@ -11,6 +11,7 @@ import pandas as pd
 from hwmodel._checks import positive_int, unknown
 from hwmodel._data import csv_rows
 from hwmodel.workloads import frame
+from hwmodel.workloads.network import workload_from_network
 
 LM_HEAD = ("all", "last", "none")
 
@@ -69,11 +70,13 @@ def workload(
     window limits the context of the layers that have one. Mixtures of experts assume a balanced router: the token
     and expert pairs spread evenly over the fewest experts that can hold them.
 
+    The networks that `hwmodel score` knows by name (pydoc-lm, digits, smollm2) are workloads too, one row a layer.
+
     Raises ValueError for an unknown model (nearest names listed), phase, context or batch.
     """
     found = transformers().get(str(model).strip().lower())
     if found is None:
-        raise unknown("model", model, (t.name for t in transformers().values()))
+        return _of_package(model, phase, context, batch)
     if phase not in ("prefill", "decode"):
         raise unknown("phase", phase, ("prefill", "decode"))
     if phase == "decode" and found.family == "encoder":
@@ -91,6 +94,21 @@ def workload(
         rows.append(frame.linear("lm_head", 1, tokens, found.vocab, found.hidden))
     facts = {"model": found.name, "phase": phase, "context": length, "batch": batch}
     return frame.table(rows, **facts, source=found.source, status=found.status)
+
+
+def _of_package(model: str, phase: str, context: int | None, batch: int) -> pd.DataFrame:
+    """The workload of a network that the package loads by name; ValueError for other names."""
+    from hwmodel.models import load_network, model_names  # weights are read only where they are asked for
+
+    if model not in model_names():
+        raise unknown("model", model, (*(t.name for t in transformers().values()), *model_names()))
+    network = load_network(model).network
+    longest = getattr(getattr(network, "shape", None), "max_position_embeddings", None)
+    length = min(256, longest or 256) if context is None else positive_int("context", context)
+    if longest is not None and length > longest:
+        raise ValueError(f"context is {length} but {model} has at most {longest} positions")
+    tokens = length if phase == "prefill" and longest is not None else 1
+    return workload_from_network(network, tokens, phase, context=length, batch=batch)
 
 
 def _layers(t: Transformer, batch: int, queries: int, context: int, fold: bool) -> list[dict[str, Any]]:
