@@ -222,7 +222,7 @@ def _plan_step(a: Operand, b: Operand, inner: Accumulator, start: int, stop: int
     x, y = a.values[:, start:stop], b.values[:, start:stop]
     if isinstance(inner, FloatAccumulator):
         native = str(inner) == "fp32"
-        name = "float32_matmul" if native else "float_matmul"
+        name = "native_matmul" if native else "float_matmul"
         reason = "float32 hardware rounds each product and sum to nearest even" if native else "rounds at each step, k upward"
         return Step(start, stop, name, reason), lambda c: _float_steps(x, b.columns[start:stop], inner, c)
     if isinstance(inner, BitSerialAccumulator) and inner.mode != "ideal":
@@ -249,7 +249,7 @@ def _plan_step(a: Operand, b: Operand, inner: Accumulator, start: int, stop: int
         if limits.exact_in(53) and limits.terms * limits.largest_a * limits.largest_b <= _LARGEST_INTEGER:
             step, compute = _blas(x, y, limits, start, stop)
             return step, lambda c: _wrap(_to_int(compute(np.zeros(c.shape))) + _to_int(c), inner.width)
-        return Step(start, stop, "integer_matmul", "int64 sums wrap modulo 2**64"), lambda c: _wrap(_int64(x, y, c), inner.width)
+        return Step(start, stop, "native_matmul", "int64 sums wrap modulo 2**64"), lambda c: _wrap(_int64(x, y, c), inner.width)
     if limits.exact_in(53):
         step, compute = _blas(x, y, limits, start, stop)
         return step, lambda c: _exact_from(compute, x, y, inner, c)
@@ -306,7 +306,7 @@ def _float64() -> Float:
 def _float_steps(x: np.ndarray, columns: np.ndarray, inner: FloatAccumulator, c: np.ndarray) -> np.ndarray:
     if str(inner) == "fp32":
         single = c.astype(np.float32)
-        steps.float32_matmul(_rows(x, np.float32), columns.astype(np.float32), single)
+        steps.native_matmul(_rows(x, np.float32), columns.astype(np.float32), single)
         return single.astype(np.float64)
     result = c.copy()
     steps.float_matmul(_rows(x), columns, result, inner.fused, _MODES[inner.rounding], *_facts(inner))
@@ -338,7 +338,7 @@ def _to_int(x: np.ndarray) -> np.ndarray:
 
 def _int64(x: np.ndarray, y: np.ndarray, c: np.ndarray) -> np.ndarray:
     total = _to_int(c)
-    steps.integer_matmul(_rows(x, np.int64), _columns(y, np.int64), total)
+    steps.native_matmul(_rows(x, np.int64), _columns(y, np.int64), total)
     return total
 
 

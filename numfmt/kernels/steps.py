@@ -109,19 +109,11 @@ def float_matmul(a, b, out, fused, mode, man_bits, emin, max_value, infinite):
 
 
 @parallel_kernel
-def float32_matmul(a, b, out):
-    """The native case: float32 products and sums, each rounded to nearest even. a: (M, K), b: (K, N), out: (M, N), float32."""
-    for i in numba.prange(a.shape[0]):
-        row = out[i]
-        for k in range(a.shape[1]):
-            x = a[i, k]
-            for j in range(row.size):
-                row[j] += x * b[k, j]
+def native_matmul(a, b, out):
+    """out += a @ b in the machine's own arithmetic, k upward. a: (M, K), b: (K, N), out: (M, N), all of one dtype.
 
-
-@parallel_kernel
-def integer_matmul(a, b, out):
-    """out += a @ b in int64, which wraps modulo 2**64. a: (M, K), b: (K, N), out: (M, N), int64."""
+    float32: each product and each sum rounded to nearest even. int64: wraps modulo 2**64.
+    """
     for i in numba.prange(a.shape[0]):
         row = out[i]
         for k in range(a.shape[1]):
