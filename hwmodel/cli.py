@@ -105,20 +105,21 @@ def _score(arguments: argparse.Namespace) -> int:
     acc = accelerator(arguments.accelerator) if arguments.accelerator else None
     notes: list[str] = []
     entries = _entries(arguments.schemes, acc) if arguments.schemes is not None else []
-    model = load_network(arguments.model)
-    if arguments.schemes is None:
-        entries, notes = default_entries(model.network, acc)
-        if not entries:
-            raise ValueError(f"accelerator {acc} can run none of the default schemes; name some with --schemes")
     samples = arguments.samples or _SAMPLES.get(arguments.model)
     status = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=status, transient=True, disable=not status.is_terminal) as bar:
-        task = bar.add_task("compiling kernels", total=None)
+        task = bar.add_task(f"loading {arguments.model}", total=None)
 
         def step(what: str, done: int, of: int) -> None:
             bar.update(task, description=what, completed=done, total=of)
 
+        model = load_network(arguments.model)
+        if arguments.schemes is None:
+            entries, notes = default_entries(model.network, acc)
+            if not entries:
+                raise ValueError(f"accelerator {acc} can run none of the default schemes; name some with --schemes")
+        bar.update(task, description="compiling kernels")
         study = run_study(model, entries, phase=arguments.phase, context=arguments.context, samples=samples, notes=notes, step=step)
         bar.update(task, description="writing the report")
         left_out = write(study, out, command=arguments.typed)
