@@ -6,6 +6,7 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 
+import gguf
 import ml_dtypes
 import numpy as np
 import pytest
@@ -702,3 +703,27 @@ def test_many_groups_against_the_model(bits):
     for sigma in (0.002, 0.005, 0.02, 0.1, 3.0, 300.0):
         for sel in ("fp16", "float64"):
             check_mixture(samples(rng, (400, 128), sigma), f"bitmod{bits}/g128+sel={sel}")
+
+
+def gguf_mxfp4(x):
+    """(scale codes, values) that the gguf package gives for float32 rows."""
+    kind = gguf.GGMLQuantizationType.MXFP4
+    raw = gguf.quants.quantize(x, kind)
+    return raw.reshape(-1, 17)[:, 0], gguf.quants.dequantize(raw, kind)
+
+
+def test_mxfp4_equals_gguf_on_ordinary_data():
+    rng = np.random.default_rng(8)
+    x = (rng.standard_normal((64, 256)) * np.exp2(rng.integers(-20, 20, (64, 1)))).astype(np.float32)
+    q = nf.quantize(x, "mxfp4")
+    codes, values = gguf_mxfp4(x)
+    np.testing.assert_array_equal(nf.encode(q.row_scales.reshape(-1), "e8m0"), codes)
+    np.testing.assert_array_equal(q.dequantize(), values)
+
+
+def test_mxfp4_ties_go_to_even_and_not_to_the_smaller_magnitude():
+    """OCP Microscaling v1.0 section 6.3 asks for ties to even; ggml takes the smaller magnitude: 3.5 is 4, not 3."""
+    x = np.zeros((1, 32), np.float32)
+    x[0, :5] = [4.0, 3.5, 1.75, -3.5, 2.5]
+    assert nf.quantize(x, "mxfp4").dequantize()[0, :5].tolist() == [4.0, 4.0, 2.0, -4.0, 2.0]
+    assert gguf_mxfp4(x)[1][0, :5].tolist() == [4.0, 3.0, 1.5, -3.0, 2.0]
