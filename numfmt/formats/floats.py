@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import numpy as np
 
 from .._checks import check_in, check_int_range
-from ..kernels import encode as kernels
+from . import float_loops
 from .base import Format, Overflow, Rounding, power_of_two
 from .exact import floor_log2, round_magnitude
 
@@ -150,16 +150,13 @@ class Float(Format):
         """The mode that overflow=None means: infinity where there is one, else saturation."""
         return Overflow.NONSAT if self.has_inf else Overflow.SATURATE
 
-    @property
-    def roundings(self) -> tuple[Rounding, ...]:
-        return tuple(Rounding)[:10]
-
     def encode_array(self, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:
-        sign_bit = np.uint64(1 << (self.bits - 1)).astype(np.int64) if self.signed else np.int64(0)
-        return kernels.encode_float(
-            x, out, self.man_bits, self.bias, self.emin, self.max_magnitude_code, sign_bit, self.zero,
-            self.has_minus_zero, self.nan_code, self.inf_code, modes.rounding.number, modes.overflow.number,
-        )  # fmt: skip
+        return float_loops.encode_array(self, x, out, modes)
+
+    def cast_array(self, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:
+        if float_loops.has_lanes(self):
+            return float_loops.cast_array(self, x, out, modes)
+        return super().cast_array(x, out, modes)
 
     def encode_exact(self, value: Fraction | float, modes: Modes, random: int = 0) -> int:
         if isinstance(value, float):
