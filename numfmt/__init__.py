@@ -3,7 +3,22 @@
 from . import layers
 from .arith import Datapath, datapath, datapaths, explain, matmul
 from .blocks import QuantizedTensor, Scheme, from_codes, load, quantize, scheme
-from .formats import Codebook, Fixed, Float, Format, Overflow, Rounding, cast, catalogue, decode, encode, parse
+from .formats import (
+    Codebook,
+    Fixed,
+    Float,
+    Format,
+    Overflow,
+    Rounding,
+    cast,
+    catalogue,
+    decode,
+    decode_packed,
+    encode,
+    pack,
+    parse,
+    unpack,
+)
 from .plan import LayerPlan, Plan
 
 __all__ = [
@@ -23,13 +38,16 @@ __all__ = [
     "datapath",
     "datapaths",
     "decode",
+    "decode_packed",
     "encode",
     "explain",
     "from_codes",
     "layers",
     "load",
     "matmul",
+    "pack",
     "parse",
     "quantize",
     "scheme",
+    "unpack",
 ]

@@ -7,6 +7,7 @@ result depends on the element and its index alone, so results do not depend on t
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -18,6 +19,7 @@ SERIAL = 1 << 17  # below, a second thread costs more than it brings
 _PIECE = 1 << 18
 
 _pool: ThreadPoolExecutor | None = None
+_here = threading.local()  # .inside: this thread works on a piece, which is not cut again
 
 
 def _forget() -> None:
@@ -32,22 +34,27 @@ if hasattr(os, "register_at_fork"):
 def _executor() -> ThreadPoolExecutor:
     global _pool
     if _pool is None:
-        _pool = ThreadPoolExecutor(max(1, numba.config.NUMBA_NUM_THREADS), thread_name_prefix="numfmt")
+        most = int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+        _pool = ThreadPoolExecutor(most, thread_name_prefix="numfmt")
     return _pool
 
 
 def in_pieces(size: int, work: Callable[[int, int], int]) -> int:
     """Sum of work(start, stop) over pieces that cover range(size), on as many threads as `numba.get_num_threads()` says."""
     threads = numba.get_num_threads()
-    if threads == 1 or size < SERIAL:
+    if threads == 1 or size < SERIAL or getattr(_here, "inside", False):
         return work(0, size)
     piece = min(_PIECE, -(-size // (4 * threads * ALIGN)) * ALIGN)
     starts = count(0, piece)
 
     def some() -> int:
         total = 0
-        while (start := next(starts)) < size:  # next() on a count is atomic
-            total += work(start, min(start + piece, size))
+        _here.inside = True
+        try:
+            while (start := next(starts)) < size:  # next() on a count is atomic
+                total += work(start, min(start + piece, size))
+        finally:
+            _here.inside = False
         return total
 
     others = [_executor().submit(some) for _ in range(threads - 1)]

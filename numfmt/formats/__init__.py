@@ -6,6 +6,7 @@ from .catalogue import catalogue
 from .codebook import Codebook
 from .fixed import Fixed
 from .floats import Float
+from .packing import decode_packed, pack, unpack
 from .parse import parse
 
 __all__ = [
@@ -18,6 +19,9 @@ __all__ = [
     "cast",
     "catalogue",
     "decode",
+    "decode_packed",
     "encode",
+    "pack",
     "parse",
+    "unpack",
 ]

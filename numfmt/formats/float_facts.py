@@ -57,7 +57,7 @@ def _inward(rounding: Rounding, negative: bool) -> bool:
     return rounding is Rounding.TOWARD_ZERO or rounding is (Rounding.UP if negative else Rounding.DOWN)
 
 
-def _overflowed(fmt: Float, rounding: Rounding, overflow: Overflow, negative: bool, infinite: bool) -> tuple[int, float]:
+def overflowed(fmt: Float, rounding: Rounding, overflow: Overflow, negative: bool, infinite: bool) -> tuple[int, float]:
     """Code and value of what lies beyond the range on one side (P3109 v4.0 section 4.7.5; OCP OFP8 section 5.2).
 
     A format with NaN and no infinity gives NaN under `nonsat`, as OFP8's E4M3 does.
@@ -87,7 +87,7 @@ def facts(fmt: Float, rounding: Rounding, overflow: Overflow, width: int, carrie
     stochastic = rounding in (Rounding.STOCHASTIC_A, Rounding.STOCHASTIC_B, Rounding.STOCHASTIC_C)
     near = rounding in (Rounding.TIES_EVEN, Rounding.TIES_AWAY, Rounding.TIES_ZERO, Rounding.TIES_UP, Rounding.TIES_DOWN)
     over_pos, over_neg, inf_pos, inf_neg = (
-        _overflowed(fmt, rounding, overflow, negative, infinite) for infinite in (False, True) for negative in (False, True)
+        overflowed(fmt, rounding, overflow, negative, infinite) for infinite in (False, True) for negative in (False, True)
     )
     sign = 1 << (fmt.bits - 1) if fmt.signed else 0
     if fmt.zero:

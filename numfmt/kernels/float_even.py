@@ -1,7 +1,7 @@
 """The most used casts, in as few operations as they take: signed formats with a zero, to nearest even.
 
-From R_FROM on (the least magnitude that overflows under the rule) the result is R_OVER (its code OVER); the facts' other entries have
-the meanings of `float_lanes`, whose method is used.
+From R_FROM on (the least magnitude that overflows under the rule) the result is R_OVER (its code OVER); the facts' other entries
+have the meanings of `float_lanes`, whose method is used.
 """
 
 from __future__ import annotations
