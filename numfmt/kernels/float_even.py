@@ -38,18 +38,18 @@ def cast_even(x, out, words, reals, check):
     clamp, plus, start_over, over = reals[R_MAX], reals[R_PLUS], reals[R_FROM], reals[R_OVER]
     refused = 0
     for start in range(0, x.size, STRIP):
-        stop = min(start + STRIP, x.size)
+        xs, outs = x[start : start + STRIP], out[start : start + STRIP]
         if check:
-            refused += count_nan(x[start:stop])
-        for i in range(start, stop):
-            v = like(x[i], clamp)
+            refused += count_nan(xs)
+        for i in range(xs.size):  # from 0: an index that may be negative to the compiler keeps it from SIMD
+            v = like(xs[i], clamp)
             a = abs(v)
             held = clamp if clamp < a else a
             exponent = both(bits(held), mask)
             magic = from_bits(add(exponent if exponent > emin else emin, shift))
             size = (held + magic) - magic
             size = over if a >= start_over else size
-            out[i] = copy_sign(size, v) + plus
+            outs[i] = copy_sign(size, v) + plus
     return refused
 
 
@@ -62,11 +62,11 @@ def encode_even(x, out, words, reals, check):
     clamp, start_over = reals[R_MAX], reals[R_FROM]
     refused = 0
     for start in range(0, x.size, STRIP):
-        stop = min(start + STRIP, x.size)
+        xs, outs = x[start : start + STRIP], out[start : start + STRIP]
         if check:
-            refused += count_nan(x[start:stop])
-        for i in range(start, stop):
-            v = like(x[i], clamp)
+            refused += count_nan(xs)
+        for i in range(xs.size):  # from 0: an index that may be negative to the compiler keeps it from SIMD
+            v = like(xs[i], clamp)
             a = abs(v)
             held = clamp if clamp < a else a
             exponent = both(bits(held), mask)
@@ -75,7 +75,7 @@ def encode_even(x, out, words, reals, check):
             size = add(sub(bits(held + from_bits(word)), word), right(sub(exponent, emin), code_shift))
             size = over_code if a >= start_over else size
             code = either(size, both(right(bits(v), sign_shift), sign_of_zero if size == 0 else sign))
-            out[i] = nan if v != v else code
+            outs[i] = nan if v != v else code
     return refused
 
 
@@ -87,17 +87,17 @@ def cast_even_same(x, out, words, reals, check):
     clamp, plus, start_over, over = reals[R_MAX], reals[R_PLUS], reals[R_FROM], reals[R_OVER]
     refused = 0
     for start in range(0, x.size, STRIP):
-        stop = min(start + STRIP, x.size)
+        xs, outs = x[start : start + STRIP], out[start : start + STRIP]
         if check:
-            refused += count_nan(x[start:stop])
-        for i in range(start, stop):
-            v = like(x[i], clamp)
+            refused += count_nan(xs)
+        for i in range(xs.size):  # from 0: an index that may be negative to the compiler keeps it from SIMD
+            v = like(xs[i], clamp)
             a = abs(v)
             word = bits(clamp if clamp < a else a)
             size = from_bits(both(add(add(word, half), both(right(word, code_shift), one)), keep))
             size = over if a >= start_over else size
             size = a if a != a else size
-            out[i] = copy_sign(size, v) + plus
+            outs[i] = copy_sign(size, v) + plus
     return refused
 
 
@@ -110,15 +110,15 @@ def encode_even_same(x, out, words, reals, check):
     clamp, start_over = reals[R_MAX], reals[R_FROM]
     refused = 0
     for start in range(0, x.size, STRIP):
-        stop = min(start + STRIP, x.size)
+        xs, outs = x[start : start + STRIP], out[start : start + STRIP]
         if check:
-            refused += count_nan(x[start:stop])
-        for i in range(start, stop):
-            v = like(x[i], clamp)
+            refused += count_nan(xs)
+        for i in range(xs.size):  # from 0: an index that may be negative to the compiler keeps it from SIMD
+            v = like(xs[i], clamp)
             a = abs(v)
             word = bits(clamp if clamp < a else a)
             size = right(add(add(word, half), both(right(word, code_shift), one)), code_shift)
             size = over_code if a >= start_over else size
             code = either(size, both(right(bits(v), sign_shift), sign_of_zero if size == 0 else sign))
-            out[i] = nan if v != v else code
+            outs[i] = nan if v != v else code
     return refused
