@@ -16,8 +16,6 @@ import numpy as np
 from .jit import kernel
 from .lanes import add, bits, both, copy_sign, either, from_bits, like, right, sub, wide_vectors
 
-STRIP = 4096  # elements at a time, so that what is read or written twice stays in the cache; a multiple of 1024
-
 
 @kernel
 def count_nan(x):
@@ -27,6 +25,12 @@ def count_nan(x):
     for i in range(x.size):
         found += x[i] != x[i]
     return found
+
+
+@kernel
+def larger(x, y):
+    """The larger of two integers of one type. Of magnitudes' words, the largest is above the word of infinity if one is NaN."""
+    return x if x > y else y
 
 
 # Places in `words` and `reals`, the facts of a format under given modes. Those of EVEN_* serve the loops to nearest even.
@@ -97,17 +101,18 @@ def cast_any(x, out, words, reals, check):
     clamp, least, plus, inf = reals[R_CLAMP], reals[R_LEAST], reals[R_PLUS], reals[R_INF]
     top_pos, top_neg, over_pos, over_neg = reals[R_TOP_POS], reals[R_TOP_NEG], reals[R_OVER_POS], reals[R_OVER_NEG]
     inf_pos, inf_neg, zero_pos, zero_neg = reals[R_INF_POS], reals[R_INF_NEG], reals[R_ZERO_POS], reals[R_ZERO_NEG]
-    refused = count_nan(x) if check else 0
+    most = sub(one, one)
     for i in range(x.size):
         v = like(x[i], clamp)
         a = abs(v)
+        most = larger(most, bits(a))
         low, rest, unit, word, exponent = below(a, mask, emin, shift, one, clamp)
         odd = both(add(add(low, right(sub(exponent, emin), code_shift)), offset), one)
         negative = bits(v) < 0
         away = away_rule(rest, unit, odd, negative, one, inexact_pos, inexact_neg, nearest, tie_pos, tie_neg, tie_odd, to_odd)
         size = from_bits(add(low, away)) - from_bits(word)
         out[i] = _value(v, size, a, plus, inf, least, top_pos, top_neg, over_pos, over_neg, inf_pos, inf_neg, zero_pos, zero_neg)
-    return refused
+    return count_nan(x) if check and most > mask else 0
 
 
 @kernel
@@ -121,15 +126,16 @@ def cast_random(x, out, random, random_shift, words, reals, check):
     limit, half = reals[R_LIMIT], reals[R_HALF]
     rne_c = words[RNE_C] != 0
     random_shift = like(random_shift, one)
-    refused = count_nan(x) if check else 0
+    most = sub(one, one)
     for i in range(x.size):
         v = like(x[i], clamp)
         a = abs(v)
+        most = larger(most, bits(a))
         low, rest, unit, word, _ = below(a, mask, emin, shift, one, clamp)
         away = away_random(rest, unit, right(like(random[i], one), random_shift), one, twice_bias, limit, half, rne_c)
         size = from_bits(add(low, away)) - from_bits(word)
         out[i] = _value(v, size, a, plus, inf, least, top_pos, top_neg, over_pos, over_neg, inf_pos, inf_neg, zero_pos, zero_neg)
-    return refused
+    return count_nan(x) if check and most > mask else 0
 
 
 @kernel
@@ -157,10 +163,11 @@ def encode_any(x, out, words, reals, check):
     inf_pos, inf_neg, zero_pos, zero_neg = words[INF_POS], words[INF_NEG], words[ZERO_POS], words[ZERO_NEG]
     nan, sign, sign_of_zero = words[NAN], words[SIGN], words[SIGN_OF_ZERO]
     clamp, inf = reals[R_CLAMP], reals[R_INF]
-    refused = count_nan(x) if check else 0
+    most = sub(one, one)
     for i in range(x.size):
         v = like(x[i], clamp)
         a = abs(v)
+        most = larger(most, bits(a))
         low, rest, unit, word, exponent = below(a, mask, emin, shift, one, clamp)
         base = add(sub(right(sub(exponent, emin), code_shift), word), offset)
         negative = bits(v) < 0
@@ -171,7 +178,7 @@ def encode_any(x, out, words, reals, check):
             v, size, a, inf, top_pos, top_neg, over_pos, over_neg, inf_pos, inf_neg, zero_pos, zero_neg,
             nan, sign, sign_of_zero,
         )  # fmt: skip
-    return refused
+    return count_nan(x) if check and most > mask else 0
 
 
 @kernel
@@ -186,10 +193,11 @@ def encode_random(x, out, random, random_shift, words, reals, check):
     clamp, inf, limit, half = reals[R_CLAMP], reals[R_INF], reals[R_LIMIT], reals[R_HALF]
     rne_c = words[RNE_C] != 0
     random_shift = like(random_shift, one)
-    refused = count_nan(x) if check else 0
+    most = sub(one, one)
     for i in range(x.size):
         v = like(x[i], clamp)
         a = abs(v)
+        most = larger(most, bits(a))
         low, rest, unit, word, exponent = below(a, mask, emin, shift, one, clamp)
         away = away_random(rest, unit, right(like(random[i], one), random_shift), one, twice_bias, limit, half, rne_c)
         size = add(add(sub(add(low, away), word), right(sub(exponent, emin), code_shift)), offset)
@@ -197,4 +205,4 @@ def encode_random(x, out, random, random_shift, words, reals, check):
             v, size, a, inf, top_pos, top_neg, over_pos, over_neg, inf_pos, inf_neg, zero_pos, zero_neg,
             nan, sign, sign_of_zero,
         )  # fmt: skip
-    return refused
+    return count_nan(x) if check and most > mask else 0

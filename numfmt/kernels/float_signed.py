@@ -44,6 +44,7 @@ from .float_lanes import (
     away_rule,
     below,
     count_nan,
+    larger,
 )
 from .jit import kernel
 from .lanes import add, bits, both, copy_sign, either, from_bits, left, like, right, sub, wide_vectors
@@ -90,12 +91,13 @@ def cast_signed(x, out, words, reals, check, same):
     clamp, top, over, inf, at_inf, plus = (
         reals[R_CLAMP], reals[R_MAX], reals[R_OVER_POS], reals[R_INF], reals[R_INF_POS], reals[R_PLUS]
     )  # fmt: skip
-    refused = count_nan(x) if check else 0
+    most = sub(one, one)
     if same:
         unit = left(one, code_shift)
         for i in range(x.size):
             v = like(x[i], clamp)
             a = abs(v)
+            most = larger(most, bits(a))
             kept, dropped = _split(a, keep)
             odd = both(right(kept, code_shift), one)
             away = away_rule(
@@ -107,13 +109,14 @@ def cast_signed(x, out, words, reals, check, same):
         for i in range(x.size):
             v = like(x[i], clamp)
             a = abs(v)
+            most = larger(most, bits(a))
             low, rest, unit, word, exponent = below(a, mask, emin, shift, one, clamp)
             odd = both(add(low, right(sub(exponent, emin), code_shift)), one)
             away = away_rule(
                 rest, unit, odd, bits(v) < 0, one, inexact_pos, inexact_neg, nearest, tie_pos, tie_neg, tie_odd, to_odd
             )
             out[i] = _value(v, a, from_bits(add(low, away)) - from_bits(word), top, over, inf, at_inf, plus)
-    return refused
+    return count_nan(x) if check and most > mask else 0
 
 
 @kernel
@@ -127,11 +130,12 @@ def cast_signed_random(x, out, random, random_shift, words, reals, check, same):
     )  # fmt: skip
     limit, half, factor = reals[R_LIMIT], reals[R_HALF], reals[R_FACTOR]
     random_shift = like(random_shift, one)
-    refused = count_nan(x) if check else 0
+    most = sub(one, one)
     if same:
         for i in range(x.size):
             v = like(x[i], clamp)
             a = abs(v)
+            most = larger(most, bits(a))
             kept, dropped = _split(a, keep)
             away = _scaled(dropped, factor, right(like(random[i], one), random_shift), limit, half, rne_c, one)
             size = from_bits(add(kept, left(away, code_shift)))
@@ -140,10 +144,11 @@ def cast_signed_random(x, out, random, random_shift, words, reals, check, same):
         for i in range(x.size):
             v = like(x[i], clamp)
             a = abs(v)
+            most = larger(most, bits(a))
             low, rest, unit, word, _ = below(a, mask, emin, shift, one, clamp)
             away = away_random(rest, unit, right(like(random[i], one), random_shift), one, twice_bias, limit, half, rne_c)
             out[i] = _value(v, a, from_bits(add(low, away)) - from_bits(word), top, over, inf, at_inf, plus)
-    return refused
+    return count_nan(x) if check and most > mask else 0
 
 
 @kernel
@@ -156,12 +161,13 @@ def encode_signed(x, out, words, reals, check, same):
     top, over, at_inf, nan = words[TOP_POS], words[OVER_POS], words[INF_POS], words[NAN]
     sign_shift, sign, sign_of_zero = words[SIGN_SHIFT], words[SIGN], words[SIGN_OF_ZERO]
     clamp, inf = reals[R_CLAMP], reals[R_INF]
-    refused = count_nan(x) if check else 0
+    most = sub(one, one)
     if same:
         unit = left(one, code_shift)
         for i in range(x.size):
             v = like(x[i], clamp)
             a = abs(v)
+            most = larger(most, bits(a))
             kept, dropped = _split(a, keep)
             size = right(kept, code_shift)
             away = away_rule(
@@ -183,13 +189,14 @@ def encode_signed(x, out, words, reals, check, same):
         for i in range(x.size):
             v = like(x[i], clamp)
             a = abs(v)
+            most = larger(most, bits(a))
             low, rest, unit, word, exponent = below(a, mask, emin, shift, one, clamp)
             size = add(sub(low, word), right(sub(exponent, emin), code_shift))
             away = away_rule(
                 rest, unit, both(size, one), bits(v) < 0, one, inexact_pos, inexact_neg, nearest, tie_pos, tie_neg, tie_odd, to_odd
             )
             out[i] = _code(v, a, add(size, away), top, over, inf, at_inf, sign_shift, sign, sign_of_zero, nan)
-    return refused
+    return count_nan(x) if check and most > mask else 0
 
 
 @kernel
@@ -202,11 +209,12 @@ def encode_signed_random(x, out, random, random_shift, words, reals, check, same
     sign_shift, sign, sign_of_zero = words[SIGN_SHIFT], words[SIGN], words[SIGN_OF_ZERO]
     clamp, inf, limit, half, factor = reals[R_CLAMP], reals[R_INF], reals[R_LIMIT], reals[R_HALF], reals[R_FACTOR]
     random_shift = like(random_shift, one)
-    refused = count_nan(x) if check else 0
+    most = sub(one, one)
     if same:
         for i in range(x.size):
             v = like(x[i], clamp)
             a = abs(v)
+            most = larger(most, bits(a))
             kept, dropped = _split(a, keep)
             size = add(
                 right(kept, code_shift),
@@ -217,8 +225,9 @@ def encode_signed_random(x, out, random, random_shift, words, reals, check, same
         for i in range(x.size):
             v = like(x[i], clamp)
             a = abs(v)
+            most = larger(most, bits(a))
             low, rest, unit, word, exponent = below(a, mask, emin, shift, one, clamp)
             away = away_random(rest, unit, right(like(random[i], one), random_shift), one, twice_bias, limit, half, rne_c)
             size = add(add(sub(low, word), right(sub(exponent, emin), code_shift)), away)
             out[i] = _code(v, a, size, top, over, inf, at_inf, sign_shift, sign, sign_of_zero, nan)
-    return refused
+    return count_nan(x) if check and most > mask else 0
