@@ -26,7 +26,7 @@ def _round(c0, c1, c2, c3, k0, k1):
 
 
 @kernel
-def _rounds(c0, c1, c2, c3, k0, k1):
+def philox_rounds(c0, c1, c2, c3, k0, k1):
     """The ten rounds on one 128-bit counter (four uint32 words, low first) under a 64-bit key; written out, to become SIMD."""
     c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
     k0, k1 = np.uint32(k0 + _W0), np.uint32(k1 + _W1)
@@ -58,7 +58,7 @@ def philox_blocks(first, words, high, seed):
     c1 = np.uint32(first >> _HALF)  # `first` is a multiple of 64, so the counters of a run differ in their low word alone
     base = np.uint32(first & _LOW)
     for j in range(RUN):
-        w0, w1, w2, w3 = _rounds(np.uint32(base + np.uint32(j)), c1, h0, h1, k0, k1)
+        w0, w1, w2, w3 = philox_rounds(np.uint32(base + np.uint32(j)), c1, h0, h1, k0, k1)
         words[j] = w0
         words[RUN + j] = w1
         words[2 * RUN + j] = w2
