@@ -85,7 +85,8 @@ def to_lanes(array: np.ndarray) -> np.ndarray:
         return (array.view(np.uint16).astype(np.uint32) << np.uint32(16)).view(np.float32)
     named_small = size == 1 and array.dtype.name.startswith(("float", "int", "uint"))  # ml_dtypes
     if (kind in "iuf" and size <= 2) or kind == "b" or named_small:
-        return array.astype(np.float32)
+        with np.errstate(invalid="ignore"):  # a signalling NaN stays NaN
+            return array.astype(np.float32)
     return to_float64(array)
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from functools import cache
 
 import ml_dtypes
 import numba
@@ -32,16 +33,18 @@ ODD = [  # each stands for a path of its own: no mantissa, subnormals only, unsi
     "float<4,3,bias=-96,none>", "float<6,1,bias=127,ieee>", "float<7,0,bias=63,fn>", "float<4,3,bias=900,fn>",
 ]  # fmt: skip
 WIDE = [
-    "float16", "bfloat16", "tf32", "float<6,9>", "float<4,11,bias=7,fn>", "float<8,7,bias=127,none>", "float<8,7,bias=130,ieee>",
+    "float16", "bfloat16", "float<6,9>", "float<4,11,bias=7,fn>", "float<8,7,bias=127,none>", "float<8,7,bias=130,ieee>",
     "ufloat<6,9,bias=31,ieee>", "float<5,10,bias=16,fnuz>", "float<9,6,bias=255>", "float<3,12,bias=4,none>",
 ]  # fmt: skip
 SMALL = NAMED + ODD
 
 
+@cache
 def models(name):
     f = nf.parse(name)
     table = ref.float_values(f.exp_bits, f.man_bits, f.bias, f.specials, f.signed, f.zero)
-    return f, table, ArrayModel(table, f.man_bits, f.signed)
+    nans = np.array([table[c] == ref.NAN for c in range(1 << f.bits)])
+    return f, nans, nf.decode(np.arange(1 << f.bits, dtype=f.code_dtype), f), ArrayModel(table, f.man_bits, f.signed)
 
 
 def points(model, step=1):
@@ -77,14 +80,12 @@ def same_values(got, want):
 
 def compare(name, x, modes, overflows, random=None, width=None):
     """Codes and values of x, as float64 and where it is one as float32, against the model. Returns the number of comparisons."""
-    f, table, model = models(name)
+    f, nans, values, model = models(name)
     if not f.has_nan:
         x = x[~np.isnan(x)]
     with np.errstate(over="ignore"):
         exact = (x == x.astype(np.float32)) | np.isnan(x)
         narrow = x[exact].astype(np.float32)
-    values = nf.decode(np.arange(1 << f.bits, dtype=f.code_dtype), f)
-    nans = np.array([table[c] == ref.NAN for c in range(1 << f.bits)])
     count = 0
     for mode, overflow in itertools.product(modes, overflows):
         drawn = {} if random is None else {"random_bits": random, "random_width": width}
@@ -105,7 +106,8 @@ def compare(name, x, modes, overflows, random=None, width=None):
 @pytest.mark.parametrize("name", ["e4m3fn", "e5m2", "e2m1", "e8m0", "float8_e4m3fnuz", *ODD[:12]])
 def test_the_array_model_is_the_scalar_model(name):
     """Two independent statements of the rules: Fractions one at a time, and float64 arrays."""
-    f, table, model = models(name)
+    f, _, _, model = models(name)
+    table = ref.float_values(f.exp_bits, f.man_bits, f.bias, f.specials, f.signed, f.zero)
     plain = ref.FloatModel(table, f.man_bits, f.bias, f.signed)
     x = points(model, 7)
     for mode, overflow in itertools.product(ROUNDINGS, OVERFLOWS):
@@ -116,19 +118,19 @@ def test_the_array_model_is_the_scalar_model(name):
 
 @pytest.mark.parametrize("name", SMALL)
 def test_every_point_of_small_formats(name):
-    assert compare(name, points(models(name)[2]), DETERMINISTIC, OVERFLOWS) > 5000
+    assert compare(name, points(models(name)[3]), DETERMINISTIC, OVERFLOWS) > 5000
 
 
 @pytest.mark.parametrize("name", WIDE)
 def test_points_of_wide_formats(name):
-    x = points(models(name)[2], 97)
+    x = points(models(name)[3], 97)
     assert compare(name, x, DETERMINISTIC, OVERFLOWS) > 100_000
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", WIDE)
+@pytest.mark.parametrize("name", [*WIDE, "tf32"])
 def test_every_point_of_wide_formats(name):
-    x = points(models(name)[2])
+    x = points(models(name)[3])
     count = compare(name, x, DETERMINISTIC, OVERFLOWS)
     for mode in STOCHASTIC:
         count += compare(name, x, [mode], OVERFLOWS, 11, 4)
@@ -139,7 +141,7 @@ def test_every_point_of_wide_formats(name):
     "name", ["e2m1", "e4m3fn", "float<2,0,bias=1,none>", "ufloat<3,2,bias=3,ieee>", "float<4,3,bias=7,fn,nozero>"]
 )
 def test_stochastic_roundings_with_every_random_number(name):
-    x = points(models(name)[2])
+    x = points(models(name)[3])
     for width in (1, 2, 3):
         for random in range(1 << width):
             compare(name, x, STOCHASTIC, OVERFLOWS, random, width)
@@ -148,7 +150,7 @@ def test_stochastic_roundings_with_every_random_number(name):
 @pytest.mark.parametrize("width", [8, 16, 23, 24, 32])
 @pytest.mark.parametrize("name", SMALL[::2] + WIDE[:5])
 def test_stochastic_roundings_with_telling_random_numbers(name, width):
-    x = points(models(name)[2], 29)
+    x = points(models(name)[3], 29 if nf.parse(name).bits <= 8 else 997)
     for random in (0, 1, (1 << width) // 3, (1 << width) - 1):
         compare(name, x, STOCHASTIC, ["nonsat"], random, width)
 
@@ -186,7 +188,8 @@ def test_loops_agree_with_the_scalar_rule_on_random_words(parts, mode, overflow,
     x = np.concatenate([x, scale * np.random.default_rng(seed).standard_normal(600).astype(np.float32)])
     if not f.has_nan:
         x = x[~np.isnan(x)]
-    wide = x.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # signalling NaN
+        wide = x.astype(np.float64)
     narrow_codes = nf.encode(x, f, mode, overflow)
     np.testing.assert_array_equal(narrow_codes, nf.encode(wide, f, mode, overflow))
     assert same_values(nf.cast(x, f, mode, overflow), nf.cast(wide, f, mode, overflow))
@@ -194,7 +197,7 @@ def test_loops_agree_with_the_scalar_rule_on_random_words(parts, mode, overflow,
     if f.signed:  # the scalar kernel refuses every negative value of an unsigned format under nonsat
         codes = np.empty(x.size, f.code_dtype)
         scalar.encode_float(
-            wide, codes, f.man_bits, f.bias, f.emin, f.max_magnitude_code, 1 << (f.bits - 1), f.zero, f.has_minus_zero,
+            wide, codes, f.man_bits, f.bias, f.emin, f.max_magnitude_code, 1 << (f.bits - 1), f.zero, f.has_minus_zero or not f.zero,
             f.nan_code, f.inf_code, nf.Rounding(mode).number, nf.Overflow(overflow).number,
         )  # fmt: skip
         np.testing.assert_array_equal(narrow_codes, codes)
@@ -236,7 +239,8 @@ def test_sixteen_bits_equal_numpy_and_ml_dtypes_and_torch(name, dtype):
     import torch
 
     x = np.random.default_rng(3).integers(0, 1 << 32, 400_000, dtype=np.uint64).astype(np.uint32).view(np.float32)
-    x = np.concatenate([x, points(models(name)[2], 11).astype(np.float32)]) if name == "float16" else x
+    with np.errstate(over="ignore"):
+        x = np.concatenate([x, points(models(name)[3], 11).astype(np.float16).astype(np.float32) * np.float32(1 + 2.0**-11)])
     x = x[~np.isnan(x)]
     with np.errstate(over="ignore"):
         want = x.astype(dtype).view(np.uint16)

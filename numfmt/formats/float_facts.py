@@ -121,7 +121,7 @@ def facts(fmt: Float, rounding: Rounding, overflow: Overflow, width: int, carrie
         k.ZERO_NEG: zero_neg[0],
         k.NAN: max(fmt.nan_code, 0),
         k.SIGN: sign,
-        k.SIGN_OF_ZERO: sign if fmt.has_minus_zero else 0,
+        k.SIGN_OF_ZERO: sign if fmt.has_minus_zero or not fmt.zero else 0,  # of code 0, which may be a number
         k.SIGN_SHIFT: 8 * np.dtype(carrier.word).itemsize - fmt.bits,
         k.KEEP: -(1 << (p - t)),
         k.HALF: (1 << (p - t - 1)) - 1 if t < p else 0,

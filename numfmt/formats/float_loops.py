@@ -36,7 +36,7 @@ def encode_array(fmt: Float, x: np.ndarray, out: np.ndarray, modes: Modes) -> in
     sign_bit = np.uint64(1 << (fmt.bits - 1)).astype(np.int64) if fmt.signed else np.int64(0)
     arguments = (
         fmt.man_bits, fmt.bias, fmt.emin, fmt.max_magnitude_code, sign_bit, fmt.zero,
-        fmt.has_minus_zero, fmt.nan_code, fmt.inf_code, modes.rounding.number, modes.overflow.number,
+        fmt.has_minus_zero or not fmt.zero, fmt.nan_code, fmt.inf_code, modes.rounding.number, modes.overflow.number,
     )  # fmt: skip
     return in_pieces(x.size, lambda i, j: scalar.encode_float(x[i:j], out[i:j], *arguments))
 

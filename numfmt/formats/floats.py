@@ -172,7 +172,7 @@ class Float(Format):
         if beyond:
             return overflowed(self, modes.rounding, modes.overflow, negative, infinite=False)[0]
         sign = 1 << (self.bits - 1) if negative else 0
-        return 0 if code_exact == 0 and not self.has_minus_zero else code_exact | sign
+        return 0 if code_exact == 0 and self.zero and not self.has_minus_zero else code_exact | sign
 
     def decode_array(self, codes: np.ndarray, out: np.ndarray) -> None:
         if self.bits <= 16:

@@ -35,7 +35,7 @@ class ArrayModel:
         self.zero = values[0] == 0
 
     def _away(self, mode, left, gap, odd, negative, random, width):
-        share = left / gap
+        share = left / gap  # where this underflows, only its being above zero matters
         if mode.startswith("stochastic"):
             whole = 2.0**width
             if mode == "stochastic_a":
@@ -43,7 +43,7 @@ class ArrayModel:
             if mode == "stochastic_b":
                 return np.floor(share * 2 * whole) + 2 * random + 1 >= 2 * whole
             return np.rint(share * whole) + random >= whole
-        inexact = share > 0
+        inexact = left > 0
         ties = {"even": odd, "away": True, "zero": False, "up": ~negative, "down": negative}
         if mode.startswith("ties_"):
             return (share > 0.5) | ((share == 0.5) & ties[mode.removeprefix("ties_")])
@@ -58,13 +58,13 @@ class ArrayModel:
         place = np.clip(np.searchsorted(points, size, "right") - 1, 0, len(points) - 2)
         below, above = points[place], points[place + 1]
         odd = (self.codes[np.minimum(place, len(self.codes) - 1)] & 1) == 1
-        with np.errstate(invalid="ignore"):
+        with np.errstate(all="ignore"):  # beyond the range anything may come out, and is not used
             away = self._away(mode, size - below, above - below, odd, negative, random, width)
         index = place + (away & (size > below))  # below the least value of a format without zero: that value
         over = (index >= len(self.codes)) | (size >= self.beyond)
         code = self.codes[np.minimum(index, len(self.codes) - 1)]
         top, sign = self.codes[-1], np.where(negative, self.sign, 0)
-        signed = np.where((code == 0) & (not self.minus_zero), 0, code | sign)
+        signed = np.where((code == 0) & self.zero & (not self.minus_zero), 0, code | sign)
         finite = np.isfinite(x)
         inward = finite & ((mode == "toward_zero") | ((mode == "down") & ~negative) | ((mode == "up") & negative))
         stays = (overflow == "saturate") | ((overflow == "propagate") & finite) | inward

@@ -103,17 +103,19 @@ class FloatModel:
             if self.inf_code is not None:
                 return self.inf_code | sign
             return "nan" if overflow == "nonsat" and self.nan else top
-        return code | sign if code or self.minus_zero else 0
+        return code | sign if code or self.minus_zero or self.magnitudes[0] != 0 else 0
 
     def _round(self, magnitude, rounding, negative, random=None):
         """Code of the rounded magnitude, None where it lies beyond the largest value."""
         largest = self.magnitudes[-1]
         if magnitude > largest:  # the format continued upward: steps of its last mantissa bit
             step = Fraction(2) ** (floor_log2(magnitude) - self.man_bits)
+            if self.magnitudes[0] == 0:
+                step = max(step, self.magnitudes[1])  # the largest value may be subnormal
             below = magnitude // step * step
             if below == magnitude or below > largest:
                 return None
-            odd = code_parity(below, self.man_bits, self.bias)
+            odd = self.codes[-1] & 1 == 1
             return None if away(rounding, below, below + step, magnitude, odd, negative, random) else self.codes[-1]
         place = bisect_right(self.magnitudes, magnitude) - 1
         if place < 0:  # below the smallest value of a format without zero
@@ -123,13 +125,6 @@ class FloatModel:
             return self.codes[place]
         up = away(rounding, below, self.magnitudes[place + 1], magnitude, self.codes[place] & 1 == 1, negative, random)
         return self.codes[place + 1] if up else self.codes[place]
-
-
-def code_parity(magnitude, man_bits, bias):
-    """Parity of the code of a magnitude in the format continued upward."""
-    exponent = floor_log2(magnitude)
-    fraction = int(magnitude / Fraction(2) ** (exponent - man_bits)) - (1 << man_bits)
-    return (((exponent + bias) << man_bits) + fraction) & 1 == 1
 
 
 def floor_log2(x):
