@@ -33,7 +33,7 @@ def telling(width):
     """Values in units of the last bit: quarters over three ranges, float32 and float64 neighbours of halves and wholes."""
     top = 3 << max(width, 1)
     points = [k / 4 for k in range(-4 * (2 << width) - 3, 4 * (2 << width) + 4)]
-    near = {float(2**k) for k in range(width + 1)} | {2.0**k - 1 for k in range(width + 1)} | {2.0**k - 0.5 for k in range(width + 1)}
+    near = {2.0**k - part for k in range(width + 1) for part in (0, 0.5, 1)}
     for p in sorted(near | {-v for v in near} | {0.5, -0.5, 1.5, -1.5, 0.0}):
         for make in (np.float32, np.float64):
             points += [float(np.nextafter(make(p), make(s * np.inf))) for s in (1, -1)]
@@ -208,7 +208,9 @@ def test_operations_on_any_two_formats(data, a, b):
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
-@pytest.mark.parametrize("spec", ["fixed<12,4,{},wrap>", "ufixed<30,10,{},wrap>", "fixed<24,12,{},saturate>", "ufixed<9,12,{},saturate_zero>"])
+@pytest.mark.parametrize(
+    "spec", ["fixed<12,4,{},wrap>", "ufixed<30,10,{},wrap>", "fixed<24,12,{},saturate>", "ufixed<9,12,{},saturate_zero>"]
+)
 def test_long_arrays_with_blocks_in_and_out_of_range(spec, kind):
     rng = np.random.default_rng(7)
     x = rng.standard_normal(10_000).astype(kind)

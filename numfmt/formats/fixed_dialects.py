@@ -62,11 +62,11 @@ def _own(match: re.Match[str], spec: str) -> Arguments:
     made: Arguments = {"width": int(match[2]), "int_bits": int(match[3]), "signed": not match[1]}
     for field in _fields(match[4]):
         if field in list(Rounding):
-            key, value = "rounding", Rounding(field)
+            key, value = "rounding", str(Rounding(field))
         elif field in OWN_OVERFLOWS:
-            key, value = "overflow", Overflow(field)
+            key, value = "overflow", str(Overflow(field))
         elif field.isdecimal():
-            key, value = "sat_bits", int(field)
+            key, value = "sat_bits", field
         else:
             raise ValueError(
                 f"option {field!r} of format {spec!r} is unknown; use a rounding ({', '.join(Rounding)}), an overflow "
@@ -74,7 +74,7 @@ def _own(match: re.Match[str], spec: str) -> Arguments:
             )
         if key in made:
             raise ValueError(f"format {spec!r} names its {key} twice; write it once")
-        made[key] = value
+        made[key] = int(value) if key == "sat_bits" else value
     return made
 
 

@@ -76,7 +76,7 @@ def round_blocks(fmt: Fixed, x: np.ndarray, out: np.ndarray, modes: Modes, words
         return slowly(x, out, modes, words)
     dirty = np.empty(-(-x.size // BLOCK), np.uint8)
     random_width = modes.random.width if modes.random else 1
-    round_fixed(x, out, *facts, words, random_width, dirty)
+    round_fixed(*(x, out, *facts, words, random_width, dirty))
     refused = 0
     for block in np.flatnonzero(dirty):
         part = slice(block * BLOCK, (block + 1) * BLOCK)

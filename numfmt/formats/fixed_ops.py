@@ -124,22 +124,22 @@ def _checked(raw: Any, fmt: AnyFixed, what: str) -> np.ndarray:
     return array
 
 
-def _carrier(*formats: AnyFixed) -> type:
-    return np.int64 if all(map(_fits_int64, formats)) else object
+def _carried(raw: np.ndarray, *formats: AnyFixed) -> np.ndarray:
+    """raw in a type that holds all raws of the formats, at least 1-D: NumPy makes plain Python integers of 0-D objects."""
+    return np.atleast_1d(raw).astype(np.int64 if all(map(_fits_int64, formats)) else object)
 
 
-def _store(raw: np.ndarray, fmt: AnyFixed) -> np.ndarray:
-    if fmt.width > 64:
-        return np.asarray(raw, object)
-    return np.asarray(raw).astype(np.int64 if _fits_int64(fmt) else np.uint64)
+def _store(raw: np.ndarray, fmt: AnyFixed, *operands: Any) -> np.ndarray:
+    """raw in the type of the result; 0-D where all operands were."""
+    stored = raw if fmt.width > 64 else raw.astype(np.int64 if _fits_int64(fmt) else np.uint64)
+    return stored.reshape(np.broadcast_shapes(*(np.shape(operand) for operand in operands)))
 
 
 def _two(x: Any, y: Any, a: AnyFixed | str, b: AnyFixed | str, operation: str) -> tuple[np.ndarray, np.ndarray, AnyFixed]:
     """Both operands in one integer type and with one binary point, that of the result (products keep theirs)."""
     a, b = as_fixed(a, "a"), as_fixed(b, "b")
     made = result(operation, a, b)
-    carrier = _carrier(a, b, made)
-    left_, right_ = _checked(x, a, "x").astype(carrier), _checked(y, b, "y").astype(carrier)
+    left_, right_ = _carried(_checked(x, a, "x"), a, b, made), _carried(_checked(y, b, "y"), a, b, made)
     if operation != "multiply":
         left_, right_ = left_ << (made.frac_bits - a.frac_bits), right_ << (made.frac_bits - b.frac_bits)
     return left_, right_, made
@@ -148,19 +148,19 @@ def _two(x: Any, y: Any, a: AnyFixed | str, b: AnyFixed | str, operation: str) -
 def add(x: Any, y: Any, a: AnyFixed | str, b: AnyFixed | str) -> np.ndarray:
     """x + y, raws of formats a and b, as raws of result("add", a, b). Exact."""
     left_, right_, made = _two(x, y, a, b, "add")
-    return _store(left_ + right_, made)
+    return _store(left_ + right_, made, x, y)
 
 
 def subtract(x: Any, y: Any, a: AnyFixed | str, b: AnyFixed | str) -> np.ndarray:
     """x - y as raws of result("subtract", a, b), always signed. Exact."""
     left_, right_, made = _two(x, y, a, b, "subtract")
-    return _store(left_ - right_, made)
+    return _store(left_ - right_, made, x, y)
 
 
 def multiply(x: Any, y: Any, a: AnyFixed | str, b: AnyFixed | str) -> np.ndarray:
     """x * y as raws of result("multiply", a, b). Exact."""
     left_, right_, made = _two(x, y, a, b, "multiply")
-    return _store(left_ * right_, made)
+    return _store(left_ * right_, made, x, y)
 
 
 def bitwise(operation: str, x: Any, y: Any, a: AnyFixed | str, b: AnyFixed | str) -> np.ndarray:
@@ -168,14 +168,14 @@ def bitwise(operation: str, x: Any, y: Any, a: AnyFixed | str, b: AnyFixed | str
     check_in("operation", operation, ("and", "or", "xor"))
     left_, right_, made = _two(x, y, a, b, operation)
     word = {"and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor}[operation](left_, right_)
-    return _store(word, made)
+    return _store(word, made, x, y)
 
 
 def negate(x: Any, a: AnyFixed | str) -> np.ndarray:
     """-x as raws of result("negate", a). Exact."""
     a = as_fixed(a, "a")
     made = result("negate", a)
-    return _store(-_checked(x, a, "x").astype(_carrier(a, made)), made)
+    return _store(-_carried(_checked(x, a, "x"), a, made), made, x)
 
 
 def divide(x: Any, y: Any, a: AnyFixed | str, b: AnyFixed | str, exact: bool = False) -> np.ndarray:
@@ -189,9 +189,9 @@ def divide(x: Any, y: Any, a: AnyFixed | str, b: AnyFixed | str, exact: bool = F
     made = result("divide", a, b)
     grow = max(b.frac_bits, 0)
     register = max(a.width + grow + int(b.signed and not a.signed), b.width + int(a.signed and not b.signed))
-    carrier = np.int64 if register < 64 and _carrier(a, b, made) is np.int64 else object
-    dividend = _checked(x, a, "x").astype(carrier) << grow
-    divisor = _checked(y, b, "y").astype(carrier)
+    wide = WideFixed(register + 1, 0)  # one bit spare for the magnitude of the most negative number
+    dividend = _carried(_checked(x, a, "x"), a, b, made, wide) << grow
+    divisor = _carried(_checked(y, b, "y"), a, b, made, wide)
     zeros = int(np.count_nonzero(divisor == 0))
     if zeros:
         raise ValueError(f"y holds {zeros} zero(s); a quotient needs a divisor that is not zero")
@@ -199,7 +199,7 @@ def divide(x: Any, y: Any, a: AnyFixed | str, b: AnyFixed | str, exact: bool = F
     quotient = np.where((dividend < 0) != (divisor < 0), -quotient, quotient)
     if not exact:
         quotient = _wrap(quotient, register, made.signed)
-    return _store(quotient, made)
+    return _store(quotient, made, x, y)
 
 
 def _wrap(raw: np.ndarray, width: int, signed: bool) -> np.ndarray:
@@ -217,11 +217,8 @@ def left(x: Any, amount: Any, a: AnyFixed | str) -> np.ndarray:
     shifts = np.asarray(amount)
     if shifts.dtype.kind not in "iu":
         raise ValueError(f"amount has dtype {shifts.dtype}; shift amounts are integers")
-    words, shifts = np.broadcast_arrays(_checked(x, a, "x"), np.clip(shifts.astype(np.int64), -a.width, a.width))
-    if a.width > 62:
-        words = words.astype(object)
-    else:
-        words = words.astype(np.int64)
+    shifts = np.clip(shifts.astype(np.int64), -a.width, a.width)
+    words = _carried(_checked(x, a, "x"), a, WideFixed(a.width + 2, 0))
     down = words >> np.maximum(-shifts, 0)
     up = np.maximum(shifts, 0)
     if words.dtype.kind == "O":
@@ -229,7 +226,7 @@ def left(x: Any, amount: Any, a: AnyFixed | str) -> np.ndarray:
     else:  # drop the bits that leave first, so that int64 holds the rest
         kept = down & ((np.int64(1) << (a.width - up)) - 1)
         moved = _wrap(kept << up, a.width, a.signed)
-    return _store(moved, a)
+    return _store(moved, a, x, amount)
 
 
 def right(x: Any, amount: Any, a: AnyFixed | str) -> np.ndarray:
@@ -243,7 +240,8 @@ def compare(x: Any, y: Any, a: AnyFixed | str, b: AnyFixed | str) -> np.ndarray:
     (The headers are wrong beyond 64 aligned bits where one operand is unsigned; this is not reproduced.)
     """
     left_, right_, _ = _two(x, y, a, b, "subtract")
-    return (left_ > right_).astype(np.int8) - (left_ < right_).astype(np.int8)
+    sign = (left_ > right_).astype(np.int8) - (left_ < right_).astype(np.int8)
+    return sign.reshape(np.broadcast_shapes(np.shape(x), np.shape(y)))
 
 
 def to_float64(x: Any, a: AnyFixed | str) -> np.ndarray:
@@ -274,13 +272,13 @@ def _fractions(array: np.ndarray, a: AnyFixed) -> np.ndarray:
 def to_int64(x: Any, a: AnyFixed | str) -> np.ndarray:
     """Values of raws as integers, truncated toward zero. Raises ValueError for values that int64 does not hold."""
     a = as_fixed(a, "a")
-    array = _checked(x, a, "x").astype(object)
-    magnitude = abs(array)
+    array = np.atleast_1d(_checked(x, a, "x")).astype(object)
+    magnitude: Any = abs(array)
     whole = magnitude >> a.frac_bits if a.frac_bits > 0 else magnitude << -a.frac_bits
-    whole = np.asarray(np.where(array < 0, -whole, whole), object)
+    whole = np.where(array < 0, -whole, whole)
     if whole.size and not -(2**63) <= int(whole.min()) <= int(whole.max()) < 2**63:
         raise ValueError(f"x holds values of {a} beyond int64; cast to a narrower format first")
-    return whole.astype(np.int64)
+    return whole.astype(np.int64).reshape(np.shape(x))
 
 
 def cast(

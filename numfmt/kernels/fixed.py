@@ -88,10 +88,8 @@ def round_shift(negative, magnitude, drop, mode, random, random_width):
         away = stochastic_away(mode, tail, drop, random, random_width)
     else:
         half = _U1 << np.uint64(min(drop, np.int64(64)) - 1)
-        if drop > 64 or tail < half:
-            place = np.int64(1)
-        else:
-            place = np.int64(2) if tail == half else np.int64(3)
+        below = drop > 64 or tail < half
+        place = np.int64(1) if below else np.int64(2 + (tail > half))
         away = rounds_away(mode, place, np.int64(2), (kept & _U1) == _U1, negative)
     return (kept + _U1 if away else kept), False, kept, True
 
@@ -160,7 +158,7 @@ def fixed_code(
     word = (_U0 - kept if negative else kept) & low_ones(width)
     if not beyond and kept <= (low if below else high):
         return word
-    if overflow == SATURATE or overflow == SATURATE_SYMMETRIC:
+    if overflow in (SATURATE, SATURATE_SYMMETRIC):
         return (_U0 - low) & low_ones(width) if below else high
     if overflow == SATURATE_ZERO:
         return _U0
