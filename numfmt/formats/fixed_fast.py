@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from math import inf, nextafter
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..kernels.fixed_simd import BLOCK, round_fixed, wrap_values
+from ..kernels.fixed_simd import BLOCK, reduce_blocks, round_fixed
 from .base import Overflow, Rounding
 
 if TYPE_CHECKING:
@@ -74,31 +74,22 @@ def round_blocks(fmt: Fixed, x: np.ndarray, out: np.ndarray, modes: Modes, words
     facts = _facts(fmt, x.dtype, out.dtype, modes.rounding, modes.overflow)
     if facts is None:
         return slowly(x, out, modes, words)
+    scale, factor, *_, above, below, mode = facts
     dirty = np.empty(-(-x.size // BLOCK), np.uint8)
     random_width = modes.random.width if modes.random else 1
     round_fixed(*(x, out, *facts, words, random_width, dirty))
+    if not dirty.any():
+        return 0
+    wraps = modes.overflow is Overflow.WRAP and fmt.sat_bits == 0
+    if wraps or modes.overflow is Overflow.SATURATE_ZERO:
+        modulus = 2.0**fmt.width if wraps else 0.0
+        steps = float(above), float(below)
+        reduce_blocks(*(
+            x, out, np.float64(scale), factor if out.dtype.kind == "u" else np.float64(factor), float(fmt.min_int),
+            float(fmt.max_int), modulus, *steps, mode, words, random_width, dirty,
+        ))  # fmt: skip
     refused = 0
     for block in np.flatnonzero(dirty):
         part = slice(block * BLOCK, (block + 1) * BLOCK)
-        some = words[part] if modes.random else words
-        if not _wrapped(fmt, x[part], out[part], modes, some, facts):
-            refused += slowly(x[part], out[part], modes, some)
+        refused += slowly(x[part], out[part], modes, words[part] if modes.random else words)
     return refused
-
-
-def _wrapped(fmt: Fixed, x: np.ndarray, out: np.ndarray, modes: Modes, words: np.ndarray, facts: tuple[Any, ...]) -> bool:
-    """Values of x under plain wrap, unless x holds NaN or an infinity; False where that was not the task."""
-    if modes.overflow is not Overflow.WRAP or fmt.sat_bits or out.dtype.kind != "f":
-        return False
-    whole, dirty = np.empty(x.size), np.empty(1, np.uint8)
-    scale = np.float64(facts[0])
-    up, down, number = float(facts[6]), float(facts[7]), facts[8]
-    largest = nextafter(inf, 0.0)
-    round_fixed(
-        x, whole, scale, np.float64(1.0), -inf, inf, -largest, largest, up, down, number,
-        words, modes.random.width if modes.random else 1, dirty,
-    )  # fmt: skip
-    if dirty[0]:
-        return False
-    wrap_values(whole, out, 2.0**fmt.width, float(fmt.max_int), fmt.quantum)
-    return True

@@ -128,15 +128,35 @@ def round_fixed(x, out, scale, factor, low, high, first, last, above, below, mod
 
 
 @kernel
-def wrap_values(whole, out, modulus, high, unit):
-    """Integers held in float64, reduced to the range that ends at `high` (AP_WRAP with N = 0), times unit.
+def reduce_blocks(x, out, scale, factor, low, high, modulus, above, below, mode, random, random_width, dirty):
+    """Do the dirty blocks again: wrap (AP_WRAP with N = 0) where modulus is 2**width, zero out of range where it is 0.
 
-    Exact: floor(whole / modulus) and its product need no more bits than `whole` has, and the difference is below the modulus.
+    In float64; blocks with NaN or an infinity stay marked. Wrapping is exact: floor(whole / modulus) and its product need no more
+    bits than `whole` has, and the difference is below the modulus.
     """
-    for i in range(whole.size):
-        value = whole[i]
-        value -= np.floor(value / modulus) * modulus
-        out[i] = (value - modulus if value > high else value) * unit
+    scratch, flag = np.empty(BLOCK), np.empty(1, np.uint8)
+    largest = 1.7976931348623157e308
+    for b in range(dirty.size):
+        if not dirty[b]:
+            continue
+        source, target = x[b * BLOCK : (b + 1) * BLOCK], out[b * BLOCK : (b + 1) * BLOCK]
+        words = random[b * BLOCK : (b + 1) * BLOCK] if mode >= STOCHASTIC_A else random
+        whole = scratch[: source.size]
+        round_fixed(
+            source, whole, scale, 1.0, -np.inf, np.inf, -largest, largest, above, below, mode, words, random_width, flag
+        )  # fmt: skip
+        dirty[b] = flag[0]
+        if flag[0]:
+            continue
+        if modulus == 0.0:
+            for i in range(source.size):
+                value = whole[i]
+                finish(target, i, value if low <= value <= high else 0.0, factor, 0.0)
+        else:
+            for i in range(source.size):
+                value = whole[i]
+                value -= np.floor(value / modulus) * modulus
+                finish(target, i, value - modulus if value > high else value, factor, 0.0)
 
 
 @kernel
