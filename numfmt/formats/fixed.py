@@ -169,18 +169,17 @@ class Fixed(Format):
     ) -> int:
         if modes.random is None:
             return work(x, out, modes, _NO_RANDOM)
-        starts = range(0, x.size, _CHUNK)
-        take = modes.random.take
+        starts, take = range(0, x.size, _CHUNK), modes.random.take
         return sum(
             work(x[s : s + _CHUNK], out[s : s + _CHUNK], modes, take(s, min(s + _CHUNK, x.size)))
             for s in starts
         )  # fmt: skip
 
     def _encode(self, x: np.ndarray, out: np.ndarray, modes: Modes, words: np.ndarray) -> int:
-        return round_blocks(self, x, out, modes, words, self._encode_slowly)
+        return round_blocks(self, x, out, modes, words, 0, self._encode_slowly)
 
     def _cast(self, x: np.ndarray, out: np.ndarray, modes: Modes, words: np.ndarray) -> int:
-        return round_blocks(self, x, out, modes, words, self._cast_slowly)
+        return round_blocks(self, x, out, modes, words, 0, self._cast_slowly)
 
     def _encode_slowly(self, x: np.ndarray, out: np.ndarray, modes: Modes, words: np.ndarray) -> int:
         """Codes of any floats, exactly; how many were refused."""

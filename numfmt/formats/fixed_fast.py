@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..kernels.fixed_simd import BLOCK, reduce_blocks, round_fixed
+from ..kernels.fixed_simd import BLOCK, round_fixed, store_integers
 from .base import Overflow, Rounding
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ _STEPS = {
     Rounding.TIES_DOWN: (_ABOVE, _HALF),
     Rounding.AWAY: (_ANY, _ANY),
 }
+_RUN = 16  # blocks: what they need as float64 stays in the L2 cache
+_LARGEST = float(np.finfo(np.float64).max)
 _CLAMPS = (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC)
 
 
@@ -37,8 +39,8 @@ def _step(name: str, work: np.dtype) -> float:
     return {_HALF: 0.5, _ANY: float(np.finfo(work).smallest_subnormal), _NEVER: 2.0}[name]
 
 
-def arithmetic(fmt: Fixed, source: np.dtype) -> np.dtype | None:
-    """The float type in which x * 2**frac_bits and every raw integer of `fmt` are exact; None where there is none.
+def arithmetic(fmt: Fixed, source: np.dtype, random_width: int = 0) -> np.dtype | None:
+    """The float type in which x * 2**frac_bits, raw integers of `fmt` and random integers are exact; None where there is none.
 
     The product may overflow (to an infinity, which is out of range as it should be) but must not underflow.
     """
@@ -46,7 +48,7 @@ def arithmetic(fmt: Fixed, source: np.dtype) -> np.dtype | None:
     single = source == np.float32
     if fmt.width == 0:
         return None
-    if single and significant <= 24 and 0 <= frac <= 126:
+    if single and significant <= 24 and 0 <= frac <= 126 and random_width <= 22:
         return np.dtype(np.float32)
     if significant <= 53 and frac <= 1022 and (frac >= 0 or (single and frac >= -800)):
         return np.dtype(np.float64)
@@ -54,42 +56,83 @@ def arithmetic(fmt: Fixed, source: np.dtype) -> np.dtype | None:
 
 
 @lru_cache(maxsize=1024)
-def _facts(fmt: Fixed, source: np.dtype, target: np.dtype, rounding: Rounding, overflow: Overflow) -> tuple[Any, ...] | None:
-    """Arguments of `round_fixed` after x and out, up to the mode; None where only the exact kernel will do."""
-    work = arithmetic(fmt, source)
-    codes = target.kind == "u"
-    if work is None or (codes and fmt.width > (32 if fmt.signed else 31)):
-        return None
-    low = -fmt.max_int if overflow is Overflow.SATURATE_SYMMETRIC and fmt.signed and fmt.width > 1 else fmt.min_int
-    first, last = (-inf, inf) if overflow in _CLAMPS else (fmt.min_int, fmt.max_int)
+def _steps(rounding: Rounding, work: np.dtype, random_width: int) -> tuple[Any, Any, int]:
+    """The last arguments of `round_fixed` that say how to round: above, below, mode."""
+    if random_width:  # what a dropped part is multiplied by, and what it must reach, before the random integer is taken off
+        more = int(rounding is Rounding.STOCHASTIC_B)
+        up = 2.0 ** (random_width + more)
+        return work.type(up), work.type(up - more), rounding.number
     up, down = (_step(name, work) for name in _STEPS.get(rounding, (_NEVER, _NEVER)))
-    make = work.type
-    factor = np.int32((1 << fmt.width) - 1 if fmt.width < 32 else -1) if codes else make(fmt.quantum)
-    scale = make(2.0**fmt.frac_bits)
-    return (scale, factor, make(low), make(fmt.max_int), make(first), make(last), make(up), make(-down), rounding.number)
+    return work.type(up), work.type(-down), rounding.number
 
 
-def round_blocks(fmt: Fixed, x: np.ndarray, out: np.ndarray, modes: Modes, words: np.ndarray, slowly: Slowly) -> int:
-    """Codes (unsigned out) or values (float out) of x. `slowly` does what is not for the SIMD kernel. Returns refusals."""
-    facts = _facts(fmt, x.dtype, out.dtype, modes.rounding, modes.overflow)
-    if facts is None:
-        return slowly(x, out, modes, words)
-    scale, factor, *_, above, below, mode = facts
-    dirty = np.empty(-(-x.size // BLOCK), np.uint8)
-    random_width = modes.random.width if modes.random else 1
-    round_fixed(*(x, out, *facts, words, random_width, dirty))
-    if not dirty.any():
-        return 0
-    wraps = modes.overflow is Overflow.WRAP and fmt.sat_bits == 0
-    if wraps or modes.overflow is Overflow.SATURATE_ZERO:
-        modulus = 2.0**fmt.width if wraps else 0.0
-        steps = float(above), float(below)
-        reduce_blocks(*(
-            x, out, np.float64(scale), factor if out.dtype.kind == "u" else np.float64(factor), float(fmt.min_int),
-            float(fmt.max_int), modulus, *steps, mode, words, random_width, dirty,
-        ))  # fmt: skip
+@lru_cache(maxsize=1024)
+def _single(fmt: Fixed, codes: bool, overflow: Overflow) -> tuple[Any, ...]:
+    """Arguments of `round_fixed` in float32, from scale to last."""
+    make = np.float32
+    first, last = (-inf, inf) if overflow in _CLAMPS else (fmt.min_int, fmt.max_int)
+    factor = np.int32((1 << fmt.width) - 1) if codes else make(fmt.quantum)
+    return (make(2.0**fmt.frac_bits), factor, *map(make, (_lowest(fmt, overflow), fmt.max_int, first, last)))
+
+
+def _lowest(fmt: Fixed, overflow: Overflow) -> int:
+    return -fmt.max_int if overflow is Overflow.SATURATE_SYMMETRIC and fmt.width > 1 and fmt.signed else fmt.min_int
+
+
+def round_blocks(
+    fmt: Fixed, x: np.ndarray, out: np.ndarray, modes: Modes, words: np.ndarray, shift: int, slowly: Slowly
+) -> int:  # fmt: skip
+    """Codes (unsigned out) or values (float out) of x; how many were refused.
+
+    words: random integers of the elements, in the bits above `shift`. `slowly` does what is not for the SIMD kernels.
+    """
+    random_width = modes.random.width if modes.random else 0
+    work = arithmetic(fmt, x.dtype, random_width)
+    if work is None:
+        return slowly(x, out, modes, _integers(words, shift))
+    if work == np.float32:
+        dirty = np.empty(-(-x.size // BLOCK), np.uint8)
+        steps = _steps(modes.rounding, work, random_width)
+        round_fixed(*(x, out, *_single(fmt, out.dtype.kind == "u", modes.overflow), *steps, words, shift, dirty))
+        runs = _runs(dirty) if dirty.any() else iter(())
+    else:
+        runs = (slice(i, i + _RUN * BLOCK) for i in range(0, x.size, _RUN * BLOCK))
     refused = 0
-    for block in np.flatnonzero(dirty):
-        part = slice(block * BLOCK, (block + 1) * BLOCK)
-        refused += slowly(x[part], out[part], modes, words[part] if modes.random else words)
+    for part in runs:
+        some = words[part] if modes.random else words
+        if not _in_double(fmt, x[part], out[part], modes, some, shift):
+            refused += slowly(x[part], out[part], modes, _integers(some, shift))
     return refused
+
+
+def _integers(words: np.ndarray, shift: int) -> np.ndarray:
+    return words.astype(np.uint32, copy=False) >> np.uint32(shift)
+
+
+def _runs(dirty: np.ndarray) -> Iterator[slice]:
+    """The elements of marked blocks that stand together, at most _RUN blocks at once."""
+    marked = np.flatnonzero(dirty).tolist()
+    start = 0
+    for k in range(1, len(marked) + 1):
+        if k == len(marked) or marked[k] != marked[k - 1] + 1 or k - start == _RUN:
+            yield slice(marked[start] * BLOCK, (marked[k - 1] + 1) * BLOCK)
+            start = k
+
+
+def _in_double(fmt: Fixed, x: np.ndarray, out: np.ndarray, modes: Modes, words: np.ndarray, shift: int) -> bool:
+    """Round x to integers in float64, then wrap, zero and store them; False where x holds what only the exact kernel can do."""
+    overflow, low, high = modes.overflow, float(fmt.min_int), float(fmt.max_int)
+    clamp, seen, modulus = (low, high), (low, high), -1.0
+    if overflow in _CLAMPS:
+        clamp, seen = (float(_lowest(fmt, overflow)), high), (-inf, inf)
+    elif overflow is Overflow.SATURATE_ZERO or (overflow is Overflow.WRAP and not fmt.sat_bits):
+        clamp, seen = (-inf, inf), (-_LARGEST, _LARGEST)
+        modulus = 2.0**fmt.width if overflow is Overflow.WRAP else 0.0
+    whole, dirty = np.empty(x.size), np.empty(-(-x.size // BLOCK), np.uint8)
+    scale, one = np.float64(2.0**fmt.frac_bits), np.float64(1)
+    steps = _steps(modes.rounding, np.dtype(np.float64), modes.random.width if modes.random else 0)
+    round_fixed(*(x, whole, scale, one, *clamp, *seen, *steps, words, shift, dirty))
+    if dirty.any():
+        return False
+    store_integers(whole, out, fmt.quantum, np.int64((1 << fmt.width) - 1), low, high, modulus)
+    return True

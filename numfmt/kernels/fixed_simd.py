@@ -16,7 +16,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from .jit import kernel
+from .jit import kernel, right32
 from .rounding import DOWN, STOCHASTIC_A, STOCHASTIC_B, STOCHASTIC_C, TIES_EVEN, TO_ODD, TOWARD_ZERO, UP
 
 BLOCK = 4096
@@ -39,20 +39,25 @@ def odd(t, one, half, zero):
 
 
 @kernel
-def by_chance(t, gain, limit, nearest):
+def by_chance(t, gain, limit, nearest, one, zero):
     """t rounded away from zero where its dropped part, times `gain` and made an integer, reaches `limit`."""
     whole = np.trunc(t)
     part = abs(t - whole) * gain
     part = np.rint(part) if nearest else np.floor(part)
-    return whole + (np.copysign(1.0, t) if part >= limit else 0.0)
+    return whole + (np.copysign(one, t) if part >= limit else zero)
 
 
-@kernel
-def chance_terms(mode, random_width):
-    """(gain, offset, factor): away where the part reaches offset - factor * R (P3109 section 4.7.4, A, B and C)."""
-    if mode == STOCHASTIC_B:
-        return 2.0 ** (random_width + 1), 2.0 ** (random_width + 1) - 1.0, 2.0
-    return 2.0**random_width, 2.0**random_width, 1.0
+def as_lane(word, shift, like):
+    """The random integer word >> shift as a float of the type of `like`: float32 only for integers below 2**24."""
+
+
+@overload(as_lane, inline="always")
+def _as_lane(word, shift, like):
+    if like == types.float32 and word.bitwidth < 32:
+        return lambda word, shift, like: np.float32(right32(np.int32(word), np.int32(shift)))
+    if like == types.float32:
+        return lambda word, shift, like: np.float32(np.int32(word >> np.uint32(shift)))
+    return lambda word, shift, like: np.float64(np.uint32(word >> np.uint32(shift)))
 
 
 def finish(out, i, whole, factor, zero):
@@ -74,12 +79,32 @@ def _finish(out, i, whole, factor, zero):
     return store
 
 
+def finish_wide(out, i, whole, unit, mask):
+    """`finish` for codes of up to 64 bits."""
+
+
+@overload(finish_wide, inline="always")
+def _finish_wide(out, i, whole, unit, mask):
+    if isinstance(out.dtype, types.Float):
+
+        def store(out, i, whole, unit, mask):
+            out[i] = whole * unit
+
+    else:
+
+        def store(out, i, whole, unit, mask):
+            out[i] = np.int64(whole) & mask
+
+    return store
+
+
 @kernel
-def round_fixed(x, out, scale, factor, low, high, first, last, above, below, mode, random, random_width, dirty):
+def round_fixed(x, out, scale, factor, low, high, first, last, above, below, mode, random, shift, dirty):
     """Clamp x * scale to [low, high], round, store values (float out; factor: the unit) or codes (unsigned out; factor: the mask).
 
     x: float32 or float64 (n,); out: (n,), codes of at most 32 bits, 31 if unsigned; dirty: uint8, one a block.
-    random: uint32 (n,), used by the stochastic modes only.
+    Stochastic modes (P3109 section 4.7.4, A, B and C) step away from zero where the dropped part times `above`, made an integer,
+    reaches below - R (B: below - 2 R), R = random >> shift; random: uint8, uint16 or uint32 (n,).
     """
     one, zero = scale / scale, scale - scale  # of the type of scale: a literal would widen the arithmetic
     half = one / (one + one)
@@ -117,46 +142,38 @@ def round_fixed(x, out, scale, factor, low, high, first, last, above, below, mod
                 bad |= (not t >= first) | (not t <= last)
                 finish(target, i, by_threshold(min(max(t, low), high), above, below, one, zero), factor, zero)
         else:
-            gain, offset, per_bit = chance_terms(mode, random_width)
+            per_bit = one + one if mode == STOCHASTIC_B else one
             words = random[b * BLOCK : (b + 1) * BLOCK]
             for i in range(source.size):
                 t = source[i] * scale
                 bad |= (not t >= first) | (not t <= last)
-                limit = offset - per_bit * np.float64(words[i])
-                finish(target, i, by_chance(np.float64(min(max(t, low), high)), gain, limit, mode == STOCHASTIC_C), factor, 0.0)
+                limit = below - per_bit * as_lane(words[i], shift, scale)
+                t = by_chance(min(max(t, low), high), above, limit, mode == STOCHASTIC_C, one, zero)
+                finish(target, i, t, factor, zero)
         dirty[b] = bad
 
 
 @kernel
-def reduce_blocks(x, out, scale, factor, low, high, modulus, above, below, mode, random, random_width, dirty):
-    """Do the dirty blocks again: wrap (AP_WRAP with N = 0) where modulus is 2**width, zero out of range where it is 0.
+def store_integers(whole, out, unit, mask, low, high, modulus):
+    """Integers held in float64 to values (float out: times unit) or codes (unsigned out: the bits of mask, int64).
 
-    In float64; blocks with NaN or an infinity stay marked. Wrapping is exact: floor(whole / modulus) and its product need no more
-    bits than `whole` has, and the difference is below the modulus.
+    Before that they are wrapped (AP_WRAP with N = 0) where modulus is 2**width, made zero out of [low, high] where it is 0, and
+    left alone where it is negative. Wrapping is exact: floor(whole * inverse) and its product need no more bits than `whole` has,
+    and the difference is below the modulus.
     """
-    scratch, flag = np.empty(BLOCK), np.empty(1, np.uint8)
-    largest = 1.7976931348623157e308
-    for b in range(dirty.size):
-        if not dirty[b]:
-            continue
-        source, target = x[b * BLOCK : (b + 1) * BLOCK], out[b * BLOCK : (b + 1) * BLOCK]
-        words = random[b * BLOCK : (b + 1) * BLOCK] if mode >= STOCHASTIC_A else random
-        whole = scratch[: source.size]
-        round_fixed(
-            source, whole, scale, 1.0, -np.inf, np.inf, -largest, largest, above, below, mode, words, random_width, flag
-        )  # fmt: skip
-        dirty[b] = flag[0]
-        if flag[0]:
-            continue
-        if modulus == 0.0:
-            for i in range(source.size):
-                value = whole[i]
-                finish(target, i, value if low <= value <= high else 0.0, factor, 0.0)
-        else:
-            for i in range(source.size):
-                value = whole[i]
-                value -= np.floor(value / modulus) * modulus
-                finish(target, i, value - modulus if value > high else value, factor, 0.0)
+    if modulus < 0.0:
+        for i in range(whole.size):
+            finish_wide(out, i, whole[i], unit, mask)
+    elif modulus == 0.0:
+        for i in range(whole.size):
+            value = whole[i]
+            finish_wide(out, i, value if low <= value <= high else 0.0, unit, mask)
+    else:
+        inverse = 1.0 / modulus
+        for i in range(whole.size):
+            value = whole[i]
+            value -= np.floor(value * inverse) * modulus
+            finish_wide(out, i, value - modulus if value > high else value, unit, mask)
 
 
 @kernel
