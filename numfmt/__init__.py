@@ -4,6 +4,7 @@ from . import layers
 from .arith import Datapath, datapath, datapaths, explain, matmul
 from .blocks import QuantizedTensor, Scheme, from_codes, load, quantize, scheme
 from .formats import Codebook, Fixed, Float, Format, Overflow, Rounding, cast, catalogue, decode, encode, parse
+from .formats import fixed_ops as fixed
 from .plan import LayerPlan, Plan
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "decode",
     "encode",
     "explain",
+    "fixed",
     "from_codes",
     "layers",
     "load",
