@@ -95,8 +95,11 @@ def main() -> None:
     calls["numpy in place: fixed<16,6> ties_even"] = lambda: in_place(x, out, f)
     times = best_of(calls)
     part = x[: 1 << (14 if SHORT else 18)]
+    for name, call in peers(x, f).items():
+        if name.startswith("qtorch"):
+            times[name] = best_of({name: call}, 2 if SHORT else 5)[name]
     for name, seconds in best_of(peers(part, f), 2 if SHORT else 5).items():
-        times[name] = seconds * n / part.size
+        times[f"{name}, {part.size} at once"] = seconds * n / part.size
     limit, ours = times["limit L: float32 scale loop"], times["fixed<16,6> ties_even"]
     for name, seconds in times.items():
         print(f"{name:40} {n / seconds / 1e6:9.1f} M elements/s {limit / seconds:8.3f} L {seconds / ours:8.1f} x ours")

@@ -67,9 +67,9 @@ def _steps(rounding: Rounding, work: np.dtype, random_width: int) -> tuple[Any, 
 
 
 @lru_cache(maxsize=1024)
-def _single(fmt: Fixed, codes: bool, overflow: Overflow) -> tuple[Any, ...]:
-    """Arguments of `round_fixed` in float32, from scale to last."""
-    make = np.float32
+def _bounds(fmt: Fixed, work: np.dtype, codes: bool, overflow: Overflow) -> tuple[Any, ...]:
+    """Arguments of `round_fixed` from scale to last; codes only in float32, whose integers have at most 25 bits."""
+    make = work.type
     first, last = (-inf, inf) if overflow in _CLAMPS else (fmt.min_int, fmt.max_int)
     factor = np.int32((1 << fmt.width) - 1) if codes else make(fmt.quantum)
     return (make(2.0**fmt.frac_bits), factor, *map(make, (_lowest(fmt, overflow), fmt.max_int, first, last)))
@@ -90,10 +90,11 @@ def round_blocks(
     work = arithmetic(fmt, x.dtype, random_width)
     if work is None:
         return slowly(x, out, modes, _integers(words, shift))
-    if work == np.float32:
+    codes = out.dtype.kind == "u"
+    if work == np.float32 or not (codes or x.dtype.itemsize > out.dtype.itemsize):
         dirty = np.empty(-(-x.size // BLOCK), np.uint8)
         steps = _steps(modes.rounding, work, random_width)
-        round_fixed(*(x, out, *_single(fmt, out.dtype.kind == "u", modes.overflow), *steps, words, shift, dirty))
+        round_fixed(*(x, out, *_bounds(fmt, work, codes, modes.overflow), *steps, words, shift, dirty))
         runs = _runs(dirty) if dirty.any() else iter(())
     else:
         runs = (slice(i, i + _RUN * BLOCK) for i in range(0, x.size, _RUN * BLOCK))
