@@ -19,6 +19,8 @@ from .formats import (
     parse,
     unpack,
 )
+from .formats import Codebook, Fixed, Float, Format, Overflow, Rounding, cast, catalogue, decode, encode, parse
+from .formats import fixed_ops as fixed
 from .plan import LayerPlan, Plan
 
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
     "decode_packed",
     "encode",
     "explain",
+    "fixed",
     "from_codes",
     "layers",
     "load",
