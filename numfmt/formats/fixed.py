@@ -141,7 +141,7 @@ class Fixed(Format):
     def encode_exact(self, value: Fraction | float, modes: Modes, random: int = 0) -> int:
         if isinstance(value, float) and (isnan(value) or isinf(value)):
             single = np.empty(1, self.code_dtype)
-            if self._encode(np.array([value]), single, modes, _NO_RANDOM):
+            if self._encode(np.array([value]), single, modes, _NO_RANDOM, 0):
                 raise ValueError(f"{value} has no code in {self}; replace it first, or pass nan='ap_fixed'")
             return int(single[0])
         scaled = Fraction(value) * Fraction(2) ** self.frac_bits
@@ -165,21 +165,22 @@ class Fixed(Format):
         return Fraction(raw) * Fraction(2) ** -self.frac_bits
 
     def _in_chunks(
-        self, x: np.ndarray, out: np.ndarray, modes: Modes, work: Callable[[np.ndarray, np.ndarray, Modes, np.ndarray], int]
+        self, x: np.ndarray, out: np.ndarray, modes: Modes, work: Callable[[np.ndarray, np.ndarray, Modes, np.ndarray, int], int]
     ) -> int:
         if modes.random is None:
-            return work(x, out, modes, _NO_RANDOM)
-        starts, take = range(0, x.size, _CHUNK), modes.random.take
-        return sum(
-            work(x[s : s + _CHUNK], out[s : s + _CHUNK], modes, take(s, min(s + _CHUNK, x.size)))
-            for s in starts
-        )  # fmt: skip
+            return work(x, out, modes, _NO_RANDOM, 0)
+        refused = 0
+        for start in range(0, x.size, _CHUNK):
+            part = slice(start, min(start + _CHUNK, x.size))
+            words, shift = modes.random.lanes(part.start, part.stop)
+            refused += work(x[part], out[part], modes, words, shift)
+        return refused
 
-    def _encode(self, x: np.ndarray, out: np.ndarray, modes: Modes, words: np.ndarray) -> int:
-        return round_blocks(self, x, out, modes, words, 0, self._encode_slowly)
+    def _encode(self, x: np.ndarray, out: np.ndarray, modes: Modes, words: np.ndarray, shift: int) -> int:
+        return round_blocks(self, x, out, modes, words, shift, self._encode_slowly)
 
-    def _cast(self, x: np.ndarray, out: np.ndarray, modes: Modes, words: np.ndarray) -> int:
-        return round_blocks(self, x, out, modes, words, 0, self._cast_slowly)
+    def _cast(self, x: np.ndarray, out: np.ndarray, modes: Modes, words: np.ndarray, shift: int) -> int:
+        return round_blocks(self, x, out, modes, words, shift, self._cast_slowly)
 
     def _encode_slowly(self, x: np.ndarray, out: np.ndarray, modes: Modes, words: np.ndarray) -> int:
         """Codes of any floats, exactly; how many were refused."""
