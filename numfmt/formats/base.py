@@ -101,6 +101,11 @@ class Format(ABC):
         """The overflow modes that a cast to this format may take."""
         return (Overflow.SATURATE, Overflow.PROPAGATE, Overflow.NONSAT)
 
+    @property
+    def odd_safe(self) -> bool:
+        """Whether every decision point has 52 bits or fewer, so that a float64 rounded to odd rounds on as the exact value would."""
+        return self.bits <= 16 and self.value_dtype.kind == "f" and short_midpoints(self)
+
     @abstractmethod
     def encode_array(self, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:
         """Write the codes of x (float32 or float64, 1-D, contiguous) to out; how many elements have none."""
@@ -173,6 +178,17 @@ def decode_table(fmt: Format) -> np.ndarray:
     table = fmt.values().astype(fmt.value_dtype)
     table.setflags(write=False)
     return table
+
+
+@lru_cache(maxsize=256)
+def short_midpoints(fmt: Format) -> bool:
+    """Whether the values of the format and their midpoints are float64 numbers of 52 bits or fewer."""
+    values = fmt.values()
+    grid = np.unique(values[np.isfinite(values)])
+    total = grid[1:] + grid[:-1]
+    part = total - grid[1:]
+    exact = not np.any((grid[1:] - (total - part)) + (grid[:-1] - part))
+    return exact and not np.any((np.concatenate([total, grid]).view(np.int64) & 1) == 1)
 
 
 def as_rounding(value: Rounding | str | None, default: Rounding) -> Rounding:

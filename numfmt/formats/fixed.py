@@ -47,6 +47,10 @@ class Fixed(Format):
     def roundings(self) -> tuple[Rounding, ...]:
         return tuple(Rounding)[:10]
 
+    @property
+    def odd_safe(self) -> bool:
+        return self.width <= 50
+
     def encode_array(self, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:
         return kernels.encode_fixed(
             x, out, self.frac_bits, self.min_int, self.max_int, self.width, modes.rounding.number, modes.overflow.number

@@ -154,6 +154,10 @@ class Float(Format):
     def roundings(self) -> tuple[Rounding, ...]:
         return tuple(Rounding)[:10]
 
+    @property
+    def odd_safe(self) -> bool:
+        return self.man_bits <= 49
+
     def encode_array(self, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:
         sign_bit = np.uint64(1 << (self.bits - 1)).astype(np.int64) if self.signed else np.int64(0)
         return kernels.encode_float(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,13 +27,14 @@ class RandomBits:
     width: int
     bits: np.ndarray | None = None
     seed: int = 0
+    offset: int = 0  # place of this array's first element in the whole one
 
     def take(self, start: int, stop: int) -> np.ndarray:
         """The random integers of elements start..stop-1, uint32, each below 2**width."""
         if self.bits is not None:
-            return self.bits[start:stop]
+            return self.bits[self.offset + start : self.offset + stop]
         out = np.empty(stop - start, np.uint32)
-        philox_bits(out, start, np.uint64(self.seed), self.width)
+        philox_bits(out, self.offset + start, np.uint64(self.seed), self.width)
         return out
 
 
@@ -45,6 +46,12 @@ class Modes:
     overflow: Overflow
     nan: str = "default"
     random: RandomBits | None = None
+
+    def part(self, start: int) -> Modes:
+        """The modes of the elements from `start` on."""
+        if self.random is None:
+            return self
+        return replace(self, random=replace(self.random, offset=self.random.offset + start))
 
 
 def resolve(

@@ -30,6 +30,16 @@ def bits_float(typing_context, word):
     return types.float64(types.int64), codegen
 
 
+@intrinsic
+def fused(typing_context, x, y, z):
+    """x * y + z of float64, rounded once (the machine's FMA instruction, or the C library's fma)."""
+
+    def codegen(context, builder, signature, args):
+        return builder.fma(*args)
+
+    return types.float64(types.float64, types.float64, types.float64), codegen
+
+
 def _shift32(name):
     """A 32-bit shift by a run-time count of 0 to 31. Numba's own promotes to 64 bits, which halves the SIMD lanes."""
 
