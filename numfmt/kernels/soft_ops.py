@@ -9,7 +9,6 @@ from .rounding import DOWN
 from .soft import (
     ADD,
     DIVIDE,
-    FMA,
     MULTIPLY,
     REMAINDER,
     SQRT,

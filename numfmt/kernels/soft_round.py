@@ -10,7 +10,6 @@ from .rounding import (
     NONSAT,
     STOCHASTIC_A,
     STOCHASTIC_B,
-    STOCHASTIC_C,
     TOWARD_ZERO,
     UP,
     rounds_away,
