@@ -13,9 +13,13 @@ import softfloat as sf
 
 WIDTHS = {"float16": (16, 10), "float32": (32, 23), "float64": (64, 52)}
 MODES = {
-    "ties_even": sf.softfloat_round_near_even, "ties_away": sf.softfloat_round_near_maxMag, "toward_zero": sf.softfloat_round_minMag,
-    "down": sf.softfloat_round_min, "up": sf.softfloat_round_max, "to_odd": sf.softfloat_round_odd,
-}  # fmt: skip
+    "ties_even": sf.softfloat_round_near_even,
+    "ties_away": sf.softfloat_round_near_maxMag,
+    "toward_zero": sf.softfloat_round_minMag,
+    "down": sf.softfloat_round_min,
+    "up": sf.softfloat_round_max,
+    "to_odd": sf.softfloat_round_odd,
+}
 OPERATIONS = {"add": 2, "subtract": 2, "multiply": 2, "divide": 2, "remainder": 2, "sqrt": 1, "fma": 3, "round_to_integral": 1}
 CALLS = {
     "subtract": "sub",
@@ -25,6 +29,10 @@ CALLS = {
     "fma": "mulAdd",
     "round_to_integral": "roundToInt",
 }
+
+
+# This build's f16_rem crashes on finite operands, and its f32_sqrt and f64_sqrt are plainly wrong (f32_sqrt of 1.0000002 is 1.54).
+BROKEN = [("float16", "remainder"), ("float32", "sqrt"), ("float64", "sqrt")]
 
 
 def operands(rng: np.random.Generator, bits: int, man_bits: int, count: int) -> np.ndarray:
@@ -51,14 +59,14 @@ def word(kind: type, bits: int) -> object:
     return made
 
 
-def main(path: str, count: int = 600) -> None:
+def main(path: str, count: int = 400) -> None:
     rng = np.random.default_rng(20261122)
     arrays: dict[str, np.ndarray] = {}
     for fmt, (bits, man_bits) in WIDTHS.items():
         kind = getattr(sf, f"float{bits}_t")
         for op, arity in OPERATIONS.items():
-            if (fmt, op) == ("float16", "remainder"):
-                continue  # f16_rem of this build crashes on finite operands
+            if (fmt, op) in BROKEN:
+                continue
             name = f"f{bits}_{CALLS.get(op, op)}"
             inputs = np.stack([operands(rng, bits, man_bits, count) for _ in range(arity)])
             for mode, number in MODES.items():

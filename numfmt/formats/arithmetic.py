@@ -150,10 +150,14 @@ def _rounded_twice_safely(name: str, values: list[np.ndarray], fmt: Format, give
         write = fmt.encode_array if given.returns == "codes" else fmt.cast_array
         refused = write(odd, target[start:stop], given.modes.part(start))
         if refused:
-            raise ValueError(
-                f"{name} gives {refused} result(s) that {fmt} cannot hold (NaN in a format without NaN); mask those operands first, "
-                "or use a format with NaN"
-            )
+            raise _no_code(name, refused, fmt)
+
+
+def _no_code(name: str, count: int, fmt: Format) -> ValueError:
+    return ValueError(
+        f"{name} gives {count} result(s) that {fmt} cannot hold (NaN in a format without NaN); mask those operands first, or use "
+        "a format with NaN"
+    )
 
 
 def _fits_float32(array: np.ndarray) -> bool:
@@ -161,10 +165,19 @@ def _fits_float32(array: np.ndarray) -> bool:
 
 
 def _odd_narrow(name: str, part: list[np.ndarray], odd: np.ndarray) -> None:
-    if name in ("add", "subtract"):
-        odd32.add_odd(*part, odd, 1.0 if name == "add" else -1.0)
-    else:
-        {"multiply": odd32.multiply_odd, "divide": odd32.divide_odd, "sqrt": odd32.sqrt_odd, "fma": odd32.fma_odd}[name](*part, odd)
+    match name:
+        case "add":
+            odd32.add_odd(part[0], part[1], odd, 1.0)
+        case "subtract":
+            odd32.add_odd(part[0], part[1], odd, -1.0)
+        case "multiply":
+            odd32.multiply_odd(part[0], part[1], odd)
+        case "divide":
+            odd32.divide_odd(part[0], part[1], odd)
+        case "sqrt":
+            odd32.sqrt_odd(part[0], odd)
+        case "fma":
+            odd32.fma_odd(part[0], part[1], part[2], odd)
 
 
 def _deliver(codes: np.ndarray, fmt: Format, given: Options, result: np.ndarray) -> None:
@@ -193,10 +206,7 @@ def with_flags(name: str, inputs: list[np.ndarray], fmt: Float, given: Options) 
         given.modes.random.width if given.modes.random else 0, given.tininess == "after", given.ftz,
     )  # fmt: skip
     if refused:
-        raise ValueError(
-            f"{name} gives {refused} result(s) that {fmt} cannot hold (NaN in a format without NaN); mask those operands first, "
-            "or use a format with NaN"
-        )
+        raise _no_code(name, refused, fmt)
     if by_code:
         words = [np.ascontiguousarray(a).reshape(-1) for a in inputs]
         for codes_in in words:

@@ -103,7 +103,7 @@ class Format(ABC):
 
     @property
     def odd_safe(self) -> bool:
-        """Whether every decision point has 52 bits or fewer, so that a float64 rounded to odd rounds on as the exact value would."""
+        """Whether every decision point has 52 bits or fewer, so that rounding to odd in float64 first is harmless."""
         return self.bits <= 16 and self.value_dtype.kind == "f" and short_midpoints(self)
 
     @abstractmethod
@@ -167,7 +167,9 @@ class Format(ABC):
         """Exact value of one code; a float for NaN, infinities and minus zero."""
         if not 0 <= code < 1 << self.bits:
             raise ValueError(f"code {code} of {self} is not allowed; codes run from 0 to {(1 << self.bits) - 1}")
-        value = float(decode_table(self)[code])
+        out = np.empty(1, self.value_dtype)
+        self.decode_array(np.array([code], self.code_dtype), out)
+        value = float(out[0])
         special = isnan(value) or isinf(value) or (value == 0 and copysign(1.0, value) < 0)
         return value if special else Fraction(value)
 

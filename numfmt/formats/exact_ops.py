@@ -25,11 +25,11 @@ def exact_results(name: str, values: list[np.ndarray], fmt: Format, modes: Modes
     return codes
 
 
-def as_number(value: object) -> Number:
+def as_number(value: int | float | Fraction) -> Number:
     """An int, float or Fraction as an exact number."""
     if isinstance(value, float):
         return value if isnan(value) or isinf(value) or value == 0 else Fraction(value)
-    return Fraction(value) if value else 0.0  # type: ignore[arg-type]
+    return Fraction(value) if value else 0.0
 
 
 def exact(name: str, operands: tuple[Number, ...], down: bool = False) -> Number:

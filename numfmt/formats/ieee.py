@@ -128,9 +128,10 @@ def to_integer(
 
     overflow: a mode of the format (default: saturate); nan: the integer that NaN becomes, refused if None.
     """
-    fmt = parse(fmt)
-    if not isinstance(fmt, Fixed) or fmt.frac_bits:
-        raise ValueError(f"to_integer needs an integer format such as 'int8', not {fmt}")
+    target = parse(fmt)
+    if not isinstance(target, Fixed) or target.frac_bits:
+        raise ValueError(f"to_integer needs an integer format such as 'int8', not {target}")
+    fmt = target
     array, restore = to_numpy(x)
     missing = np.isnan(array) if array.dtype.kind in "f" else np.zeros(array.shape, bool)
     if nan is not None and not fmt.min_int <= nan <= fmt.max_int:
@@ -166,10 +167,8 @@ def _extremum(x: Any, y: Any, fmt: Format, direction: int, number: bool, magnitu
     if magnitude:
         less = np.where(np.abs(a) != np.abs(b), np.abs(a) < np.abs(b), less)
     first = less if direction < 0 else ~less
-    if not number:
-        first = np.where(np.isnan(b), False, first | np.isnan(a))
-    else:
-        first = np.where(np.isnan(a), False, first | np.isnan(b))
+    here, there = (np.isnan(a), np.isnan(b)) if not number else (np.isnan(b), np.isnan(a))
+    first = np.where(there, False, first | here)
     return restore(cast(np.where(first, a, b), fmt))
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from .._arrays import to_numpy
 from .._checks import check_in, check_int_range
 from .arithmetic import operate
-from .base import Overflow, Rounding, as_overflow
+from .base import Format, Overflow, Rounding, as_overflow
 from .cast import cast, decode, encode
 from .floats import Float
 from .parse import parse
@@ -46,10 +46,8 @@ def lmul(
     the formula's value is rounded once to the format under `rounding`. Raises ValueError for formats other than signed floats
     with zero, at most 49 mantissa bits and at least one.
     """
-    fmt = parse(fmt)
     check_in("method", method, ("adder", "formula"))
-    if not isinstance(fmt, Float) or not fmt.signed or not fmt.zero or not 1 <= fmt.man_bits <= 49:
-        raise ValueError(f"lmul needs a signed float format with zero and 1 to 49 mantissa bits, not {fmt}")
+    fmt = _lmul_format(parse(fmt))
     (a, restore), (b, _) = to_numpy(x, "x"), to_numpy(y, "y")
     a, b = np.broadcast_arrays(a, b)
     over = as_overflow(overflow, fmt.overflow)
@@ -71,6 +69,12 @@ def lmul(
         raise ValueError(f"out must be a NumPy array of shape {values.shape} and dtype {values.dtype}")
     out[...] = values
     return out
+
+
+def _lmul_format(fmt: Format) -> Float:
+    if not isinstance(fmt, Float) or not fmt.signed or not fmt.zero or not 1 <= fmt.man_bits <= 49:
+        raise ValueError(f"lmul needs a signed float format with zero and 1 to 49 mantissa bits, not {fmt}")
+    return fmt
 
 
 def _adder(x_codes: np.ndarray, y_codes: np.ndarray, fmt: Float) -> np.ndarray:

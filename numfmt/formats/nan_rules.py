@@ -11,12 +11,32 @@ from .floats import Float
 
 # name: (what it does, source, status)
 NAN_RULES: dict[str, tuple[str, str, str]] = {
-    "riscv": ("one canonical quiet NaN: sign clear, top mantissa bit set", "RISC-V unprivileged ISA, F extension, section 'NaN generation'", "recalled"),
-    "x86": ("the first NaN operand, quieted; a new NaN has its sign set", "Intel SDM volume 1, table 4-7 (SSE)", "recalled"),
-    "arm": ("the first signalling NaN operand, else the first quiet one, quieted; a new NaN is positive", "Arm ARM, FPProcessNaNs, FPCR.DN = 0", "recalled"),
-    "propagate": ("the first NaN operand, quieted; a new NaN is positive", "IEEE 754-2019 section 6.2.3", "recalled"),
-    "nvidia": ("one NaN with every bit below the sign set", "words recorded on an H100: 0x7FFF and 0x7FFFFFFF", "verified"),
-}  # fmt: skip
+    "riscv": (
+        "one canonical quiet NaN: sign clear, top mantissa bit set",
+        "RISC-V unprivileged ISA, F extension, section 'NaN generation and propagation'",
+        "recalled",
+    ),
+    "x86": (
+        "the first NaN operand, quieted; a new NaN has its sign set",
+        "Intel SDM volume 1, table 4-7 (SSE); two operands of SoftFloat's 8086-SSE words in the tests",
+        "verified",
+    ),
+    "arm": (
+        "the first signalling NaN operand, else the first quiet one, quieted; a new NaN is positive",
+        "Arm Architecture Reference Manual, FPProcessNaNs with FPCR.DN = 0",
+        "recalled",
+    ),
+    "propagate": (
+        "the first NaN operand, quieted; a new NaN is positive",
+        "IEEE 754-2019 section 6.2.3",
+        "recalled",
+    ),
+    "nvidia": (
+        "one NaN with every bit below the sign set",
+        "words recorded on an H100: 0x7FFF and 0x7FFFFFFF",
+        "verified",
+    ),
+}
 
 
 def check_rule(name: str | None) -> str:

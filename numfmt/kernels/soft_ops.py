@@ -184,10 +184,8 @@ def code_results(
             else:
                 code = max_code | sign
         elif kind == ZERO:
-            if zero:
-                code = sign if minus_zero else np.int64(0)
-            else:
-                code = nan_code if nan_code >= 0 else np.int64(0)
+            without = nan_code if nan_code >= 0 else np.int64(0)  # formats without zero
+            code = (sign if minus_zero else np.int64(0)) if zero else without
         else:
             draw = random[i] if random.size else np.uint32(0)
             code, more = round_to_code(

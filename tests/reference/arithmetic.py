@@ -1,4 +1,4 @@
-"""IEEE arithmetic in Fraction: exact results, one rounding into (exp_bits, man_bits, bias), flags. No code shared with the product."""
+"""IEEE arithmetic in Fraction: exact results, one rounding into a format, flags. No code shared with the product."""
 
 from fractions import Fraction
 from math import copysign, floor, inf, isinf, isnan, isqrt, nan
