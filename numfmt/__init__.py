@@ -17,6 +17,7 @@ from .formats import (
     compare,
     convert,
     decode,
+    decode_packed,
     divide,
     encode,
     flags,
@@ -25,10 +26,12 @@ from .formats import (
     lmul,
     lmul_error,
     multiply,
+    pack,
     parse,
     remainder,
     sqrt,
     subtract,
+    unpack,
 )
 from .plan import LayerPlan, Plan
 
@@ -53,6 +56,7 @@ __all__ = [
     "datapath",
     "datapaths",
     "decode",
+    "decode_packed",
     "divide",
     "encode",
     "explain",
@@ -66,10 +70,12 @@ __all__ = [
     "load",
     "matmul",
     "multiply",
+    "pack",
     "parse",
     "quantize",
     "remainder",
     "scheme",
     "sqrt",
     "subtract",
+    "unpack",
 ]

@@ -11,6 +11,7 @@ from .convert import convert
 from .fixed import Fixed
 from .floats import Float
 from .lmul import lmul, lmul_error
+from .packing import decode_packed, pack, unpack
 from .parse import parse
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "compare",
     "convert",
     "decode",
+    "decode_packed",
     "divide",
     "encode",
     "flags",
@@ -35,8 +37,10 @@ __all__ = [
     "lmul",
     "lmul_error",
     "multiply",
+    "pack",
     "parse",
     "remainder",
     "sqrt",
     "subtract",
+    "unpack",
 ]

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .._threads import in_pieces
+from ..kernels.tables import look_up, look_up_all
+
 if TYPE_CHECKING:
     from .modes import Modes
 
@@ -116,7 +119,11 @@ class Format(ABC):
 
     def decode_array(self, codes: np.ndarray, out: np.ndarray) -> None:
         """Write the values of codes (integers in range, 1-D) to out (value_dtype)."""
-        np.take(decode_table(self), codes, out=out, mode="clip")
+        table = decode_table(self)
+        if codes.dtype == np.uint8 and table.size < 256:
+            table = byte_table(self)
+        loop = look_up_all if table.size == 1 << (8 * codes.dtype.itemsize) else look_up
+        in_pieces(codes.size, lambda i, j: int(bool(loop(codes[i:j], table, out[i:j]))))
 
     def cast_array(self, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:
         """Write the rounded values of x to out (value_dtype); how many elements have none."""
@@ -191,6 +198,12 @@ def short_midpoints(fmt: Format) -> bool:
     part = total - grid[1:]
     exact = not np.any((grid[1:] - (total - part)) + (grid[:-1] - part))
     return exact and not np.any((np.concatenate([total, grid]).view(np.int64) & 1) == 1)
+
+
+@lru_cache(maxsize=256)
+def byte_table(fmt: Format) -> np.ndarray:
+    """`decode_table`, read for every byte: codes of fewer than eight bits are in range, the entries beyond them are not used."""
+    return np.resize(decode_table(fmt), 256)
 
 
 def as_rounding(value: Rounding | str | None, default: Rounding) -> Rounding:

@@ -20,21 +20,28 @@ DEFAULT_RANDOM_WIDTH = 16
 class RandomBits:
     """N = `width` random bits an element: given in `bits` (uint32, one word an element), or drawn from `seed`.
 
-    Drawn bits come from Philox4x32-10 with the element's index as counter, so they depend neither on the number of threads nor
-    on the order in which elements are visited.
+    Drawn bits come from Philox4x32-10, counted by the element's index (`kernels.philox.philox_bits` says which bits an element
+    takes), so they depend neither on the number of threads nor on the order in which elements are visited. Element 0 of this
+    object is element `first` of the stream.
     """
 
     width: int
     bits: np.ndarray | None = None
     seed: int = 0
-    offset: int = 0  # place of this array's first element in the whole one
+    first: int = 0
+
+    def beyond(self, start: int) -> RandomBits:
+        """The bits from element `start` on."""
+        if start == 0:
+            return self
+        return RandomBits(self.width, None if self.bits is None else self.bits[start:], self.seed, self.first + start)
 
     def take(self, start: int, stop: int) -> np.ndarray:
         """The random integers of elements start..stop-1, uint32, each below 2**width."""
         if self.bits is not None:
-            return self.bits[self.offset + start : self.offset + stop]
+            return self.bits[start:stop]
         out = np.empty(stop - start, np.uint32)
-        philox_bits(out, self.offset + start, np.uint64(self.seed), self.width)
+        philox_bits(out, self.first + start, np.uint64(self.seed), self.width)
         return out
 
 
@@ -51,7 +58,7 @@ class Modes:
         """The modes of the elements from `start` on."""
         if self.random is None:
             return self
-        return replace(self, random=replace(self.random, offset=self.random.offset + start))
+        return replace(self, random=self.random.beyond(start))
 
 
 def resolve(
