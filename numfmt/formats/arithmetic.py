@@ -105,12 +105,14 @@ def compute(name: str, inputs: list[np.ndarray], fmt: Format, given: Options, re
         with np.errstate(all="ignore"):
             _NATIVE[name](*values, out=result)
         return
-    if isinstance(fmt, Float) and (given.nan is not None or given.ftz or given.daz or fmt.man_bits > 49):
-        codes, _ = with_flags(name, inputs, fmt, given)
-        _deliver(codes, fmt, given, result)
-    elif any(v.dtype.kind == "O" for v in values) or not fmt.odd_safe:
-        codes = exact_results(name, values, fmt, given.modes)
-        _deliver(codes, fmt, given, result)
+    special = given.nan is not None or given.ftz or given.daz
+    exactly = any(v.dtype.kind == "O" for v in values)
+    if exactly and special:
+        raise ValueError("operands of int or Fraction objects take no nan, ftz or daz; pass them as float64 if they fit")
+    if not exactly and isinstance(fmt, Float) and (special or not fmt.odd_safe):
+        _deliver(with_flags(name, inputs, fmt, given)[0], fmt, given, result)
+    elif exactly or not fmt.odd_safe:
+        _deliver(exact_results(name, values, fmt, given.modes), fmt, given, result)
     else:
         _rounded_twice_safely(name, values, fmt, given, result)
 
@@ -192,6 +194,8 @@ def with_flags(name: str, inputs: list[np.ndarray], fmt: Float, given: Options) 
     number, _ = OPERATIONS[name]
     by_code = given.operands == "codes"
     operands = [decode(a, fmt) if by_code else a for a in inputs]
+    if any(a.dtype.kind == "O" for a in operands):
+        raise ValueError("flags need operands that float64 holds, not int or Fraction objects; convert them to float64 first")
     values = [np.ascontiguousarray(a, dtype=np.float64).reshape(-1) for a in operands]
     if given.daz:
         values = [np.where(np.abs(v) < fmt.min_normal, np.copysign(0.0, v), v) for v in values]

@@ -44,7 +44,8 @@ def _neighbour(x: Any, fmt: Format, toward: float, rounding: Rounding) -> Any:
     if isinstance(fmt, Float) and fmt.man_bits > 49:
         if fmt.bits != 64:
             raise ValueError(f"the neighbours of {fmt} need more than float64; use a format of at most 49 mantissa bits or float64")
-        return restore(np.nextafter(values, toward))
+        with np.errstate(over="ignore"):
+            return restore(np.nextafter(values, toward))
     overflow = Overflow.NONSAT if fmt.has_inf else Overflow.SATURATE
     stepped = np.nextafter(values, toward)
     zero = (np.abs(stepped) <= 5e-324) & (values == 0)  # from a zero of either sign to the first value beyond it
