@@ -5,8 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-import numpy as np
-
 
 def nearest(name: str, known: Iterable[str], count: int = 4) -> list[str]:
     """The known names most like `name`, best first; case is ignored."""
@@ -34,10 +32,3 @@ def check_int_range(what: str, value: int, low: int, high: int) -> None:
     """Refuse a value that is not an integer in [low, high]."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise ValueError(f"{what}={value!r} is not allowed; it must be an integer from {low} to {high}")
-
-
-def check_out(out: object, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """`out` if results of this shape and dtype can be written to it."""
-    if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype or not out.flags.c_contiguous:
-        raise ValueError(f"out must be a C-contiguous NumPy array of shape {shape} and dtype {dtype}")
-    return out

@@ -9,12 +9,16 @@ from typing import Any, Literal
 import numpy as np
 
 from .._arrays import Restore, to_numpy
-from .._checks import check_in, check_out
-from ..kernels import odd32, soft_ops
+from .._checks import check_in
+from .._threads import in_pieces
+from ..kernels import odd as kernels
 from ..kernels import soft as ops
+from ..kernels import soft_ops
 from .base import Format, Overflow, Rounding
 from .cast import decode, encode
+from .edges import check_out
 from .exact_ops import exact_results
+from .float_facts import SINGLE
 from .floats import Float
 from .modes import Modes, resolve
 from .nan_rules import check_rule, is_nan_code, is_signalling, nan_results
@@ -26,7 +30,7 @@ OPERATIONS = {
     "remainder": (ops.REMAINDER, 2), "sqrt": (ops.SQRT, 1), "fma": (ops.FMA, 3),
 }  # fmt: skip
 _NATIVE = {"add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide, "sqrt": np.sqrt}
-_BLOCK = 1 << 15
+_BLOCK = 1 << 16
 Kind = Literal["values", "codes"]
 
 
@@ -134,25 +138,39 @@ def _native(name: str, values: list[np.ndarray], fmt: Format, given: Options) ->
 
 
 def _rounded_twice_safely(name: str, values: list[np.ndarray], fmt: Format, given: Options, result: np.ndarray) -> None:
-    """Round to odd in float64, then to the format, block by block so that the middle stays in the cache."""
+    """Round to odd, then to the format, block by block so that the middle stays in the cache."""
     number, _ = OPERATIONS[name]
-    narrow = name != "remainder" and given.modes.rounding is not Rounding.DOWN and all(_fits_float32(v) for v in values)
+    down = given.modes.rounding is Rounding.DOWN  # exact cancellation gives -0, which the machine's sums do not
+    vector = name != "remainder" and not down and all(_fits_float32(v) for v in values)
+    single = vector and name in ("add", "subtract", "multiply") and given.modes.random is None and _single_serves(fmt)
     flat = [np.ascontiguousarray(v).reshape(-1) for v in values]
     target = result.reshape(-1)
-    middle = np.empty(min(_BLOCK, target.size))
-    for start in range(0, target.size, _BLOCK):
-        stop = min(start + _BLOCK, target.size)
-        part = [a[start:stop].astype(np.float32 if narrow else np.float64, copy=False) for a in flat]
-        odd = middle[: stop - start]
-        if narrow:
-            _odd_narrow(name, part, odd)
-        else:
-            x, y, z = (*part, *[part[0]] * (3 - len(part)))
-            soft_ops.odd_results(number, x, y, z, odd, given.modes.rounding is Rounding.DOWN)
-        write = fmt.encode_array if given.returns == "codes" else fmt.cast_array
-        refused = write(odd, target[start:stop], given.modes.part(start))
-        if refused:
-            raise _no_code(name, refused, fmt)
+    write = fmt.encode_array if given.returns == "codes" else fmt.cast_array
+
+    def piece(first: int, last: int) -> int:
+        refused = 0
+        middle = np.empty(min(_BLOCK, last - first), np.float32 if single else np.float64)
+        for start in range(first, last, _BLOCK):
+            stop = min(start + _BLOCK, last)
+            part = [a[start:stop].astype(np.float32 if vector else np.float64, copy=False) for a in flat]
+            odd = middle[: stop - start]
+            if single:
+                _odd_single(name, part, odd)
+            elif vector:
+                _odd_double(name, part, odd)
+            else:
+                x, y, z = (*part, *[part[0]] * (3 - len(part)))
+                soft_ops.odd_results(number, x, y, z, odd, down)
+            refused += write(odd, target[start:stop], given.modes.part(start))
+        return refused
+
+    if refused := in_pieces(target.size, piece):
+        raise _no_code(name, refused, fmt)
+
+
+def _single_serves(fmt: Format) -> bool:
+    """Whether a float32 rounded to odd rounds on as the exact value: the format's decision points are short and well in range."""
+    return isinstance(fmt, Float) and SINGLE.holds(fmt) and fmt.quantum >= 2.0**-90 and fmt.max < 2.0**120
 
 
 def _no_code(name: str, count: int, fmt: Format) -> ValueError:
@@ -166,20 +184,27 @@ def _fits_float32(array: np.ndarray) -> bool:
     return array.dtype in (np.float32, np.float16) or array.dtype.name == "bfloat16" or array.dtype.name.startswith("float8")
 
 
-def _odd_narrow(name: str, part: list[np.ndarray], odd: np.ndarray) -> None:
+def _odd_single(name: str, part: list[np.ndarray], odd: np.ndarray) -> None:
+    if name == "multiply":
+        kernels.multiply_single(part[0], part[1], odd)
+    else:
+        kernels.add_single(part[0], part[1], odd, np.float32(1 if name == "add" else -1))
+
+
+def _odd_double(name: str, part: list[np.ndarray], odd: np.ndarray) -> None:
     match name:
         case "add":
-            odd32.add_odd(part[0], part[1], odd, 1.0)
+            kernels.add_double(part[0], part[1], odd, 1.0)
         case "subtract":
-            odd32.add_odd(part[0], part[1], odd, -1.0)
+            kernels.add_double(part[0], part[1], odd, -1.0)
         case "multiply":
-            odd32.multiply_odd(part[0], part[1], odd)
+            kernels.multiply_double(part[0], part[1], odd)
         case "divide":
-            odd32.divide_odd(part[0], part[1], odd)
+            kernels.divide_double(part[0], part[1], odd)
         case "sqrt":
-            odd32.sqrt_odd(part[0], odd)
+            kernels.sqrt_double(part[0], odd)
         case "fma":
-            odd32.fma_odd(part[0], part[1], part[2], odd)
+            kernels.fma_double(part[0], part[1], part[2], odd)
 
 
 def _deliver(codes: np.ndarray, fmt: Format, given: Options, result: np.ndarray) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from .._arrays import to_numpy
-from .._checks import check_out
 from .base import Format
 from .cast import decode, encode
+from .edges import check_out
 from .modes import STOCHASTIC
 from .parse import parse
 

@@ -32,12 +32,14 @@ def bits_float(typing_context, word):
 
 @intrinsic
 def fused(typing_context, x, y, z):
-    """x * y + z of float64, rounded once (the machine's FMA instruction, or the C library's fma)."""
+    """x * y + z of three float32 or three float64, rounded once (the machine's FMA instruction, or the C library's fma)."""
+    if x not in (types.float32, types.float64) or x != y or x != z:
+        return None
 
     def codegen(context, builder, signature, args):
         return builder.fma(*args)
 
-    return types.float64(types.float64, types.float64, types.float64), codegen
+    return x(x, y, z), codegen
 
 
 def _shift32(name):
