@@ -41,8 +41,7 @@ def _executor() -> ThreadPoolExecutor:
 
 def in_pieces(size: int, work: Callable[[int, int], int]) -> int:
     """Sum of work(start, stop) over pieces that cover range(size), on as many threads as `numba.get_num_threads()` says."""
-    threads = numba.get_num_threads()
-    if threads == 1 or size < SERIAL or getattr(_here, "inside", False):
+    if size < SERIAL or getattr(_here, "inside", False) or (threads := numba.get_num_threads()) == 1:
         return work(0, size)
     piece = min(_PIECE, -(-size // (4 * threads * ALIGN)) * ALIGN)
     starts = count(0, piece)

@@ -56,6 +56,10 @@ class Overflow(Numbered):
     WRAP_SIGN_MAGNITUDE = "wrap_sign_magnitude"  # fixed point only: AP_WRAP_SM of ap_fixed
 
 
+_ROUNDINGS = tuple(Rounding)
+_OVERFLOWS = (Overflow.SATURATE, Overflow.PROPAGATE, Overflow.NONSAT)
+
+
 class Format(ABC):
     """A finite set of values with their codes. Concrete formats are frozen dataclasses; `nf.parse(str(f)) == f`."""
 
@@ -97,12 +101,12 @@ class Format(ABC):
     @property
     def roundings(self) -> tuple[Rounding, ...]:
         """The rounding modes that a cast to this format may take."""
-        return tuple(Rounding)
+        return _ROUNDINGS
 
     @property
     def overflows(self) -> tuple[Overflow, ...]:
         """The overflow modes that a cast to this format may take."""
-        return (Overflow.SATURATE, Overflow.PROPAGATE, Overflow.NONSAT)
+        return _OVERFLOWS
 
     @property
     def odd_safe(self) -> bool:
@@ -147,7 +151,7 @@ class Format(ABC):
         """Largest absolute value among the finite values."""
         return max(abs(self.max), abs(self.min))
 
-    @property
+    @cached_property
     def code_dtype(self) -> np.dtype:
         """Smallest unsigned NumPy dtype that holds a code."""
         for dtype in (np.uint8, np.uint16, np.uint32, np.uint64):

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from .._arrays import to_numpy
+from .._threads import in_pieces
+from ..kernels import tables
 from .base import Format
 from .cast import decode, encode
-from .edges import check_out
+from .edges import as_codes, check_out
 from .modes import STOCHASTIC
 from .parse import parse
 
@@ -30,11 +32,11 @@ def convert(codes: Any, source: Format | str, target: Format | str, *, out: np.n
     if source.bits <= _TABLE_BITS and array.size >= _WORTH_A_TABLE and not random:
         table = _table(source, target, tuple(sorted((k, v) for k, v in options.items() if v is not None)))
         if table is not None:
-            decode(array.reshape(-1)[:0], source)
-            if array.size and not 0 <= int(array.min()) <= int(array.max()) < 1 << source.bits:
-                raise ValueError(f"codes hold words outside 0..{(1 << source.bits) - 1}, the codes of {source}")
-            result = np.empty(array.shape, target.code_dtype) if out is None else check_out(out, array.shape, target.code_dtype)
-            np.take(table, array, out=result, mode="clip")
+            words = np.ascontiguousarray(as_codes(array, source.bits, str(source))).reshape(-1)
+            result = check_out(out, array.shape, target.code_dtype)
+            flat = result.reshape(-1)
+            loop = tables.look_up_all if table.size == 1 << (8 * words.dtype.itemsize) else tables.look_up
+            in_pieces(words.size, lambda a, b: int(loop(words[a:b], table, flat[a:b]) is None))
             return restore(result) if out is None else out
     converted = encode(decode(array, source), target, out=out, **options)
     return restore(converted) if out is None else out
@@ -44,6 +46,7 @@ def convert(codes: Any, source: Format | str, target: Format | str, *, out: np.n
 def _table(source: Format, target: Format, options: tuple[tuple[str, Any], ...]) -> np.ndarray | None:
     """The target code of every source code; None where some source code has none (then elements are converted one by one)."""
     try:
-        return encode(decode(np.arange(1 << source.bits, dtype=source.code_dtype), source), target, **dict(options))
+        table = encode(decode(np.arange(1 << source.bits, dtype=source.code_dtype), source), target, **dict(options))
     except ValueError:
         return None
+    return np.resize(table, 256) if source.bits < 8 else table

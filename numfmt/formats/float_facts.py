@@ -49,8 +49,8 @@ class Facts:
     words: np.ndarray
     reals: np.ndarray
     check: bool  # NaN has no code
-    even: bool  # the loops of `float_even` serve, for casts
-    even_codes: bool  # and for codes
+    signed: bool  # `float_signed` (and `float_even` for ties_even) serve for values
+    signed_codes: bool  # and for codes
 
 
 def _inward(rounding: Rounding, negative: bool) -> bool:
@@ -96,7 +96,6 @@ def facts(fmt: Float, rounding: Rounding, overflow: Overflow, width: int, carrie
     else:
         zero_pos = zero_neg = (fmt.nan_code, nan) if fmt.has_nan else (0, fmt.min_positive)
         lowest = -1
-    same = carrier.same_range(fmt)
     word = {
         k.MASK: (2 * carrier.bias + 1) << p,
         k.EMIN: max(fmt.emin + carrier.bias, 0) << p,
@@ -132,8 +131,11 @@ def facts(fmt: Float, rounding: Rounding, overflow: Overflow, width: int, carrie
     unit = Fraction(2) ** ((fmt.max_magnitude_code >> t) + fmt.emin - (1 if fmt.zero else 0) - t)
     if fmt.zero and fmt.max_magnitude_code >> t == 0:
         unit *= 2  # the largest value is subnormal
-    quick = rounding is Rounding.TIES_EVEN and fmt.signed and fmt.zero and t >= 1
-    if overflow is Overflow.NONSAT and quick:
+    # one size for both sides; a NaN code is the same for both, which an ORed sign would change
+    lopsided = overflow is Overflow.NONSAT and rounding in (Rounding.UP, Rounding.DOWN)
+    quick = fmt.signed and fmt.zero and t >= 1 and not lopsided
+    nan_code = np.isnan(over_pos[1]) or np.isnan(inf_pos[1])
+    if overflow is Overflow.NONSAT:
         begin = carrier.real(float(largest + unit / 2))
         if fmt.max_magnitude_code % 2 == 0:  # the tie stays
             begin = np.nextafter(begin, carrier.real(inf))
@@ -158,10 +160,10 @@ def facts(fmt: Float, rounding: Rounding, overflow: Overflow, width: int, carrie
         k.R_LIMIT: 2.0**width if stochastic else 1.0,
         k.R_HALF: 0.5 if rounding is Rounding.STOCHASTIC_B else 0.0,
         k.R_MAX: fmt.max,
+        k.R_FACTOR: 2.0 ** (width - (p - t)),
     }
     word[k.OVER] = beyond[0]
     words = np.array([int(word[i]) for i in range(len(word))], dtype=carrier.word)
     with np.errstate(over="ignore"):
         reals = np.array([real[i] for i in range(len(real))], dtype=np.float64).astype(carrier.real)
-    even_codes = quick and not (np.isnan(beyond[1]) and fmt.has_minus_zero)
-    return Facts(words, reals, not fmt.has_nan, quick and (same or carrier.holds(fmt)), even_codes)
+    return Facts(words, reals, not fmt.has_nan, quick, quick and not (nan_code and fmt.has_minus_zero))

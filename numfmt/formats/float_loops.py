@@ -3,47 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._threads import in_pieces
+from .._threads import SERIAL, in_pieces
 from ..kernels import encode as scalar
-from ..kernels import float_even, float_lanes
-from .base import Rounding
-from .float_facts import DOUBLE, SINGLE, Carrier, facts
+from ..kernels import float_even, float_lanes, float_signed
+from .base import Overflow, Rounding
+from .float_facts import DOUBLE, SINGLE, Facts, facts
 
 if TYPE_CHECKING:
     from .floats import Float
     from .modes import Modes
 
-_STOCHASTIC = (Rounding.STOCHASTIC_A, Rounding.STOCHASTIC_B, Rounding.STOCHASTIC_C)
 _DRAWN = 1 << 15  # elements whose random bits are drawn at a time
 
 
-def has_lanes(fmt: Float) -> bool:
-    """Whether the SIMD loops serve the format (all but those about as wide as float64)."""
-    return DOUBLE.holds(fmt)
-
-
-def cast_array(fmt: Float, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:
-    """`Format.cast_array` for a format with SIMD loops."""
-    if even := _even_carrier(fmt, x, modes):
-        known = facts(fmt, modes.rounding, modes.overflow, 0, even)
-        loop = float_even.cast_even if even.holds(fmt) else float_even.cast_even_same
-        return in_pieces(x.size, lambda i, j: loop(x[i:j], out[i:j], known.words, known.reals, known.check))
-    return _any(float_lanes.cast_any, float_lanes.cast_random, fmt, x, out, modes)
+def cast_array(fmt: Float, x: np.ndarray, out: np.ndarray, modes: Modes) -> int | None:
+    """`Format.cast_array`; None (and nothing done) for formats about as wide as float64, for which there are no SIMD loops."""
+    return _run(fmt, x, out, modes, codes=False)
 
 
 def encode_array(fmt: Float, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:
     """`Format.encode_array` of every float format."""
-    even = _even_carrier(fmt, x, modes)
-    if even and (known := facts(fmt, modes.rounding, modes.overflow, 0, even)).even_codes:
-        loop = float_even.encode_even if even.holds(fmt) else float_even.encode_even_same
-        return in_pieces(x.size, lambda i, j: loop(x[i:j], out[i:j], known.words, known.reals, known.check))
-    if has_lanes(fmt):
-        return _any(float_lanes.encode_any, float_lanes.encode_random, fmt, x, out, modes)
-    if modes.rounding in _STOCHASTIC:
+    refused = _run(fmt, x, out, modes, codes=True)
+    if refused is not None:
+        return refused
+    if modes.random is not None:
         return _one_by_one(fmt, x, out, modes)
     sign_bit = np.uint64(1 << (fmt.bits - 1)).astype(np.int64) if fmt.signed else np.int64(0)
     arguments = (
@@ -53,33 +41,66 @@ def encode_array(fmt: Float, x: np.ndarray, out: np.ndarray, modes: Modes) -> in
     return in_pieces(x.size, lambda i, j: scalar.encode_float(x[i:j], out[i:j], *arguments))
 
 
-def _even_carrier(fmt: Float, x: np.ndarray, modes: Modes) -> Carrier | None:
-    """The carrier of the loop to nearest even that serves, None if none does."""
-    if modes.rounding is not Rounding.TIES_EVEN or not (fmt.signed and fmt.zero and fmt.man_bits >= 1):
-        return None
-    if x.dtype == np.float32 and (SINGLE.holds(fmt) or SINGLE.same_range(fmt)):
-        return SINGLE
-    return DOUBLE if DOUBLE.holds(fmt) else None
-
-
-def _any(plain: Callable[..., int], drawn: Callable[..., int], fmt: Float, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:
-    """The loops that take every rounding: `plain`, and `drawn` for the stochastic ones."""
+def _run(fmt: Float, x: np.ndarray, out: np.ndarray, modes: Modes, codes: bool) -> int | None:
     random = modes.random
-    width = random.width if random else 0
-    single = x.dtype == np.float32 and SINGLE.holds(fmt) and width <= SINGLE.random_bits
-    known = facts(fmt, modes.rounding, modes.overflow, width, SINGLE if single else DOUBLE)
+    width = 0 if random is None else random.width
+    chosen = _choose(fmt, modes.rounding, modes.overflow, width, x.dtype == np.float32, codes)
+    if chosen is None:
+        return None
+    loop, arguments = chosen
     if random is None:
-        return in_pieces(x.size, lambda i, j: plain(x[i:j], out[i:j], known.words, known.reals, known.check))
+        if x.size < SERIAL:
+            return loop(x, out, *arguments)
+        return in_pieces(x.size, lambda i, j: loop(x[i:j], out[i:j], *arguments))
 
     def piece(i: int, j: int) -> int:
         refused = 0
         for start in range(i, j, _DRAWN):  # the random bits stay in the cache
             stop = min(start + _DRAWN, j)
-            bits = random.take(start, stop)
-            refused += drawn(x[start:stop], out[start:stop], bits, known.words, known.reals, known.check)
+            refused += loop(x[start:stop], out[start:stop], *random.lanes(start, stop), *arguments)
         return refused
 
     return in_pieces(x.size, piece)
+
+
+@lru_cache(maxsize=4096)
+def _choose(
+    fmt: Float, rounding: Rounding, overflow: Overflow, width: int, single: bool, codes: bool
+) -> tuple[Callable[..., int], tuple[Any, ...]] | None:
+    """The loop and its facts: the narrowest carrier that is exact, then the shortest loop that serves; None if there is none.
+
+    width: random bits, 0 for the deterministic roundings; single: x is float32; codes: the result is codes, not values.
+    """
+    carrier, same = DOUBLE, False
+    if single and width <= SINGLE.random_bits:
+        if SINGLE.holds(fmt):
+            carrier = SINGLE
+        elif SINGLE.same_range(fmt) and _short(facts(fmt, rounding, overflow, width, SINGLE), codes):
+            carrier, same = SINGLE, True
+    if carrier is DOUBLE and not DOUBLE.holds(fmt):
+        return None
+    known = facts(fmt, rounding, overflow, width, carrier)
+    plain = (known.words, known.reals, known.check)
+    if not _short(known, codes):
+        return (_RANDOM if width else _ANY)[codes], plain
+    if width:
+        return _SIGNED_RANDOM[codes], (*plain, same)
+    if rounding is Rounding.TIES_EVEN:
+        return (_EVEN_SAME if same else _EVEN)[codes], plain
+    return _SIGNED[codes], (*plain, same)
+
+
+def _short(known: Facts, codes: bool) -> bool:
+    return known.signed_codes if codes else known.signed
+
+
+# loops to values, to codes
+_EVEN = (float_even.cast_even, float_even.encode_even)
+_EVEN_SAME = (float_even.cast_even_same, float_even.encode_even_same)
+_SIGNED = (float_signed.cast_signed, float_signed.encode_signed)
+_ANY = (float_lanes.cast_any, float_lanes.encode_any)
+_SIGNED_RANDOM = (float_signed.cast_signed_random, float_signed.encode_signed_random)
+_RANDOM = (float_lanes.cast_random, float_lanes.encode_random)
 
 
 def _one_by_one(fmt: Float, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:

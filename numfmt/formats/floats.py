@@ -60,11 +60,11 @@ class Float(Format):
         if top > 1023 or self.emin - self.man_bits < -1074:
             raise ValueError(f"bias={self.bias} puts values of the format outside float64; choose one nearer 2**(exp_bits-1)")
 
-    @property
+    @cached_property
     def bits(self) -> int:
         return int(self.signed) + self.exp_bits + self.man_bits
 
-    @property
+    @cached_property
     def emin(self) -> int:
         """Exponent of the smallest normal binade."""
         return (1 if self.zero else 0) - self.bias
@@ -105,7 +105,7 @@ class Float(Format):
         """Smallest value with a full significand."""
         return power_of_two(self.emin)
 
-    @property
+    @cached_property
     def quantum(self) -> float:
         return power_of_two(self.emin - self.man_bits)
 
@@ -117,12 +117,12 @@ class Float(Format):
     def has_inf(self) -> bool:
         return self.specials == "ieee"
 
-    @property
+    @cached_property
     def has_minus_zero(self) -> bool:
         """Whether minus zero has a code of its own."""
         return self.signed and self.zero and self.specials != "fnuz"
 
-    @property
+    @cached_property
     def nan_code(self) -> int:
         """The NaN that encode writes; -1 where the format has none."""
         if self.specials == "none":
@@ -133,7 +133,7 @@ class Float(Format):
             return (self.max_magnitude_code + 1) | (1 << (self.man_bits - 1))
         return self.max_magnitude_code + 1
 
-    @property
+    @cached_property
     def inf_code(self) -> int:
         """Code of plus infinity; -1 where the format has none."""
         return self.max_magnitude_code + 1 if self.has_inf else -1
@@ -156,9 +156,8 @@ class Float(Format):
         return float_loops.encode_array(self, x, out, modes)
 
     def cast_array(self, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:
-        if float_loops.has_lanes(self):
-            return float_loops.cast_array(self, x, out, modes)
-        return super().cast_array(x, out, modes)
+        refused = float_loops.cast_array(self, x, out, modes)
+        return super().cast_array(x, out, modes) if refused is None else refused
 
     def encode_exact(self, value: Fraction | float, modes: Modes, random: int = 0) -> int:
         if isinstance(value, float):
@@ -205,7 +204,7 @@ class Float(Format):
                 values = np.where(negative & (magnitude == 0), np.nan, values)
         return values
 
-    @property
+    @cached_property
     def value_dtype(self) -> np.dtype:
         fits = self.man_bits <= 23 and self.max < 2.0**128 and self.quantum >= 2.0**-149
         return np.dtype(np.float32 if fits else np.float64)

@@ -23,8 +23,8 @@ from .float_lanes import (
     SIGN,
     SIGN_OF_ZERO,
     SIGN_SHIFT,
-    STRIP,
     count_nan,
+    larger,
 )
 from .jit import kernel
 from .lanes import add, bits, both, copy_sign, either, from_bits, like, right, sub, wide_vectors
@@ -34,91 +34,79 @@ from .lanes import add, bits, both, copy_sign, either, from_bits, like, right, s
 def cast_even(x, out, words, reals, check):
     """out = x rounded to nearest even; x, out: float32 or float64. Returns how many elements are NaN if `check`."""
     wide_vectors()
-    mask, emin, shift = words[MASK], words[EMIN], words[SHIFT]
+    mask, emin, shift, one = words[MASK], words[EMIN], words[SHIFT], words[ONE]
     clamp, plus, start_over, over = reals[R_MAX], reals[R_PLUS], reals[R_FROM], reals[R_OVER]
-    refused = 0
-    for start in range(0, x.size, STRIP):
-        stop = min(start + STRIP, x.size)
-        if check:
-            refused += count_nan(x[start:stop])
-        for i in range(start, stop):
-            v = like(x[i], clamp)
-            a = abs(v)
-            held = clamp if clamp < a else a
-            exponent = both(bits(held), mask)
-            magic = from_bits(add(exponent if exponent > emin else emin, shift))
-            size = (held + magic) - magic
-            size = over if a >= start_over else size
-            out[i] = copy_sign(size, v) + plus
-    return refused
+    most = sub(one, one)
+    for i in range(x.size):
+        v = like(x[i], clamp)
+        a = abs(v)
+        most = larger(most, bits(a))
+        held = clamp if clamp < a else a
+        exponent = both(bits(held), mask)
+        magic = from_bits(add(exponent if exponent > emin else emin, shift))
+        size = (held + magic) - magic
+        size = over if a >= start_over else size
+        out[i] = copy_sign(size, v) + plus
+    return count_nan(x) if check and most > mask else 0
 
 
 @kernel
 def encode_even(x, out, words, reals, check):
     """out = codes of x rounded to nearest even; out: unsigned."""
     wide_vectors()
-    mask, emin, shift, code_shift = words[MASK], words[EMIN], words[SHIFT], words[CODE_SHIFT]
+    mask, emin, shift, one, code_shift = words[MASK], words[EMIN], words[SHIFT], words[ONE], words[CODE_SHIFT]
     nan, over_code, sign, sign_of_zero, sign_shift = words[NAN], words[OVER], words[SIGN], words[SIGN_OF_ZERO], words[SIGN_SHIFT]
     clamp, start_over = reals[R_MAX], reals[R_FROM]
-    refused = 0
-    for start in range(0, x.size, STRIP):
-        stop = min(start + STRIP, x.size)
-        if check:
-            refused += count_nan(x[start:stop])
-        for i in range(start, stop):
-            v = like(x[i], clamp)
-            a = abs(v)
-            held = clamp if clamp < a else a
-            exponent = both(bits(held), mask)
-            exponent = exponent if exponent > emin else emin
-            word = add(exponent, shift)
-            size = add(sub(bits(held + from_bits(word)), word), right(sub(exponent, emin), code_shift))
-            size = over_code if a >= start_over else size
-            code = either(size, both(right(bits(v), sign_shift), sign_of_zero if size == 0 else sign))
-            out[i] = nan if v != v else code
-    return refused
+    most = sub(one, one)
+    for i in range(x.size):
+        v = like(x[i], clamp)
+        a = abs(v)
+        most = larger(most, bits(a))
+        held = clamp if clamp < a else a
+        exponent = both(bits(held), mask)
+        exponent = exponent if exponent > emin else emin
+        word = add(exponent, shift)
+        size = add(sub(bits(held + from_bits(word)), word), right(sub(exponent, emin), code_shift))
+        size = over_code if a >= start_over else size
+        code = either(size, both(right(bits(v), sign_shift), sign_of_zero if size == 0 else sign))
+        out[i] = nan if v != v else code
+    return count_nan(x) if check and most > mask else 0
 
 
 @kernel
 def cast_even_same(x, out, words, reals, check):
     """`cast_even` for formats with the exponent range of the carrier: only mantissa bits go, so integer addition rounds."""
     wide_vectors()
-    one, code_shift, half, keep = words[ONE], words[CODE_SHIFT], words[HALF], words[KEEP]
+    mask, one, code_shift, half, keep = words[MASK], words[ONE], words[CODE_SHIFT], words[HALF], words[KEEP]
     clamp, plus, start_over, over = reals[R_MAX], reals[R_PLUS], reals[R_FROM], reals[R_OVER]
-    refused = 0
-    for start in range(0, x.size, STRIP):
-        stop = min(start + STRIP, x.size)
-        if check:
-            refused += count_nan(x[start:stop])
-        for i in range(start, stop):
-            v = like(x[i], clamp)
-            a = abs(v)
-            word = bits(clamp if clamp < a else a)
-            size = from_bits(both(add(add(word, half), both(right(word, code_shift), one)), keep))
-            size = over if a >= start_over else size
-            size = a if a != a else size
-            out[i] = copy_sign(size, v) + plus
-    return refused
+    most = sub(one, one)
+    for i in range(x.size):
+        v = like(x[i], clamp)
+        a = abs(v)
+        most = larger(most, bits(a))
+        word = bits(clamp if clamp < a else a)
+        size = from_bits(both(add(add(word, half), both(right(word, code_shift), one)), keep))
+        size = over if a >= start_over else size
+        size = a if a != a else size
+        out[i] = copy_sign(size, v) + plus
+    return count_nan(x) if check and most > mask else 0
 
 
 @kernel
 def encode_even_same(x, out, words, reals, check):
     """Codes of `cast_even_same`."""
     wide_vectors()
-    one, code_shift, half = words[ONE], words[CODE_SHIFT], words[HALF]
+    mask, one, code_shift, half = words[MASK], words[ONE], words[CODE_SHIFT], words[HALF]
     nan, over_code, sign, sign_of_zero, sign_shift = words[NAN], words[OVER], words[SIGN], words[SIGN_OF_ZERO], words[SIGN_SHIFT]
     clamp, start_over = reals[R_MAX], reals[R_FROM]
-    refused = 0
-    for start in range(0, x.size, STRIP):
-        stop = min(start + STRIP, x.size)
-        if check:
-            refused += count_nan(x[start:stop])
-        for i in range(start, stop):
-            v = like(x[i], clamp)
-            a = abs(v)
-            word = bits(clamp if clamp < a else a)
-            size = right(add(add(word, half), both(right(word, code_shift), one)), code_shift)
-            size = over_code if a >= start_over else size
-            code = either(size, both(right(bits(v), sign_shift), sign_of_zero if size == 0 else sign))
-            out[i] = nan if v != v else code
-    return refused
+    most = sub(one, one)
+    for i in range(x.size):
+        v = like(x[i], clamp)
+        a = abs(v)
+        most = larger(most, bits(a))
+        word = bits(clamp if clamp < a else a)
+        size = right(add(add(word, half), both(right(word, code_shift), one)), code_shift)
+        size = over_code if a >= start_over else size
+        code = either(size, both(right(bits(v), sign_shift), sign_of_zero if size == 0 else sign))
+        out[i] = nan if v != v else code
+    return count_nan(x) if check and most > mask else 0

@@ -16,8 +16,6 @@ import numpy as np
 from .jit import kernel
 from .lanes import add, bits, both, copy_sign, either, from_bits, like, right, sub, wide_vectors
 
-STRIP = 4096  # elements at a time, so that what is read or written twice stays in the cache; a multiple of 1024
-
 
 @kernel
 def count_nan(x):
@@ -29,16 +27,22 @@ def count_nan(x):
     return found
 
 
+@kernel
+def larger(x, y):
+    """The larger of two integers of one type. Of magnitudes' words, the largest is above the word of infinity if one is NaN."""
+    return x if x > y else y
+
+
 # Places in `words` and `reals`, the facts of a format under given modes. Those of EVEN_* serve the loops to nearest even.
 (MASK, EMIN, SHIFT, ONE, TWICE_BIAS, CODE_SHIFT, CODE_OFFSET, INEXACT_POS, INEXACT_NEG, NEAREST, TIE_POS, TIE_NEG, TIE_ODD, TO_ODD,
  TOP_POS, TOP_NEG, OVER_POS, OVER_NEG, INF_POS, INF_NEG, ZERO_POS, ZERO_NEG, NAN, SIGN, SIGN_OF_ZERO, SIGN_SHIFT, KEEP, HALF,
  RNE_C, OVER) = range(30)  # fmt: skip
 (R_CLAMP, R_LEAST, R_PLUS, R_INF, R_TOP_POS, R_TOP_NEG, R_OVER_POS, R_OVER_NEG, R_INF_POS, R_INF_NEG, R_ZERO_POS, R_ZERO_NEG,
- R_FROM, R_OVER, R_LIMIT, R_HALF, R_MAX) = range(17)  # fmt: skip
+ R_FROM, R_OVER, R_LIMIT, R_HALF, R_MAX, R_FACTOR) = range(18)  # fmt: skip
 
 
 @kernel
-def _below(a, mask, emin, shift, one, clamp):
+def below(a, mask, emin, shift, one, clamp):
     """(word of the integer below a / unit in the magic's last bits, rest of a, unit, word of the magic, exponent word used)."""
     a = clamp if clamp < a else a
     exponent = both(bits(a), mask)
@@ -53,7 +57,7 @@ def _below(a, mask, emin, shift, one, clamp):
 
 
 @kernel
-def _away(rest, unit, odd, negative, one, inexact_pos, inexact_neg, nearest, tie_pos, tie_neg, tie_odd, to_odd):
+def away_rule(rest, unit, odd, negative, one, inexact_pos, inexact_neg, nearest, tie_pos, tie_neg, tie_odd, to_odd):
     """1 where the magnitude goes to the neighbour away from zero, else 0. All flags are words 0 or 1; odd: parity of the code."""
     twice = rest + rest
     inexact = like(rest > 0, one)
@@ -65,7 +69,7 @@ def _away(rest, unit, odd, negative, one, inexact_pos, inexact_neg, nearest, tie
 
 
 @kernel
-def _away_random(rest, unit, random, one, twice_bias, limit, half, to_nearest):
+def away_random(rest, unit, random, one, twice_bias, limit, half, to_nearest):
     """P3109's StochasticA (half 0), B (half 1/2) and C (to_nearest): limit is 2**N, random below it.
 
     rest / unit * 2**N is exact, or so small that it decides nothing; floor(y) + R >= 2**N is y >= 2**N - R.
@@ -97,22 +101,23 @@ def cast_any(x, out, words, reals, check):
     clamp, least, plus, inf = reals[R_CLAMP], reals[R_LEAST], reals[R_PLUS], reals[R_INF]
     top_pos, top_neg, over_pos, over_neg = reals[R_TOP_POS], reals[R_TOP_NEG], reals[R_OVER_POS], reals[R_OVER_NEG]
     inf_pos, inf_neg, zero_pos, zero_neg = reals[R_INF_POS], reals[R_INF_NEG], reals[R_ZERO_POS], reals[R_ZERO_NEG]
-    refused = count_nan(x) if check else 0
+    most = sub(one, one)
     for i in range(x.size):
         v = like(x[i], clamp)
         a = abs(v)
-        low, rest, unit, word, exponent = _below(a, mask, emin, shift, one, clamp)
+        most = larger(most, bits(a))
+        low, rest, unit, word, exponent = below(a, mask, emin, shift, one, clamp)
         odd = both(add(add(low, right(sub(exponent, emin), code_shift)), offset), one)
         negative = bits(v) < 0
-        away = _away(rest, unit, odd, negative, one, inexact_pos, inexact_neg, nearest, tie_pos, tie_neg, tie_odd, to_odd)
+        away = away_rule(rest, unit, odd, negative, one, inexact_pos, inexact_neg, nearest, tie_pos, tie_neg, tie_odd, to_odd)
         size = from_bits(add(low, away)) - from_bits(word)
         out[i] = _value(v, size, a, plus, inf, least, top_pos, top_neg, over_pos, over_neg, inf_pos, inf_neg, zero_pos, zero_neg)
-    return refused
+    return count_nan(x) if check and most > mask else 0
 
 
 @kernel
-def cast_random(x, out, random, words, reals, check):
-    """`cast_any` for the stochastic roundings. random: uint32, the random bits of each element."""
+def cast_random(x, out, random, random_shift, words, reals, check):
+    """`cast_any` for the stochastic roundings. random >> random_shift: each element's random bits."""
     wide_vectors()
     mask, emin, shift, one, twice_bias = words[MASK], words[EMIN], words[SHIFT], words[ONE], words[TWICE_BIAS]
     clamp, least, plus, inf = reals[R_CLAMP], reals[R_LEAST], reals[R_PLUS], reals[R_INF]
@@ -120,15 +125,17 @@ def cast_random(x, out, random, words, reals, check):
     inf_pos, inf_neg, zero_pos, zero_neg = reals[R_INF_POS], reals[R_INF_NEG], reals[R_ZERO_POS], reals[R_ZERO_NEG]
     limit, half = reals[R_LIMIT], reals[R_HALF]
     rne_c = words[RNE_C] != 0
-    refused = count_nan(x) if check else 0
+    random_shift = like(random_shift, one)
+    most = sub(one, one)
     for i in range(x.size):
         v = like(x[i], clamp)
         a = abs(v)
-        low, rest, unit, word, _ = _below(a, mask, emin, shift, one, clamp)
-        away = _away_random(rest, unit, random[i], one, twice_bias, limit, half, rne_c)
+        most = larger(most, bits(a))
+        low, rest, unit, word, _ = below(a, mask, emin, shift, one, clamp)
+        away = away_random(rest, unit, right(like(random[i], one), random_shift), one, twice_bias, limit, half, rne_c)
         size = from_bits(add(low, away)) - from_bits(word)
         out[i] = _value(v, size, a, plus, inf, least, top_pos, top_neg, over_pos, over_neg, inf_pos, inf_neg, zero_pos, zero_neg)
-    return refused
+    return count_nan(x) if check and most > mask else 0
 
 
 @kernel
@@ -156,26 +163,27 @@ def encode_any(x, out, words, reals, check):
     inf_pos, inf_neg, zero_pos, zero_neg = words[INF_POS], words[INF_NEG], words[ZERO_POS], words[ZERO_NEG]
     nan, sign, sign_of_zero = words[NAN], words[SIGN], words[SIGN_OF_ZERO]
     clamp, inf = reals[R_CLAMP], reals[R_INF]
-    refused = count_nan(x) if check else 0
+    most = sub(one, one)
     for i in range(x.size):
         v = like(x[i], clamp)
         a = abs(v)
-        low, rest, unit, word, exponent = _below(a, mask, emin, shift, one, clamp)
+        most = larger(most, bits(a))
+        low, rest, unit, word, exponent = below(a, mask, emin, shift, one, clamp)
         base = add(sub(right(sub(exponent, emin), code_shift), word), offset)
         negative = bits(v) < 0
         odd = both(add(low, base), one)
-        away = _away(rest, unit, odd, negative, one, inexact_pos, inexact_neg, nearest, tie_pos, tie_neg, tie_odd, to_odd)
+        away = away_rule(rest, unit, odd, negative, one, inexact_pos, inexact_neg, nearest, tie_pos, tie_neg, tie_odd, to_odd)
         size = add(add(low, away), base)
         out[i] = _code(
             v, size, a, inf, top_pos, top_neg, over_pos, over_neg, inf_pos, inf_neg, zero_pos, zero_neg,
             nan, sign, sign_of_zero,
         )  # fmt: skip
-    return refused
+    return count_nan(x) if check and most > mask else 0
 
 
 @kernel
-def encode_random(x, out, random, words, reals, check):
-    """`encode_any` for the stochastic roundings. random: uint32, the random bits of each element."""
+def encode_random(x, out, random, random_shift, words, reals, check):
+    """`encode_any` for the stochastic roundings. random >> random_shift: each element's random bits."""
     wide_vectors()
     mask, emin, shift, one, twice_bias = words[MASK], words[EMIN], words[SHIFT], words[ONE], words[TWICE_BIAS]
     code_shift, offset = words[CODE_SHIFT], words[CODE_OFFSET]
@@ -184,15 +192,17 @@ def encode_random(x, out, random, words, reals, check):
     nan, sign, sign_of_zero = words[NAN], words[SIGN], words[SIGN_OF_ZERO]
     clamp, inf, limit, half = reals[R_CLAMP], reals[R_INF], reals[R_LIMIT], reals[R_HALF]
     rne_c = words[RNE_C] != 0
-    refused = count_nan(x) if check else 0
+    random_shift = like(random_shift, one)
+    most = sub(one, one)
     for i in range(x.size):
         v = like(x[i], clamp)
         a = abs(v)
-        low, rest, unit, word, exponent = _below(a, mask, emin, shift, one, clamp)
-        away = _away_random(rest, unit, random[i], one, twice_bias, limit, half, rne_c)
+        most = larger(most, bits(a))
+        low, rest, unit, word, exponent = below(a, mask, emin, shift, one, clamp)
+        away = away_random(rest, unit, right(like(random[i], one), random_shift), one, twice_bias, limit, half, rne_c)
         size = add(add(sub(add(low, away), word), right(sub(exponent, emin), code_shift)), offset)
         out[i] = _code(
             v, size, a, inf, top_pos, top_neg, over_pos, over_neg, inf_pos, inf_neg, zero_pos, zero_neg,
             nan, sign, sign_of_zero,
         )  # fmt: skip
-    return refused
+    return count_nan(x) if check and most > mask else 0

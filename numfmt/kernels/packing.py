@@ -54,7 +54,7 @@ def unpack_low(packed, width, first, out):
 
 @kernel
 def pack_in_bytes(codes, width, low_first, out):
-    """Widths 1, 2, 4, 8: 8 / width codes to a byte, the first in the low bits, or in the high bits. The last byte is filled with 0."""
+    """Widths 1, 2, 4, 8: 8 / width codes to a byte, the first in the low bits, or in the high bits; zeros fill the last byte."""
     per = 8 // width
     whole = codes.size // per
     for i in range(whole):
