@@ -8,11 +8,14 @@ from .catalogue import catalogue
 from .codebook import Codebook
 from .compare import Comparison, compare
 from .convert import convert
+from .elementary import elementary
 from .fixed import Fixed
 from .floats import Float
+from .function_error import FunctionError, function_error
 from .lmul import lmul, lmul_error
 from .packing import decode_packed, pack, unpack
 from .parse import parse
+from .program import Program
 
 __all__ = [
     "Codebook",
@@ -20,7 +23,9 @@ __all__ = [
     "Fixed",
     "Float",
     "Format",
+    "FunctionError",
     "Overflow",
+    "Program",
     "Rounding",
     "add",
     "cast",
@@ -30,9 +35,11 @@ __all__ = [
     "decode",
     "decode_packed",
     "divide",
+    "elementary",
     "encode",
     "flags",
     "fma",
+    "function_error",
     "ieee",
     "lmul",
     "lmul_error",

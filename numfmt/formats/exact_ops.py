@@ -91,13 +91,16 @@ def _sqrt(x: Number) -> Number:
         return nan
     if _infinite(x):
         return inf
-    x = Fraction(x)
-    shift = 2 * _ROOT_BITS + 2 * max(x.denominator.bit_length(), 0)
+    return sqrt_fraction(Fraction(x))
+
+
+def sqrt_fraction(x: Fraction) -> Fraction:
+    """The root of a positive fraction: exact where it is rational, else to 400 bits with a sticky one below."""
+    shift = 2 * _ROOT_BITS + 2 * x.denominator.bit_length()
     scaled = (x.numerator << shift) // x.denominator
     root = isqrt(scaled)
     if root * root != scaled or scaled * x.denominator != x.numerator << shift:
-        root = 2 * root + 1  # sticky: strictly between two neighbours
-        return Fraction(root, 1 << (shift // 2 + 1))
+        return Fraction(2 * root + 1, 1 << (shift // 2 + 1))  # strictly between two neighbours
     return Fraction(root, 1 << (shift // 2))
 
 

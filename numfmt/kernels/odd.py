@@ -22,7 +22,7 @@ _SMALL = np.float32(2.0**-100)
 
 @kernel
 def _to_odd(value, error):
-    """`value`, whose exact counterpart is value + error, moved to the odd neighbour toward it if it is even. NaN errors: as it is."""
+    """`value` moved to the odd neighbour toward value + error, the exact result, if it is even; as it is for errors of 0 or NaN."""
     word = bits(value)
     one, zero = like(1, word), like(0, word)
     even = both(differ(word, like(-1, word)), one)
