@@ -33,8 +33,9 @@ class FunctionError:
 
     def __str__(self) -> str:
         return (
-            f"{self.function} in {self.format}: largest error {self.max_ulp:.4g} ulp at x = {self.worst_x!r}, mean {self.mean_ulp:.4g} "
-            f"ulp, largest relative error {self.max_relative:.3g}, {self.exact_share:.2%} correctly rounded ({self.count} arguments)"
+            f"{self.function} in {self.format}, {self.count} arguments: largest error {self.max_ulp:.4g} ulp at "
+            f"x = {self.worst_x!r}, mean {self.mean_ulp:.4g} ulp, largest relative error {self.max_relative:.3g}, "
+            f"{self.exact_share:.2%} correctly rounded"
         )
 
 

@@ -18,7 +18,7 @@ from ..kernels.special import erf_array, erfc_array
 from .exact_ops import sqrt_fraction
 
 Array = np.ndarray
-_FAR = 1 << 20  # beyond, an exponential is out of every format's range
+_FAR = 1 << 15  # beyond, an exponential is out of every format's range
 _ALMOST = Fraction(1) - Fraction(1, 1 << 140)  # stands for what lies nearer one than any format can tell
 
 
@@ -113,7 +113,7 @@ def _gelu(x: Fraction, bits: int) -> Fraction:
 
     if x > 16:
         return x * _ALMOST
-    x = max(x, Fraction(-2000))
+    x = max(x, Fraction(-300))
     with mpmath.workprec(bits + 60):
         argument = mpmath.mpf(x.numerator) / x.denominator
         return x * fraction_of(mpmath.erfc(-argument / mpmath.sqrt(2)) / 2)
@@ -124,7 +124,7 @@ def _gelu_tanh(x: Fraction, bits: int) -> Fraction:
 
     if x > 12:
         return x * _ALMOST
-    x = max(x, Fraction(-400))
+    x = max(x, Fraction(-60))
     with mpmath.workprec(bits + 60):
         argument = mpmath.mpf(x.numerator) / x.denominator
         inner = 2 * mpmath.sqrt(2 / mpmath.pi) * (argument + mpmath.mpf(44715) / 1000000 * argument**3)

@@ -50,7 +50,7 @@ class Program:
         """
         steps: list[Step] = []
         try:
-            lines = ast.parse(text.replace(";", "\n")).body
+            lines = ast.parse("\n".join(line.strip() for line in text.replace(";", "\n").splitlines())).body
         except SyntaxError as error:
             raise ValueError(f"program line {error.lineno} is not of the form name = expression: {error.text!r}") from None
         for line in lines:
@@ -101,9 +101,9 @@ class Program:
 def _step(operation: str, operands: list[np.ndarray], fmt: Format, rounding: Rounding | str | None) -> Any:
     match operation:
         case "min":
-            return minimum(*operands, fmt)
+            return minimum(operands[0], operands[1], fmt)
         case "max":
-            return maximum(*operands, fmt)
+            return maximum(operands[0], operands[1], fmt)
         case "abs":
             return cast(np.abs(operands[0]), fmt)
         case "neg":
