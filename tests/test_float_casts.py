@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import numfmt as nf
 from numfmt.formats import float_facts, float_loops, named_floats
-from numfmt.formats.modes import RandomBits, resolve
+from numfmt.formats.modes import RandomBits
 from numfmt.kernels import encode as scalar
 from numfmt.kernels import float_lanes, philox
 

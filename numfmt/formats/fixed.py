@@ -71,6 +71,10 @@ class Fixed(Format):
         return OWN_OVERFLOWS if self.signed else OWN_OVERFLOWS[:-1]
 
     @property
+    def odd_safe(self) -> bool:
+        return self.width <= 50
+
+    @property
     def bits(self) -> int:
         return self.width
 
