@@ -1,8 +1,9 @@
-"""Elementary functions against mpmath's digits and crfix-free cases; programs against a step-by-step model in fractions."""
+"""Elementary functions against mpmath's digits and crfix's fixed point; programs against a step-by-step model in fractions."""
 
 import math
 from fractions import Fraction
 
+import crfix
 import mpmath
 import numpy as np
 import pytest
@@ -75,6 +76,24 @@ def test_every_8_bit_argument_in_every_rounding(source, target, name):
                 continue
             want = expected(model, wanted[x], mode, str(g.overflow))
             assert code == want, (name, mode, x, code, want)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "up", "down", "zero"])
+@pytest.mark.parametrize("name", sorted(crfix.FUNCTIONS))
+def test_fixed_point_equals_crfix(name, mode):
+    """All 16-bit arguments; where logarithms, roots and the reciprocal have no value crfix chooses one, and we refuse."""
+    own = {"recip": "reciprocal"}.get(name, name)
+    raw = np.arange(-(1 << 15), 1 << 15)
+    if own == "reciprocal":
+        raw = raw[raw != 0]
+    elif FUNCTIONS[own].positive_only:
+        raw = raw[raw > 0]
+    want = crfix.eval(name, raw.astype(np.int32), 11, 12, bits=16, mode=mode)
+    rounding = {"nearest": "ties_even", "zero": "toward_zero"}.get(mode, mode)
+    codes = nf.elementary(
+        own, raw.astype(np.uint16), "fixed<16,4>", source="fixed<16,5>", operands="codes", returns="codes", rounding=rounding
+    )
+    np.testing.assert_array_equal(codes.view(np.int16), want)
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
