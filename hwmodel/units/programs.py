@@ -49,7 +49,8 @@ def _operator(operation: str, fmt: Format) -> Netlist:
         if operation == "fma":
             e, m = fields["E"], fields["M"]
             return components.fp_mac_float(e, m, e, m, e, m)
-        return builders[operation](**fields)
+        builders = {"multiply": components.fp_mul, "divide": components.fp_div}
+        return builders.get(operation, components.fp_add)(**fields)
     if not isinstance(fmt, Fixed):
         raise ValueError(f"a program unit is priced in floats and fixed point; {fmt} is a {type(fmt).__name__}")
     width = max(fmt.width, 1)

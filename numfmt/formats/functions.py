@@ -200,7 +200,10 @@ FUNCTIONS: dict[str, Function] = {
             (_NAN, -_INF, -_INF, _INF), positive_only=True,
         ),
         Function("log2", "log2 x", np.log2, _log2, _power_of_two_exponent, (_NAN, -_INF, -_INF, _INF), positive_only=True),
-        Function("sigmoid", "1 / (1 + e**-x)", _approximate_sigmoid, _sigmoid, _no, (0.0, 0.5, 0.5, 1.0), outer=(_INF, 45.0), inner=_half_plus_x),
+        Function(
+            "sigmoid", "1 / (1 + e**-x)", _approximate_sigmoid, _sigmoid, _no, (0.0, 0.5, 0.5, 1.0), outer=(_INF, 45.0),
+            inner=_half_plus_x,
+        ),
         Function("tanh", "tanh x", np.tanh, _tanh, _no, (-1.0, -0.0, 0.0, 1.0), outer=(25.0, 25.0), inner=_below_x),
         Function(
             "sqrt", "x**0.5", np.sqrt, lambda x, bits: sqrt_fraction(x), sqrt_fraction, (_NAN, -0.0, 0.0, _INF), positive_only=True
