@@ -78,7 +78,8 @@ def restore_like(x: Any, result: np.ndarray) -> Any:
 def to_lanes(array: np.ndarray) -> np.ndarray:
     """Every value of `array` (1-D), exactly, in what the kernels take.
 
-    That is float32 where it holds all values of the dtype, else float64. Integers beyond 2**53 are rounded to odd, as in `to_float64`.
+    That is float32 where it holds all values of the dtype, else float64. Integers beyond 2**53 are rounded to odd: see
+    `to_float64`.
     """
     kind, size = array.dtype.kind, array.dtype.itemsize
     if array.dtype in (np.float32, np.float64):

@@ -194,7 +194,9 @@ def test_one_fact_of_a_float_format(monkeypatch, place, change):
     monkeypatch.setattr(float_loops, "facts", changed)
     float_loops._choose.cache_clear()
     try:
-        notices(test_float_casts.test_every_point_of_small_formats, "e5m2")
+        # e5m2 takes the short loops, the unsigned format the general ones
+        name = "ufloat<3,2,bias=3,ieee>" if place == "TIE_ODD" else "e5m2"
+        notices(test_float_casts.test_every_point_of_small_formats, name)
     finally:
         float_loops._choose.cache_clear()
 
