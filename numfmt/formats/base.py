@@ -108,6 +108,11 @@ class Format(ABC):
         """The overflow modes that a cast to this format may take."""
         return _OVERFLOWS
 
+    @property
+    def odd_safe(self) -> bool:
+        """Whether every decision point has 52 bits or fewer, so that rounding to odd in float64 first is harmless."""
+        return self.bits <= 16 and self.value_dtype.kind == "f" and short_midpoints(self)
+
     @abstractmethod
     def encode_array(self, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:
         """Write the codes of x (float32 or float64, 1-D, contiguous) to out; how many elements have none."""
@@ -173,7 +178,9 @@ class Format(ABC):
         """Exact value of one code; a float for NaN, infinities and minus zero."""
         if not 0 <= code < 1 << self.bits:
             raise ValueError(f"code {code} of {self} is not allowed; codes run from 0 to {(1 << self.bits) - 1}")
-        value = float(decode_table(self)[code])
+        out = np.empty(1, self.value_dtype)
+        self.decode_array(np.array([code], self.code_dtype), out)
+        value = float(out[0])
         special = isnan(value) or isinf(value) or (value == 0 and copysign(1.0, value) < 0)
         return value if special else Fraction(value)
 
@@ -184,6 +191,17 @@ def decode_table(fmt: Format) -> np.ndarray:
     table = fmt.values().astype(fmt.value_dtype)
     table.setflags(write=False)
     return table
+
+
+@lru_cache(maxsize=256)
+def short_midpoints(fmt: Format) -> bool:
+    """Whether the values of the format and their midpoints are float64 numbers of 52 bits or fewer."""
+    values = fmt.values()
+    grid = np.unique(values[np.isfinite(values)])
+    total = grid[1:] + grid[:-1]
+    part = total - grid[1:]
+    exact = not np.any((grid[1:] - (total - part)) + (grid[:-1] - part))
+    return exact and not np.any((np.concatenate([total, grid]).view(np.int64) & 1) == 1)
 
 
 @lru_cache(maxsize=256)

@@ -118,11 +118,14 @@ def _needs_exact(array: np.ndarray, fmt: Format) -> bool:
     """Whether float64 would lose something of x that the format can tell."""
     if array.dtype.kind == "O":
         return True
-    precise = fmt.value_dtype.kind == "O" or fmt.bits > 51
+    precise = isinstance(fmt, Fixed) or fmt.value_dtype.kind == "O" or fmt.bits > 51  # what wraps tells every bit
     return precise and array.dtype.kind in "iu" and not exact_integers(array)
 
 
 def _encode_exactly(array: np.ndarray, flat: np.ndarray, fmt: Format, modes: Modes) -> None:
+    if array.dtype.kind in "iu" and isinstance(fmt, Fixed):
+        fmt.encode_integers(np.ascontiguousarray(array).reshape(-1), flat, modes)
+        return
     words = modes.random.take(0, array.size) if modes.random else np.zeros(array.size, np.uint32)
     for i, value in enumerate(array.reshape(-1).tolist()):
         exact = value if isinstance(value, float) and not np.isfinite(value) else Fraction(value)

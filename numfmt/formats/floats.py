@@ -150,6 +150,10 @@ class Float(Format):
         """The mode that overflow=None means: infinity where there is one, else saturation."""
         return Overflow.NONSAT if self.has_inf else Overflow.SATURATE
 
+    @property
+    def odd_safe(self) -> bool:
+        return self.man_bits <= 49
+
     def encode_array(self, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:
         return float_loops.encode_array(self, x, out, modes)
 

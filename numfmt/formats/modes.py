@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -66,6 +66,12 @@ class Modes:
     overflow: Overflow
     nan: str = "default"
     random: RandomBits | None = None
+
+    def part(self, start: int) -> Modes:
+        """The modes of the elements from `start` on."""
+        if self.random is None:
+            return self
+        return replace(self, random=self.random.beyond(start))
 
 
 def resolve(
