@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 DEFAULT_OUT = "report"
+INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
 # The kernels of numfmt and the BLAS each keep a pool of threads; waiting threads of one that spin slow the other down twofold on
 # few cores. Results do not depend on either setting, and a user's own setting stays. Read when the libraries load.
 _QUIET_POOLS = {"OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(arguments.run(arguments))
     except KeyboardInterrupt:
         print("hwmodel: interrupted; no report was written", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         return 0
     except (ValueError, OSError) as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -38,9 +39,23 @@ def to_numpy(x: Any, what: str = "x") -> tuple[np.ndarray, Restore]:
 
         return array, restore
     array = np.asarray(x)
+    if array.dtype.kind == "O":
+        strange = [v for v in array.reshape(-1).tolist() if not isinstance(v, (int, float, Fraction))]
+        if strange:
+            raise ValueError(
+                f"{what} holds {strange[0]!r} of type {type(strange[0]).__name__}; object arrays hold int, float or Fraction"
+            )
+        return array, lambda result: result
     if array.dtype.kind not in "fiub" and not array.dtype.name.startswith(("bfloat", "float", "int", "uint")):
         raise ValueError(f"{what} has dtype {array.dtype}, which does not hold real numbers; pass floats or integers")
     return array, lambda result: result
+
+
+def exact_integers(array: np.ndarray) -> bool:
+    """Whether float64 holds every integer of `array`."""
+    if array.dtype.itemsize < 8 or not array.size:
+        return True
+    return int(array.min()) >= -(2**53) and int(array.max()) <= 2**53
 
 
 def to_float64(array: np.ndarray, what: str = "x") -> np.ndarray:

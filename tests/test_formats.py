@@ -22,7 +22,7 @@ SMALL = [
     "e2m1", "e2m3", "e3m2", "e8m0", "float<2,0,bias=1,none>", "float<3,2,bias=5,ieee>", "ufloat<4,3,bias=7,fn>",
     "float<5,2,bias=15,none>", "float<1,2,bias=0,none>",
 ]  # fmt: skip
-MODES = [str(m) for m in nf.Rounding]
+MODES = [str(m) for m in nf.Rounding if not m.startswith("stochastic")]
 ML = {
     "e5m2": ml_dtypes.float8_e5m2, "e4m3fn": ml_dtypes.float8_e4m3fn, "float8_e4m3": ml_dtypes.float8_e4m3,
     "float8_e3m4": ml_dtypes.float8_e3m4, "float8_e4m3fnuz": ml_dtypes.float8_e4m3fnuz,

@@ -5,11 +5,25 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from enum import StrEnum
 from fractions import Fraction
+from functools import cached_property, lru_cache
+from math import copysign, isinf, isnan
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from .modes import Modes
 
-class Rounding(StrEnum):
+
+class Numbered(StrEnum):
+    """Names that kernels know by their place in the list."""
+
+    @cached_property
+    def number(self) -> int:
+        return list(type(self)).index(self)
+
+
+class Rounding(Numbered):
     """Which neighbour a value between two neighbours becomes (P3109 section 4.7.4 and IEEE 754 section 4.3)."""
 
     TIES_EVEN = "ties_even"  # nearest; a tie goes to the even code
@@ -22,15 +36,21 @@ class Rounding(StrEnum):
     DOWN = "down"  # toward minus infinity
     AWAY = "away"  # away from zero
     TO_ODD = "to_odd"  # inexact values go to the neighbour with the odd code
+    STOCHASTIC_A = "stochastic_a"  # away where floor(tail * 2**N) + R >= 2**N, R the N random bits
+    STOCHASTIC_B = "stochastic_b"  # away where floor(tail * 2**(N+1)) + 2 R + 1 >= 2**(N+1)
+    STOCHASTIC_C = "stochastic_c"  # away where ties_even(tail * 2**N) + R >= 2**N
 
 
-class Overflow(StrEnum):
+class Overflow(Numbered):
     """What a value beyond the largest one becomes, decided after rounding (P3109 section 4.7.5; OCP OFP8 section 5)."""
 
     SATURATE = "saturate"  # the largest finite value, infinities too
     PROPAGATE = "propagate"  # finite values saturate, infinities stay where the format has them
     NONSAT = "nonsat"  # infinity where the format has one, else NaN where it has one, else the largest value
     WRAP = "wrap"  # fixed point only: the low bits stay
+    SATURATE_SYMMETRIC = "saturate_symmetric"  # fixed point only: to plus or minus the largest value
+    SATURATE_ZERO = "saturate_zero"  # fixed point only: to zero
+    WRAP_SIGN_MAGNITUDE = "wrap_sign_magnitude"  # fixed point only: AP_WRAP_SM of ap_fixed
 
 
 class Format(ABC):
@@ -62,6 +82,45 @@ class Format(ABC):
         """Largest power of two of which every finite value is an integer multiple."""
 
     @property
+    @abstractmethod
+    def rounding(self) -> Rounding:
+        """The mode that rounding=None means."""
+
+    @property
+    @abstractmethod
+    def overflow(self) -> Overflow:
+        """The mode that overflow=None means."""
+
+    @property
+    def roundings(self) -> tuple[Rounding, ...]:
+        """The rounding modes that a cast to this format may take."""
+        return tuple(Rounding)
+
+    @property
+    def overflows(self) -> tuple[Overflow, ...]:
+        """The overflow modes that a cast to this format may take."""
+        return (Overflow.SATURATE, Overflow.PROPAGATE, Overflow.NONSAT)
+
+    @abstractmethod
+    def encode_array(self, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:
+        """Write the codes of x (float32 or float64, 1-D, contiguous) to out; how many elements have none."""
+
+    def encode_exact(self, value: Fraction | float, modes: Modes, random: int = 0) -> int:
+        """Code of one exact value (a float stands for NaN, an infinity or a zero with its sign); ValueError if it has none."""
+        raise ValueError(f"format {self} takes float arrays only; convert x to float64 first")
+
+    def decode_array(self, codes: np.ndarray, out: np.ndarray) -> None:
+        """Write the values of codes (integers in range, 1-D) to out (value_dtype)."""
+        np.take(decode_table(self), codes, out=out, mode="clip")
+
+    def cast_array(self, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:
+        """Write the rounded values of x to out (value_dtype); how many elements have none."""
+        codes = np.empty(x.shape, self.code_dtype)
+        refused = self.encode_array(x, codes, modes)
+        self.decode_array(codes, out)
+        return refused
+
+    @property
     def has_nan(self) -> bool:
         """Whether some code stands for NaN."""
         return False
@@ -87,7 +146,7 @@ class Format(ABC):
     @property
     @abstractmethod
     def value_dtype(self) -> np.dtype:
-        """float32 where every value is exact in it, else float64."""
+        """float32 where every value is exact in it, else float64; object (Fraction) where float64 does not hold them."""
 
     def values(self) -> np.ndarray:
         """The value of every code, in code order, float64; NaN and infinities included. Formats of up to 16 bits."""
@@ -98,6 +157,22 @@ class Format(ABC):
     @abstractmethod
     def _decode_table(self) -> np.ndarray:
         """The value of every code, in code order."""
+
+    def decode_exact(self, code: int) -> Fraction | float:
+        """Exact value of one code; a float for NaN, infinities and minus zero."""
+        if not 0 <= code < 1 << self.bits:
+            raise ValueError(f"code {code} of {self} is not allowed; codes run from 0 to {(1 << self.bits) - 1}")
+        value = float(decode_table(self)[code])
+        special = isnan(value) or isinf(value) or (value == 0 and copysign(1.0, value) < 0)
+        return value if special else Fraction(value)
+
+
+@lru_cache(maxsize=256)
+def decode_table(fmt: Format) -> np.ndarray:
+    """The value of every code in the format's value dtype, read-only. Formats of up to 16 bits."""
+    table = fmt.values().astype(fmt.value_dtype)
+    table.setflags(write=False)
+    return table
 
 
 def as_rounding(value: Rounding | str | None, default: Rounding) -> Rounding:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from .._arrays import to_float64, to_numpy
-from ..kernels import encode as kernels
-from .base import Format, Overflow, Rounding, as_overflow, as_rounding
-from .codebook import Codebook
+from .._arrays import exact_integers, to_float64, to_numpy
+from .base import Format, Overflow, Rounding
 from .fixed import Fixed
-from .floats import Float
+from .modes import Modes, resolve
 from .parse import parse
-
-_ROUNDING_INDEX = {mode: i for i, mode in enumerate(Rounding)}
-_OVERFLOW_INDEX = {mode: i for i, mode in enumerate(Overflow)}
 
 
 def encode(
@@ -24,95 +19,41 @@ def encode(
     fmt: Format | str,
     rounding: Rounding | str | None = None,
     overflow: Overflow | str | None = None,
+    nan: str | None = None,
+    random_bits: Any = None,
+    random_width: int | None = None,
+    seed: int | None = None,
     out: np.ndarray | None = None,
 ) -> Any:
     """Codes of the values `x` in the format `fmt`, each rounded once from its exact value.
 
-    x: array of floats or integers, any shape (NumPy, ml_dtypes or torch). Returns codes of the same shape in the smallest
-    unsigned dtype (`out` if given), of the kind of array that `x` is.
+    x: array of floats or integers, any shape (NumPy, ml_dtypes or torch), or an object array of int and Fraction. Returns codes
+    of the same shape in the smallest unsigned dtype (`out` if given), of the kind of array that `x` is.
 
-    rounding and overflow None mean the format's own modes: `ties_even`; infinity on overflow where the format has one, else
-    saturation. NaN becomes the format's NaN. Negative values become the smallest value of an unsigned format (NaN under
-    `nonsat`, where it has one).
+    rounding and overflow None mean the format's own modes: for floats `ties_even`; infinity on overflow where the format has
+    one, else saturation. Negative values become the smallest value of an unsigned format (NaN under `nonsat`, where it has one).
+    nan: policy for NaN and for the sign of zero (`nf.formats.policy.POLICIES`); None refuses NaN where the format has none.
+    A stochastic rounding takes N = random_width bits an element from `random_bits` (integers below 2**N, the shape of x), or
+    from `seed`, with N = 16 unless given.
 
     Raises ValueError for NaN into a format without NaN, for modes the format does not have, and for a wrong `out`.
     Source: P3109 interim report v4.0 sections 4.7.4 and 4.7.5; OCP OFP8 section 5.2.
     """
     fmt = parse(fmt)
     array, restore = to_numpy(x)
-    values = np.ascontiguousarray(to_float64(array)).reshape(-1)
-    _check_exact_integers(array, fmt)
+    modes = resolve(fmt, rounding, overflow, nan, random_bits, random_width, seed, array.shape)
     codes = _out(out, array.shape, fmt.code_dtype)
     flat = codes.reshape(-1)
-    if isinstance(fmt, Float):
-        refused = _encode_float(values, flat, fmt, rounding, overflow)
-    elif isinstance(fmt, Fixed):
-        mode = _ROUNDING_INDEX[as_rounding(rounding, fmt.rounding)]
-        over = as_overflow(overflow, fmt.overflow)
-        if over not in (Overflow.SATURATE, Overflow.WRAP):
-            raise ValueError(f"overflow={str(over)!r} does not apply to {fmt}; use saturate or wrap")
-        refused = kernels.encode_fixed(
-            values, flat, fmt.frac_bits, fmt.min_int, fmt.max_int, fmt.width, mode, _OVERFLOW_INDEX[over]
-        )
+    if _needs_exact(array, fmt):
+        _encode_exactly(array, flat, fmt, modes)
     else:
-        if not isinstance(fmt, Codebook):
-            raise TypeError(f"format {fmt} of type {type(fmt).__name__} has no encoder")
-        if rounding is not None and as_rounding(rounding, fmt.rounding) is not fmt.rounding:
-            raise ValueError(
-                f"rounding={str(rounding)!r} does not apply to codebook {fmt}, which rounds to nearest, {fmt.rounding}"
-            )
-        if as_overflow(overflow, fmt.overflow) is not Overflow.SATURATE:
-            raise ValueError(f"overflow={str(overflow)!r} does not apply to codebook {fmt}; values beyond its ends become the ends")
-        refused = kernels.encode_table(values, flat, fmt.midpoints, fmt.grid_codes, fmt.ties == "upper")
-    if refused:
-        raise ValueError(
-            f"x holds {refused} value(s) that {fmt} cannot hold (NaN in a format without NaN); "
-            "replace them first, or use a format with NaN such as e4m3fn"
-        )
+        values = np.ascontiguousarray(to_float64(array)).reshape(-1)
+        _refuse(fmt.encode_array(values, flat, modes), fmt)
     return restore(codes) if out is None else out
 
 
-def _encode_float(
-    values: np.ndarray, flat: np.ndarray, fmt: Float, rounding: Rounding | str | None, overflow: Overflow | str | None
-) -> int:
-    mode = _ROUNDING_INDEX[as_rounding(rounding, fmt.rounding)]
-    over = as_overflow(overflow, fmt.overflow)
-    if over is Overflow.WRAP:
-        raise ValueError(f"overflow='wrap' does not apply to {fmt}; use saturate, propagate or nonsat")
-    sign_bit = np.uint64(1 << (fmt.bits - 1)).astype(np.int64) if fmt.signed else np.int64(0)
-    return kernels.encode_float(
-        values, flat, fmt.man_bits, fmt.bias, fmt.emin, fmt.max_magnitude_code, sign_bit, fmt.zero,
-        fmt.has_minus_zero, fmt.nan_code, fmt.inf_code, mode, _OVERFLOW_INDEX[over],
-    )  # fmt: skip
-
-
-def _check_exact_integers(array: np.ndarray, fmt: Format) -> None:
-    if array.dtype.kind in "iu" and array.dtype.itemsize == 8 and isinstance(fmt, Float) and fmt.man_bits > 49:
-        top = int(np.abs(array.astype(np.float64)).max(initial=0.0))
-        if top > 1 << 53:
-            raise ValueError(
-                f"x holds integers beyond 2**53, which {fmt} would round twice; use a format of at most 49 mantissa bits"
-            )
-
-
-def _out(out: np.ndarray | None, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    if out is None:
-        return np.empty(shape, dtype)
-    if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype or not out.flags.c_contiguous:
-        raise ValueError(f"out must be a C-contiguous NumPy array of shape {shape} and dtype {dtype}")
-    return out
-
-
-@lru_cache(maxsize=256)
-def decode_table(fmt: Format) -> np.ndarray:
-    """The value of every code in the format's value dtype, read-only. Formats of up to 16 bits."""
-    table = fmt.values().astype(fmt.value_dtype)
-    table.setflags(write=False)
-    return table
-
-
 def decode(codes: Any, fmt: Format | str, out: np.ndarray | None = None) -> Any:
-    """Values of `codes` in the format `fmt`: float32 where every value of the format is exact in it, else float64.
+    """Values of `codes` in the format `fmt`: float32 where every value of the format is exact in it, else float64, else objects.
 
     codes: integers of any shape, 0 <= code < 2**bits. Raises ValueError for codes outside that range, for codes that a
     codebook does not define, and for non-integer arrays.
@@ -125,45 +66,13 @@ def decode(codes: Any, fmt: Format | str, out: np.ndarray | None = None) -> Any:
         raise ValueError(
             f"codes run from {int(array.min())} to {int(array.max())}; codes of {fmt} run from 0 to {(1 << fmt.bits) - 1}"
         )
-    if fmt.bits <= 16:
-        table = decode_table(fmt)
-        values = np.take(table, array)
-        if isinstance(fmt, Codebook) and len(fmt.table) < 1 << fmt.bits and np.isnan(values).any():
-            raise ValueError(f"codes hold a code beyond the {len(fmt.table)} entries of {fmt}")
-    elif isinstance(fmt, Float):
-        values = _decode_wide_float(array, fmt)
+    values = _out(out, array.shape, fmt.value_dtype)
+    flat = np.ascontiguousarray(array).reshape(-1)
+    if fmt.value_dtype.kind == "O":
+        values.reshape(-1)[...] = [fmt.decode_exact(int(code)) for code in flat]
     else:
-        assert isinstance(fmt, Fixed)
-        signed = array.astype(np.int64)
-        if fmt.signed:
-            signed = np.where(signed > fmt.max_int, signed - (1 << fmt.width), signed)
-        values = (signed * fmt.quantum).astype(fmt.value_dtype)
-    if out is None:
-        return restore(np.asarray(values))
-    _out(out, array.shape, fmt.value_dtype)[...] = values
-    return out
-
-
-def _decode_wide_float(array: np.ndarray, fmt: Float) -> np.ndarray:
-    magnitude = array.astype(np.uint64) & np.uint64((1 << (fmt.exp_bits + fmt.man_bits)) - 1)
-    field = (magnitude >> np.uint64(fmt.man_bits)).astype(np.int64)
-    fraction = (magnitude & np.uint64((1 << fmt.man_bits) - 1)).astype(np.int64)
-    subnormal = (field == 0) & fmt.zero
-    significand = np.where(subnormal, fraction, fraction + (1 << fmt.man_bits))
-    exponent = np.where(subnormal, fmt.emin, field - fmt.bias) - fmt.man_bits
-    values = np.ldexp(significand.astype(np.float64), np.minimum(exponent, 971))
-    top = fmt.max_magnitude_code
-    if fmt.has_inf:
-        values = np.where(magnitude == np.uint64(fmt.inf_code), np.inf, values)
-        values = np.where(magnitude > np.uint64(fmt.inf_code), np.nan, values)
-    elif fmt.specials == "fn":
-        values = np.where(magnitude > np.uint64(top), np.nan, values)
-    if fmt.signed:
-        negative = (array.astype(np.uint64) >> np.uint64(fmt.bits - 1)) == 1
-        values = np.where(negative, -values, values)
-        if fmt.specials == "fnuz":
-            values = np.where(negative & (magnitude == 0), np.nan, values)
-    return values.astype(fmt.value_dtype)
+        fmt.decode_array(flat, values.reshape(-1))
+    return restore(values) if out is None else out
 
 
 def cast(
@@ -171,13 +80,54 @@ def cast(
     fmt: Format | str,
     rounding: Rounding | str | None = None,
     overflow: Overflow | str | None = None,
+    nan: str | None = None,
+    random_bits: Any = None,
+    random_width: int | None = None,
+    seed: int | None = None,
     out: np.ndarray | None = None,
 ) -> Any:
     """The values of `x` rounded to the format: decode(encode(x)), with the same arguments and errors as `encode`."""
     fmt = parse(fmt)
     array, restore = to_numpy(x)
-    values = decode(encode(array, fmt, rounding, overflow), fmt)
+    if _needs_exact(array, fmt) or fmt.value_dtype.kind == "O":
+        return restore(decode(encode(array, fmt, rounding, overflow, nan, random_bits, random_width, seed), fmt, out))
+    modes = resolve(fmt, rounding, overflow, nan, random_bits, random_width, seed, array.shape)
+    values = _out(out, array.shape, fmt.value_dtype)
+    source = np.ascontiguousarray(to_float64(array)).reshape(-1)
+    _refuse(fmt.cast_array(source, values.reshape(-1), modes), fmt)
+    return restore(values) if out is None else out
+
+
+def _needs_exact(array: np.ndarray, fmt: Format) -> bool:
+    """Whether float64 would lose something of x that the format can tell."""
+    if array.dtype.kind == "O":
+        return True
+    precise = fmt.value_dtype.kind == "O" or fmt.bits > 51
+    return precise and array.dtype.kind in "iu" and not exact_integers(array)
+
+
+def _encode_exactly(array: np.ndarray, flat: np.ndarray, fmt: Format, modes: Modes) -> None:
+    words = modes.random.take(0, array.size) if modes.random else np.zeros(array.size, np.uint32)
+    for i, value in enumerate(array.reshape(-1).tolist()):
+        exact = value if isinstance(value, float) and not np.isfinite(value) else Fraction(value)
+        if isinstance(value, float) and value == 0:
+            exact = value  # a zero keeps its sign
+        flat[i] = fmt.encode_exact(exact, modes, int(words[i]))
+
+
+def _refuse(count: int, fmt: Format) -> None:
+    if count:
+        remedy = (
+            "replace them first, or pass nan= with a policy"
+            if isinstance(fmt, Fixed)
+            else "replace them first, or use a format with NaN such as e4m3fn"
+        )
+        raise ValueError(f"x holds {count} value(s) that {fmt} cannot hold (NaN in a format without NaN); {remedy}")
+
+
+def _out(out: np.ndarray | None, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     if out is None:
-        return restore(values)
-    _out(out, array.shape, fmt.value_dtype)[...] = values
+        return np.empty(shape, dtype)
+    if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype or not out.flags.c_contiguous:
+        raise ValueError(f"out must be a C-contiguous NumPy array of shape {shape} and dtype {dtype}")
     return out

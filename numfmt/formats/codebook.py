@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from .._checks import check_in, check_int_range
+from ..kernels import encode as kernels
 from .base import Format, Overflow, Rounding
+
+if TYPE_CHECKING:
+    from .modes import Modes
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,22 @@ class Codebook(Format):
             raise ValueError(f"table has {len(self.table)} values; a {self.width}-bit codebook holds 2 to {1 << self.width}")
         if not all(isfinite(v) for v in self.table):
             raise ValueError("table holds NaN or an infinity; a codebook lists finite values")
+
+    @property
+    def roundings(self) -> tuple[Rounding, ...]:
+        return (self.rounding,)
+
+    @property
+    def overflows(self) -> tuple[Overflow, ...]:
+        return (Overflow.SATURATE,)
+
+    def encode_array(self, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:
+        return kernels.encode_table(x.astype(np.float64, copy=False), out, self.midpoints, self.grid_codes, self.ties == "upper")
+
+    def decode_array(self, codes: np.ndarray, out: np.ndarray) -> None:
+        super().decode_array(codes, out)
+        if len(self.table) < 1 << self.bits and np.isnan(out).any():
+            raise ValueError(f"codes hold a code beyond the {len(self.table)} entries of {self}")
 
     @property
     def bits(self) -> int:
@@ -108,3 +129,14 @@ class Codebook(Format):
 
 def _low_bit(integer: int) -> int:
     return abs(integer) & -abs(integer)
+
+
+def _codebook(match: re.Match[str], text: str) -> Codebook:
+    try:
+        table = tuple(float(v) for v in match[3].split(","))
+    except ValueError:
+        raise ValueError(f"format {text!r} holds an entry that is not a number; write codebook<2,lower,-1,0,1>") from None
+    return Codebook(table, int(match[1]), "lower" if match[2] == "lower" else "upper")
+
+
+RULES = [(re.compile(r"codebook<\s*(\d+)\s*,\s*(lower|upper)\s*,(.*)>"), _codebook)]

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .._checks import check_in, check_int_range
+from ..kernels import encode as kernels
 from .base import Format, Overflow, Rounding
+from .entry import Entry
+
+if TYPE_CHECKING:
+    from .modes import Modes
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,25 @@ class Fixed(Format):
         check_int_range("int_bits", self.int_bits, -200, 200)
         check_in("overflow", self.overflow, (Overflow.SATURATE, Overflow.WRAP))
         check_in("rounding", self.rounding, list(Rounding))
+
+    @property
+    def overflows(self) -> tuple[Overflow, ...]:
+        return (Overflow.SATURATE, Overflow.WRAP)
+
+    @property
+    def roundings(self) -> tuple[Rounding, ...]:
+        return tuple(Rounding)[:10]
+
+    def encode_array(self, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:
+        return kernels.encode_fixed(
+            x, out, self.frac_bits, self.min_int, self.max_int, self.width, modes.rounding.number, modes.overflow.number
+        )
+
+    def decode_array(self, codes: np.ndarray, out: np.ndarray) -> None:
+        integers = codes.astype(np.int64)
+        if self.signed:
+            integers = np.where(integers > self.max_int, integers - (1 << self.width), integers)
+        out[...] = integers * self.quantum
 
     @property
     def bits(self) -> int:
@@ -85,3 +111,34 @@ class Fixed(Format):
         if self.int_bits == self.width and not modes:
             return f"{'int' if self.signed else 'uint'}{self.width}"
         return f"{'fixed' if self.signed else 'ufixed'}<{self.width},{self.int_bits}{modes}>"
+
+
+def _integer(match: re.Match[str], text: str) -> Fixed:
+    width = int(match[2])
+    return Fixed(width, width, signed=not match[1])
+
+
+def _fixed(match: re.Match[str], text: str) -> Fixed:
+    rounding, overflow = Rounding.TIES_EVEN, Overflow.SATURATE
+    for option in (part.strip() for part in match[4].split(",") if part.strip()):
+        if option in list(Rounding):
+            rounding = Rounding(option)
+        elif option in (Overflow.SATURATE, Overflow.WRAP):
+            overflow = Overflow(option)
+        else:
+            raise ValueError(
+                f"option {option!r} of format {text!r} is unknown; use a rounding ({', '.join(Rounding)}), saturate or wrap"
+            )
+    return Fixed(int(match[2]), int(match[3]), not match[1], rounding, overflow)
+
+
+RULES = [
+    (re.compile(r"(u?)int(\d+)"), _integer),
+    (re.compile(r"(u?)fixed<\s*(\d+)\s*,\s*(-?\d+)\s*((?:,[^>]*)?)>"), _fixed),
+]
+
+
+def entries() -> list[Entry]:
+    """The integers that the catalogue lists; `parse` knows those of every width."""
+    signed = [Entry(str(f), f, "two's complement", "verified") for b in (2, 3, 4, 5, 6, 8, 16) for f in (Fixed(b, b),)]
+    return signed + [Entry(str(f), f, "binary", "verified") for b in (2, 4, 8, 16) for f in (Fixed(b, b, signed=False),)]

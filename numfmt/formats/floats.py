@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
 from .._checks import check_in, check_int_range
+from ..kernels import encode as kernels
 from .base import Format, Overflow, Rounding, power_of_two
+from .exact import floor_log2, round_magnitude
+
+if TYPE_CHECKING:
+    from .modes import Modes
 
 Specials = Literal["ieee", "fn", "fnuz", "none"]
+
+
+_FAR = 1e300  # a finite value beyond the range of every format but those of float64's own width
 
 
 @dataclass(frozen=True)
@@ -141,6 +151,68 @@ class Float(Format):
         return Overflow.NONSAT if self.has_inf else Overflow.SATURATE
 
     @property
+    def roundings(self) -> tuple[Rounding, ...]:
+        return tuple(Rounding)[:10]
+
+    def encode_array(self, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:
+        sign_bit = np.uint64(1 << (self.bits - 1)).astype(np.int64) if self.signed else np.int64(0)
+        return kernels.encode_float(
+            x, out, self.man_bits, self.bias, self.emin, self.max_magnitude_code, sign_bit, self.zero,
+            self.has_minus_zero, self.nan_code, self.inf_code, modes.rounding.number, modes.overflow.number,
+        )  # fmt: skip
+
+    def encode_exact(self, value: Fraction | float, modes: Modes, random: int = 0) -> int:
+        if isinstance(value, float):
+            code = np.empty(1, self.code_dtype)
+            if self.encode_array(np.array([value]), code, modes):
+                raise ValueError(f"x holds {value}, which {self} cannot hold; replace it first, or use a format with NaN")
+            return int(code[0])
+        if value == 0 or (value < 0 and not self.signed):
+            return self.encode_exact(0.0 if value == 0 else -1.0, modes)
+        negative, magnitude = value < 0, abs(value)
+        top = max(floor_log2(magnitude), self.emin)
+        base = (top + self.bias - 1) << self.man_bits
+        code_exact = max(base + round_magnitude(magnitude / Fraction(2) ** (top - self.man_bits), modes, base, negative, random), 0)
+        sign = 1 << (self.bits - 1) if negative else 0
+        if code_exact > self.max_magnitude_code:  # any finite value beyond the range takes the same way
+            return self.encode_exact(-_FAR if negative else _FAR, modes) if self.max < _FAR else self._overflowed(modes, negative)
+        return 0 if code_exact == 0 and not self.has_minus_zero else code_exact | sign
+
+    def _overflowed(self, modes: Modes, negative: bool) -> int:
+        """Code of a finite value beyond a range that ends where float64 ends."""
+        inward = modes.rounding is Rounding.TOWARD_ZERO or modes.rounding is (Rounding.UP if negative else Rounding.DOWN)
+        sign = 1 << (self.bits - 1) if negative else 0
+        if modes.overflow is not Overflow.NONSAT or inward or not (self.has_inf or self.has_nan):
+            return self.max_magnitude_code | sign
+        return (self.inf_code if self.has_inf else self.nan_code) | sign
+
+    def decode_array(self, codes: np.ndarray, out: np.ndarray) -> None:
+        if self.bits <= 16:
+            super().decode_array(codes, out)
+        else:
+            out[...] = self._decode_wide(codes)
+
+    def _decode_wide(self, codes: np.ndarray) -> np.ndarray:
+        magnitude = codes.astype(np.uint64) & np.uint64((1 << (self.exp_bits + self.man_bits)) - 1)
+        field = (magnitude >> np.uint64(self.man_bits)).astype(np.int64)
+        fraction = (magnitude & np.uint64((1 << self.man_bits) - 1)).astype(np.int64)
+        subnormal = (field == 0) & self.zero
+        significand = np.where(subnormal, fraction, fraction + (1 << self.man_bits))
+        exponent = np.where(subnormal, self.emin, field - self.bias) - self.man_bits
+        values = np.ldexp(significand.astype(np.float64), np.minimum(exponent, 971))
+        if self.has_inf:
+            values = np.where(magnitude == np.uint64(self.inf_code), np.inf, values)
+            values = np.where(magnitude > np.uint64(self.inf_code), np.nan, values)
+        elif self.specials == "fn":
+            values = np.where(magnitude > np.uint64(self.max_magnitude_code), np.nan, values)
+        if self.signed:
+            negative = (codes.astype(np.uint64) >> np.uint64(self.bits - 1)) == 1
+            values = np.where(negative, -values, values)
+            if self.specials == "fnuz":
+                values = np.where(negative & (magnitude == 0), np.nan, values)
+        return values
+
+    @property
     def value_dtype(self) -> np.dtype:
         fits = self.man_bits <= 23 and self.max < 2.0**128 and self.quantum >= 2.0**-149
         return np.dtype(np.float32 if fits else np.float64)
@@ -167,3 +239,22 @@ class Float(Format):
         kind = "float" if self.signed else "ufloat"
         zero = "" if self.zero else ",nozero"
         return f"{kind}<{self.exp_bits},{self.man_bits},bias={self.bias},{self.specials}{zero}>"
+
+
+def _float(match: re.Match[str], text: str) -> Float:
+    exp_bits, man_bits = int(match[2]), int(match[3])
+    bias = (1 << (exp_bits - 1)) - 1
+    specials, zero = "ieee" if man_bits else "none", True
+    for option in (part.strip() for part in match[4].split(",") if part.strip()):
+        if given := re.fullmatch(r"bias=(-?\d+)", option):
+            bias = int(given[1])
+        elif option in ("ieee", "fn", "fnuz", "none"):
+            specials = option
+        elif option == "nozero":
+            zero = False
+        else:
+            raise ValueError(f"option {option!r} of format {text!r} is unknown; use bias=N, ieee, fn, fnuz, none, nozero")
+    return Float(exp_bits, man_bits, bias, cast(Specials, specials), not match[1], zero)
+
+
+RULES = [(re.compile(r"(u?)float<\s*(\d+)\s*,\s*(\d+)\s*((?:,[^>]*)?)>"), _float)]

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from .._checks import unknown
-from .base import Format, Overflow, Rounding
+from . import codebook, fixed, floats
+from .base import Format
 from .catalogue import AMBIGUOUS, by_name
-from .codebook import Codebook
-from .fixed import Fixed
-from .floats import Float, Specials
 
-_INTEGER = re.compile(r"(u?)int(\d+)")
-_FLOAT = re.compile(r"(u?)float<\s*(\d+)\s*,\s*(\d+)\s*((?:,[^>]*)?)>")
-_FIXED = re.compile(r"(u?)fixed<\s*(\d+)\s*,\s*(-?\d+)\s*((?:,[^>]*)?)>")
-_CODEBOOK = re.compile(r"codebook<\s*(\d+)\s*,\s*(lower|upper)\s*,(.*)>")
+# Each family of formats brings its own patterns; they match the lower-case text.
+_RULES: list[tuple[re.Pattern[str], Callable[[re.Match[str], str], Format]]] = [
+    *fixed.RULES,
+    *floats.RULES,
+    *codebook.RULES,
+]
 
 
 def parse(spec: Any) -> Format:
@@ -53,50 +54,7 @@ def _parse_text(text: str) -> Format:
         return found
     if name in AMBIGUOUS:
         raise ValueError(f"format {text!r} is ambiguous: write one of {', '.join(AMBIGUOUS[name])}")
-    if match := _INTEGER.fullmatch(name):
-        width = int(match[2])
-        return Fixed(width, width, signed=not match[1])
-    if match := _FLOAT.fullmatch(name):
-        return _parse_float(text, not match[1], int(match[2]), int(match[3]), match[4])
-    if match := _FIXED.fullmatch(name):
-        return _parse_fixed(text, not match[1], int(match[2]), int(match[3]), match[4])
-    if match := _CODEBOOK.fullmatch(name):
-        try:
-            table = tuple(float(v) for v in match[3].split(","))
-        except ValueError:
-            raise ValueError(f"format {text!r} holds an entry that is not a number; write codebook<2,lower,-1,0,1>") from None
-        return Codebook(table, int(match[1]), "lower" if match[2] == "lower" else "upper")
+    for pattern, build in _RULES:
+        if match := pattern.fullmatch(name):
+            return build(match, text)
     raise unknown("format", text, [*by_name(), "int4", "int8", "uint8", "float<4,3>", "fixed<16,6>"])
-
-
-def _options(rest: str) -> list[str]:
-    return [part.strip() for part in rest.split(",") if part.strip()]
-
-
-def _parse_float(text: str, signed: bool, exp_bits: int, man_bits: int, rest: str) -> Float:
-    bias = (1 << (exp_bits - 1)) - 1
-    specials, zero = "ieee" if man_bits else "none", True
-    for option in _options(rest):
-        if match := re.fullmatch(r"bias=(-?\d+)", option):
-            bias = int(match[1])
-        elif option in ("ieee", "fn", "fnuz", "none"):
-            specials = option
-        elif option == "nozero":
-            zero = False
-        else:
-            raise ValueError(f"option {option!r} of format {text!r} is unknown; use bias=N, ieee, fn, fnuz, none, nozero")
-    return Float(exp_bits, man_bits, bias, cast(Specials, specials), signed, zero)
-
-
-def _parse_fixed(text: str, signed: bool, width: int, int_bits: int, rest: str) -> Fixed:
-    rounding, overflow = Rounding.TIES_EVEN, Overflow.SATURATE
-    for option in _options(rest):
-        if option in list(Rounding):
-            rounding = Rounding(option)
-        elif option in (Overflow.SATURATE, Overflow.WRAP):
-            overflow = Overflow(option)
-        else:
-            raise ValueError(
-                f"option {option!r} of format {text!r} is unknown; use a rounding ({', '.join(Rounding)}), saturate or wrap"
-            )
-    return Fixed(width, int_bits, signed, rounding, overflow)

@@ -5,8 +5,22 @@ from __future__ import annotations
 from .jit import kernel
 
 # Order of numfmt.formats.Rounding's members; held equal by a test.
-TIES_EVEN, TIES_AWAY, TIES_ZERO, TIES_UP, TIES_DOWN, TOWARD_ZERO, UP, DOWN, AWAY, TO_ODD = range(10)
-SATURATE, PROPAGATE, NONSAT, WRAP = range(4)
+(
+    TIES_EVEN,
+    TIES_AWAY,
+    TIES_ZERO,
+    TIES_UP,
+    TIES_DOWN,
+    TOWARD_ZERO,
+    UP,
+    DOWN,
+    AWAY,
+    TO_ODD,
+    STOCHASTIC_A,
+    STOCHASTIC_B,
+    STOCHASTIC_C,
+) = range(13)
+SATURATE, PROPAGATE, NONSAT, WRAP, SATURATE_SYMMETRIC, SATURATE_ZERO, WRAP_SIGN_MAGNITUDE = range(7)
 
 
 @kernel
