@@ -6,6 +6,7 @@ from .catalogue import catalogue
 from .codebook import Codebook
 from .fixed import Fixed
 from .floats import Float
+from .p3109 import P3109
 from .parse import parse
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Float",
     "Format",
     "Overflow",
+    "P3109",
     "Rounding",
     "cast",
     "catalogue",

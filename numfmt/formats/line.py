@@ -1,0 +1,103 @@
+"""The real line cut into intervals, each with the code that its values get: how every irregular format is encoded."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import cached_property
+
+import numpy as np
+
+from ..kernels.table import Buckets, count_nans, cuts_of, keys, select16
+
+LARGEST = float(np.finfo(np.float64).max)
+SMALLEST = 5e-324
+
+
+def floor_float(value: Fraction) -> tuple[float, bool]:
+    """The largest finite float64 that is not above `value` >= 0, and whether the two are equal."""
+    try:
+        near = value.numerator / value.denominator  # integers divide with one rounding
+    except OverflowError:
+        return LARGEST, False
+    if Fraction(near) > value:
+        near = float(np.nextafter(near, 0.0))
+    return near, Fraction(near) == value
+
+
+def floor_floats(values: list[Fraction]) -> tuple[np.ndarray, np.ndarray]:
+    """`floor_float` of each: float64 and bool."""
+    pairs = [floor_float(v) for v in values]
+    return np.array([p[0] for p in pairs], np.float64), np.array([p[1] for p in pairs], bool)
+
+
+def below(x: np.ndarray) -> np.ndarray:
+    """The next float64 below each."""
+    return np.nextafter(x, -np.inf)
+
+
+def mirrored(limits: np.ndarray) -> np.ndarray:
+    """Decision points below zero from those above it: the limit of an interval |x| <= limit, seen from the next one outward."""
+    with np.errstate(over="ignore"):
+        return -np.nextafter(limits, np.inf)[::-1]
+
+
+class Line:
+    """Interval k holds the float64 above points[k-1] up to points[k]; its code is codes[k].
+
+    points: float64, ascending; -0.0 parts the two zeros, +0.0 keeps both below. nan_code: -1 refuses NaN.
+    """
+
+    def __init__(self, points: np.ndarray, codes: np.ndarray, nan_code: int) -> None:
+        self.points, self.codes, self.nan_code = points, codes, nan_code
+
+    @cached_property
+    def _narrow_keys(self) -> np.ndarray:
+        with np.errstate(over="ignore"):
+            near = self.points.astype(np.float32)
+        return keys(np.where(near > self.points, np.nextafter(near, np.float32(-np.inf)), near))
+
+    @cached_property
+    def _narrow(self) -> tuple[Buckets, np.ndarray]:
+        cuts, order = cuts_of(self._narrow_keys)
+        return Buckets(cuts, True), order
+
+    @cached_property
+    def _wide(self) -> tuple[Buckets, np.ndarray]:
+        cuts, order = cuts_of(keys(self.points))
+        return Buckets(cuts, False), order
+
+    @cached_property
+    def _outputs(self) -> dict[tuple[bool, np.dtype], np.ndarray]:
+        return {}
+
+    def write(self, x: np.ndarray, out: np.ndarray, values: np.ndarray | None = None) -> int:
+        """Write the code of each x (float32 or float64, 1-D) to out, or its value if the table of `values` is given.
+
+        Returns how many were NaN where no code stands for NaN.
+        """
+        narrow = x.dtype == np.float32
+        if self.points.size <= 15 and narrow:
+            self._select(x, out, values)
+        else:
+            buckets, order = self._narrow if narrow else self._wide
+            key = (narrow, out.dtype)
+            if key not in self._outputs:
+                codes = np.append(self.codes, max(self.nan_code, 0))[order]
+                self._outputs[key] = codes.astype(out.dtype) if values is None else values[codes]
+            buckets.look_up(x, self._outputs[key], out)
+        if self.nan_code >= 0:
+            return 0
+        return int(count_nans(x)) if narrow else int(np.count_nonzero(np.isnan(x)))
+
+    def _select(self, x: np.ndarray, out: np.ndarray, values: np.ndarray | None) -> None:
+        points = np.full(15, np.iinfo(np.int32).max, np.int32)
+        points[: self.points.size] = self._narrow_keys
+        codes = np.full(17, max(self.nan_code, 0))
+        codes[: self.codes.size] = self.codes
+        outputs = codes.astype(out.dtype) if values is None else values[codes]
+        select16(x, points, outputs[:16], outputs[16], out)
+
+    def code_of(self, x: float) -> int:
+        """Code of one float that is not NaN."""
+        at = int(np.searchsorted(keys(self.points), keys(np.array([x]))[0]))
+        return int(self.codes[at])

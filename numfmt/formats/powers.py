@@ -1,0 +1,87 @@
+"""Correctly rounded powers with rational exponents, by integer roots: what logarithmic formats are made of."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import isqrt
+
+import numpy as np
+
+
+def integer_root(value: int, degree: int) -> int:
+    """floor(value ** (1 / degree)) of a nonnegative integer."""
+    while degree % 2 == 0:
+        value, degree = isqrt(value), degree // 2
+    if degree == 1 or value < 2:
+        return value
+    guess = 1 << -(-value.bit_length() // degree)  # above the root; Newton then falls to it
+    while True:
+        better = ((degree - 1) * guess + value // guess ** (degree - 1)) // degree
+        if better >= guess:
+            return guess
+        guess = better
+
+
+def power_bounds(base: Fraction, exponent: Fraction, bits: int = 128) -> tuple[Fraction, bool]:
+    """A lower bound of base**exponent (base > 0) with at least `bits` significant bits, and whether it is equal."""
+    p, q = exponent.numerator, exponent.denominator
+    raised = base**p
+    size = (raised.numerator.bit_length() - raised.denominator.bit_length()) // q  # log2 of the root, about
+    shift = bits - size
+    scaled = raised * Fraction(2) ** (shift * q)
+    whole = scaled.numerator // scaled.denominator
+    root = integer_root(whole, q)
+    return Fraction(root) / Fraction(2) ** shift, whole == scaled and root**q == whole
+
+
+def rounded_power(base: Fraction, exponent: Fraction) -> float:
+    """base**exponent correctly rounded to float64 (ties to even)."""
+    low, exact = power_bounds(base, exponent)
+    if exact:
+        return low.numerator / low.denominator
+    inside = low * (1 + Fraction(1, 1 << 200))  # strictly between the bound and the next one: rounds as the power does
+    return inside.numerator / inside.denominator
+
+
+def power_floor(base: Fraction, exponent: Fraction) -> tuple[float, bool]:
+    """The largest float64 not above base**exponent, and whether it is equal."""
+    low, exact = power_bounds(base, exponent)
+    near = low.numerator / low.denominator
+    if Fraction(near) > low:
+        near = float(np.nextafter(near, 0.0))
+    return near, exact and Fraction(near) == low
+
+
+def scaled_power_of_two(exponent: Fraction) -> float:
+    """2**exponent correctly rounded to float64. The exponent may be any float64: the fine part is a series, not a root."""
+    whole = exponent.numerator // exponent.denominator
+    part = exponent - whole
+    if part == 0:
+        return float(Fraction(2) ** whole)
+    if part.denominator <= 1 << 10:
+        return rounded_power(Fraction(2), exponent)
+    return float(_exp(part * LN2) * Fraction(2) ** whole)
+
+
+def _log2_series(bits: int) -> Fraction:
+    """ln 2 = 2 atanh(1/3), rounded down to `bits` fraction bits."""
+    total, term, k = 0, (2 << (bits + 16)) // 3, 1
+    while term:
+        total += term // k
+        term, k = term // 9, k + 2
+    return Fraction(total >> 16, 1 << bits)
+
+
+LN2 = _log2_series(256)
+
+
+def _exp(x: Fraction, bits: int = 240) -> Fraction:
+    """e**x for 0 <= x < 1 to about 2**-230."""
+    fixed = (x.numerator << bits) // x.denominator
+    total = term = 1 << bits
+    k = 1
+    while term:
+        term = (term * fixed >> bits) // k
+        total += term
+        k += 1
+    return Fraction(total, 1 << bits)
