@@ -40,7 +40,7 @@ class HiFloat8(Ladder):
     def _ascending(self) -> list[tuple[Fraction, int]]:
         found = [(Fraction(0), 0)] + [(Fraction(2) ** (m - 23), m) for m in range(1, 8)]
         for d, fraction_bits in enumerate(_FRACTION_BITS):
-            prefix = (1 << 3) if d == 0 else (d << 5 if d >= 2 else 1 << 4)
+            prefix = (1 << 3) if d == 0 else ((d - 1) << 5 if d >= 2 else 1 << 4)
             for field in range(1 << d):
                 magnitude = (1 << (d - 1)) | (field & ((1 << (d - 1)) - 1)) if d else 0
                 exponent = -magnitude if d and field >> (d - 1) else magnitude

@@ -50,38 +50,3 @@ def power_floor(base: Fraction, exponent: Fraction) -> tuple[float, bool]:
     if Fraction(near) > low:
         near = float(np.nextafter(near, 0.0))
     return near, exact and Fraction(near) == low
-
-
-def scaled_power_of_two(exponent: Fraction) -> float:
-    """2**exponent correctly rounded to float64. The exponent may be any float64: the fine part is a series, not a root."""
-    whole = exponent.numerator // exponent.denominator
-    part = exponent - whole
-    if part == 0:
-        return float(Fraction(2) ** whole)
-    if part.denominator <= 1 << 10:
-        return rounded_power(Fraction(2), exponent)
-    return float(_exp(part * LN2) * Fraction(2) ** whole)
-
-
-def _log2_series(bits: int) -> Fraction:
-    """ln 2 = 2 atanh(1/3), rounded down to `bits` fraction bits."""
-    total, term, k = 0, (2 << (bits + 16)) // 3, 1
-    while term:
-        total += term // k
-        term, k = term // 9, k + 2
-    return Fraction(total >> 16, 1 << bits)
-
-
-LN2 = _log2_series(256)
-
-
-def _exp(x: Fraction, bits: int = 240) -> Fraction:
-    """e**x for 0 <= x < 1 to about 2**-230."""
-    fixed = (x.numerator << bits) // x.denominator
-    total = term = 1 << bits
-    k = 1
-    while term:
-        term = (term * fixed >> bits) // k
-        total += term
-        k += 1
-    return Fraction(total, 1 << bits)

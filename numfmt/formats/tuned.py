@@ -12,8 +12,8 @@ import numpy as np
 
 from .._checks import check_int_range
 from .entry import Entry
+from .exponentials import power_of_two
 from .ladder import Ladder
-from .powers import scaled_power_of_two
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class LlmFp(Ladder):
     @property
     def unit(self) -> float:
         """The smallest magnitude: 2**(1 - man_bits - bias), correctly rounded."""
-        return scaled_power_of_two(1 - self.man_bits - Fraction(self.bias))
+        return power_of_two(1 - self.man_bits - Fraction(self.bias))
 
     def integer(self, step: int) -> int:
         """Magnitude in units of the smallest one."""
