@@ -3,7 +3,7 @@
 from . import layers
 from .arith import Datapath, datapath, datapaths, explain, matmul
 from .blocks import QuantizedTensor, Scheme, from_codes, load, quantize, scheme
-from .formats import Codebook, Fixed, Float, Format, Overflow, Rounding, cast, catalogue, decode, encode, parse
+from .formats import Codebook, Fixed, Float, Format, Overflow, Rounding, cast, catalogue, decode, encode, learn_codebook, parse
 from .plan import LayerPlan, Plan
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "explain",
     "from_codes",
     "layers",
+    "learn_codebook",
     "load",
     "matmul",
     "parse",

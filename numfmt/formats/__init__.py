@@ -6,6 +6,7 @@ from .catalogue import catalogue
 from .codebook import Codebook
 from .fixed import Fixed
 from .floats import Float
+from .learn import learn_codebook
 from .p3109 import P3109
 from .parse import parse
 
@@ -21,5 +22,6 @@ __all__ = [
     "catalogue",
     "decode",
     "encode",
+    "learn_codebook",
     "parse",
 ]

@@ -6,7 +6,7 @@ from functools import cache
 
 import pandas as pd
 
-from . import fixed, hifloat, named_codebooks, named_floats, p3109, posit, takum, tuned
+from . import fixed, hifloat, named_codebooks, named_floats, named_tables, p3109, posit, shift, takum, tuned
 from .base import Format
 from .entry import Entry
 from .floats import Float
@@ -14,7 +14,7 @@ from .named_floats import AMBIGUOUS
 
 __all__ = ["AMBIGUOUS", "by_name", "canonical_name", "catalogue", "entries"]
 
-_FAMILIES = (named_floats, named_codebooks, fixed, p3109, hifloat, tuned, posit, takum)
+_FAMILIES = (named_floats, named_codebooks, fixed, p3109, hifloat, tuned, posit, takum, shift, named_tables)
 
 
 @cache

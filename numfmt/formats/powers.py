@@ -34,6 +34,21 @@ def power_bounds(base: Fraction, exponent: Fraction, bits: int = 128) -> tuple[F
     return Fraction(root) / Fraction(2) ** shift, whole == scaled and root**q == whole
 
 
+OCTAVE_BITS = 400
+
+
+def octave(frac_bits: int) -> list[int]:
+    """floor(2**(k / 2**frac_bits) * 2**400), up to an error far below 2**-350 of it, for k = 0 .. 2**frac_bits - 1."""
+    root = 2 << (2 * OCTAVE_BITS)
+    for _ in range(frac_bits):
+        root = isqrt(root) << OCTAVE_BITS
+    base, value, found = root >> OCTAVE_BITS, 1 << OCTAVE_BITS, []
+    for _ in range(1 << frac_bits):
+        found.append(value)
+        value = value * base >> OCTAVE_BITS
+    return found
+
+
 def rounded_power(base: Fraction, exponent: Fraction) -> float:
     """base**exponent correctly rounded to float64 (ties to even)."""
     low, exact = power_bounds(base, exponent)
