@@ -7,10 +7,11 @@ from functools import cached_property
 
 import numpy as np
 
-from ..kernels.table import Buckets, count_nans, cuts_of, keys, select16
+from ..kernels.table import Buckets, count_nans, cuts_of, keys
 
 LARGEST = float(np.finfo(np.float64).max)
 SMALLEST = 5e-324
+_BLOCK = 1 << 15
 
 
 def floor_float(value: Fraction) -> tuple[float, bool]:
@@ -76,26 +77,20 @@ class Line:
         Returns how many were NaN where no code stands for NaN.
         """
         narrow = x.dtype == np.float32
-        if self.points.size <= 15 and narrow:
-            self._select(x, out, values)
-        else:
-            buckets, order = self._narrow if narrow else self._wide
-            key = (narrow, out.dtype)
-            if key not in self._outputs:
-                codes = np.append(self.codes, max(self.nan_code, 0))[order]
-                self._outputs[key] = codes.astype(out.dtype) if values is None else values[codes]
-            buckets.look_up(x, self._outputs[key], out)
+        buckets, order = self._narrow if narrow else self._wide
+        key = (narrow, out.dtype)
+        if key not in self._outputs:
+            codes = np.append(self.codes, max(self.nan_code, 0))[order]
+            self._outputs[key] = codes.astype(out.dtype) if values is None else values[codes]
         if self.nan_code >= 0:
+            buckets.look_up(x, self._outputs[key], out)
             return 0
-        return int(count_nans(x)) if narrow else int(np.count_nonzero(np.isnan(x)))
-
-    def _select(self, x: np.ndarray, out: np.ndarray, values: np.ndarray | None) -> None:
-        points = np.full(15, np.iinfo(np.int32).max, np.int32)
-        points[: self.points.size] = self._narrow_keys
-        codes = np.full(17, max(self.nan_code, 0))
-        codes[: self.codes.size] = self.codes
-        outputs = codes.astype(out.dtype) if values is None else values[codes]
-        select16(x, points, outputs[:16], outputs[16], out)
+        nans = 0
+        for start in range(0, x.size, _BLOCK):  # counted while the block is in cache
+            part = x[start : start + _BLOCK]
+            nans += count_nans(part) if narrow else np.count_nonzero(np.isnan(part))
+            buckets.look_up(part, self._outputs[key], out[start : start + _BLOCK])
+        return int(nans)
 
     def code_of(self, x: float) -> int:
         """Code of one float that is not NaN."""
