@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from bisect import bisect_left, bisect_right
 from decimal import Decimal, localcontext
 from fractions import Fraction
 
@@ -20,6 +21,13 @@ from .reference import irregular as ref
 MODES = [str(m) for m in nf.Rounding][:10]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def sixty_digits():
+    with localcontext() as context:
+        context.prec = 60
+        yield
+
+
 def around(cuts):
     """Floats at and beside the decision points, in both widths, of both signs; specials."""
     out = [0.0, -0.0, math.inf, -math.inf, 5e-324, -5e-324, 1e-45, 1e300, -1e300]
@@ -31,11 +39,21 @@ def around(cuts):
     return np.array([*out, *(-v for v in out)])
 
 
+def prepared(table):
+    """(value, code) ascending, made once for a table."""
+    if id(table) not in _PREPARED:
+        _PREPARED[id(table)] = (table, sorted((v, c) for c, v in table.items()))
+    return _PREPARED[id(table)][1]
+
+
+_PREPARED = {}
+
+
 def round_by_table(x, table, mode, tie_cut=lambda a, b: (a + b) / 2):
     """Code that `x`, a Fraction inside the range, gets from a table {code: Fraction} of distinct values."""
-    ordered = sorted((v, c) for c, v in table.items())
-    low = max((p for p in ordered if p[0] <= x), default=ordered[0])
-    high = min((p for p in ordered if p[0] >= x), default=ordered[-1])
+    ordered = prepared(table)
+    low = ordered[max(bisect_right(ordered, x, key=lambda p: p[0]) - 1, 0)]
+    high = ordered[min(bisect_left(ordered, x, key=lambda p: p[0]), len(ordered) - 1)]
     if low[0] >= high[0] or x <= ordered[0][0] or x >= ordered[-1][0]:
         return high[1] if x >= ordered[-1][0] or low[0] == high[0] else low[1]
     negative = x < 0
@@ -65,13 +83,18 @@ def check(f, table, modes, values=None):
         narrow = x.astype(np.float32)
     same = narrow.astype(np.float64) == x
     for mode in modes:
-        clipped = [min(max(Fraction(v) if math.isfinite(v) else Fraction(ordered[-1] if v > 0 else ordered[0]), ordered[0]), ordered[-1]) for v in x]
+        clipped = [
+            min(max(Fraction(v) if math.isfinite(v) else Fraction(ordered[-1] if v > 0 else ordered[0]), ordered[0]), ordered[-1])
+            for v in x
+        ]
         want = np.array([round_by_table(v, table, mode) for v in clipped])
         got = nf.encode(x, f, rounding=mode, overflow="saturate")
         bad = np.flatnonzero(got != want)
         assert not bad.size, (str(f), mode, x[bad[0]], got[bad[0]], want[bad[0]])
         np.testing.assert_array_equal(nf.encode(narrow[same], f, rounding=mode, overflow="saturate"), want[same])
-        np.testing.assert_array_equal(nf.encode(np.array(x.tolist(), object), f, rounding=mode, overflow="saturate"), want)
+        some = slice(None) if mode == modes[0] else slice(None, None, 23)
+        exact = nf.encode(np.array(x[some].tolist(), object), f, rounding=mode, overflow="saturate")
+        np.testing.assert_array_equal(exact, want[some])
     return x.size
 
 
@@ -127,14 +150,15 @@ def test_llmfp(e, m, b):
     f = tuned.LlmFp(e, m, b)
     unit = Fraction(power_of_two(1 - m - Fraction(b)))
     half = 1 << (e + m)
-    table = {c: Fraction(float(unit * (c % (1 << m) if c < 1 << m else ((1 << m) + c % (1 << m)) << ((c >> m) - 1)))) for c in range(half)}
+    table = {
+        c: Fraction(float(unit * (c % (1 << m) if c < 1 << m else ((1 << m) + c % (1 << m)) << ((c >> m) - 1))))
+        for c in range(half)
+    }
     got = [f.decode_exact(c) for c in range(2 * half)]
     assert got[:half] == list(table.values())
     assert math.copysign(1, float(got[half])) == -1
     assert [-v for v in got[half + 1 :]] == got[1:half]
-    with localcontext() as context:
-        context.prec = 60
-        assert float(unit) == float((Decimal(2).ln() * (1 - m - Decimal(b))).exp())
+    assert float(unit) == float((Decimal(2).ln() * (1 - m - Decimal(b))).exp())
     x = around([*table.values(), *((a + c) / 2 for a, c in itertools.pairwise(table.values()))])
     x = x[x >= 0]
     x = x[np.copysign(1, x) > 0]
@@ -202,7 +226,10 @@ def test_denseshift_has_no_zero(width):
     for mode in MODES[:5]:
         want = []
         for value in x.tolist():
-            v = min(max(Fraction(value) if math.isfinite(value) else Fraction(10**9 if value > 0 else -(10**9)), -max(half.values())), max(half.values()))
+            v = min(
+                max(Fraction(value) if math.isfinite(value) else Fraction(10**9 if value > 0 else -(10**9)), -max(half.values())),
+                max(half.values()),
+            )
             if abs(v) < 1:
                 want.append((1 << (width - 1)) if v < 0 else 0)
             else:
@@ -237,14 +264,14 @@ def test_additive_powers_of_even_widths_have_all_codes():
         values = nf.decode(np.arange(1 << (width - 1)), f"apot{width}")
         assert (np.diff(values) > 0).all()
         assert values[-1] == 1
-    assert nf.decode(np.arange(8), "apot4").tolist() == [float(np.float32(v) * np.float32(1.6)) for v in (0, 0.0625, 0.125, 0.1875, 0.25, 0.375, 0.5, 0.625)]
+    assert nf.decode(np.arange(8), "apot4").tolist() == [
+        float(np.float32(v) * np.float32(1.6)) for v in (0, 0.0625, 0.125, 0.1875, 0.25, 0.375, 0.5, 0.625)
+    ]
 
 
 def decimal_power(base, exponent):
     """base**exponent, Decimals, 60 digits."""
-    with localcontext() as context:
-        context.prec = 60
-        return (base.ln() * exponent).exp()
+    return (base.ln() * exponent).exp()
 
 
 @pytest.mark.parametrize(("width", "frac"), [(3, 0), (5, 1), (8, 3), (8, 0), (9, 5)])
@@ -334,7 +361,7 @@ def test_names_order_and_idempotence(name, x):
     f = nf.parse(name)
     assert nf.parse(str(f)) == f
     y = nf.cast(np.sort(x), f)
-    assert (np.diff(y) >= 0).all()
+    assert (y[1:] >= y[:-1]).all()
     np.testing.assert_array_equal(nf.cast(y, f), y)
 
 

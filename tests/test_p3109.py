@@ -122,7 +122,9 @@ def test_wide_tables():
     print("codes", sum(check_decode(f) for f in legal(range(9, 17)) if f.bias < 4096))
 
 
-@pytest.mark.parametrize("name", ["p3109<16,8,se>", "p3109<16,11,sf>", "p3109<16,5,se>", "p3109<12,1,ue>", "p3109<16,1,se>", "p3109<16,4,uf>"])
+@pytest.mark.parametrize(
+    "name", ["p3109<16,8,se>", "p3109<16,11,sf>", "p3109<16,5,se>", "p3109<12,1,ue>", "p3109<16,1,se>", "p3109<16,4,uf>"]
+)
 def test_wide_formats_sampled(name):
     f = nf.parse(name)
     m = ref.P3109Model(9, 4, True, True)  # only for its methods: the fields are those of f
@@ -175,7 +177,14 @@ def test_stochastic_for_every_random_integer(name, form):
     for width in (1, 3):
         for random in range(1 << width):
             got = nf.encode(x, f, rounding=mode, overflow="nonsat", random_bits=np.full(x.shape, random), random_width=width)
-            exact = nf.encode(np.array(x.tolist(), object), f, rounding=mode, overflow="nonsat", random_bits=np.full(x.shape, random), random_width=width)
+            exact = nf.encode(
+                np.array(x.tolist(), object),
+                f,
+                rounding=mode,
+                overflow="nonsat",
+                random_bits=np.full(x.shape, random),
+                random_width=width,
+            )
             np.testing.assert_array_equal(got, exact)
             if m:
                 want = [m.encode(v, mode, "nonsat", width, random) for v in x.tolist()]

@@ -61,7 +61,10 @@ def all_cuts(value_of, n):
 @pytest.mark.parametrize(("n", "es"), POSITS)
 def test_posits_everywhere(n, es):
     f = Posit(n, es)
-    assert all(v == w or (w == ref.NAN and math.isnan(v)) for v, w in zip(decoded(f), (ref.posit(n, es, c) for c in range(1 << n)), strict=True))
+    assert all(
+        v == w or (w == ref.NAN and math.isnan(v))
+        for v, w in zip(decoded(f), (ref.posit(n, es, c) for c in range(1 << n)), strict=True)
+    )
     value_of = lambda width, code: ref.posit(width, es, code)  # noqa: E731
     check_encode(f, value_of, points(all_cuts(value_of, n)))
 
@@ -69,7 +72,10 @@ def test_posits_everywhere(n, es):
 @pytest.mark.parametrize("n", TAKUMS)
 def test_takums_everywhere(n):
     f = Takum(n)
-    assert all(v == w or (w == ref.NAN and math.isnan(v)) for v, w in zip(decoded(f), (ref.takum(n, c) for c in range(1 << n)), strict=True))
+    assert all(
+        v == w or (w == ref.NAN and math.isnan(v))
+        for v, w in zip(decoded(f), (ref.takum(n, c) for c in range(1 << n)), strict=True)
+    )
     check_encode(f, ref.takum, points(all_cuts(ref.takum, n)))
 
 
@@ -80,14 +86,16 @@ def test_sixteen_bits_decode_in_full_and_encode_sampled(name):
     got = nf.decode(np.arange(1 << 16, dtype=np.uint16), f).tolist()
     for code in range(0, 1 << 16, 7):
         want = value_of(16, code)
-        assert (math.isnan(got[code]) if want == ref.NAN else Fraction(got[code]) == want), (name, code)
+        assert math.isnan(got[code]) if want == ref.NAN else Fraction(got[code]) == want, (name, code)
     rng = np.random.default_rng(2)
     codes = rng.integers(1, 1 << 15, 150)
     check_encode(f, value_of, points([value_of(17, 2 * int(c) + 1) for c in codes] + [value_of(16, int(c)) for c in codes[:50]]))
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", ["posit16", "posit<16,1>", "posit<16,3>", "takum16", "posit<13,2>", "takum10", "takum11", "takum12"])
+@pytest.mark.parametrize(
+    "name", ["posit16", "posit<16,1>", "posit<16,3>", "takum16", "posit<13,2>", "takum10", "takum11", "takum12"]
+)
 def test_sixteen_bits_in_full(name):
     f = nf.parse(name)
     value_of = ref.takum if isinstance(f, Takum) else lambda n, c: ref.posit(n, f.es, c)
@@ -98,7 +106,22 @@ def test_sixteen_bits_in_full(name):
     print("cases", check_encode(f, lambda w, c: table[w][c], x))
 
 
-@pytest.mark.parametrize("name", ["posit17", "posit32", "posit<32,0>", "posit48", "posit64", "posit<64,8>", "posit<64,0>", "takum17", "takum32", "takum57", "takum64"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "posit17",
+        "posit32",
+        "posit<32,0>",
+        "posit48",
+        "posit64",
+        "posit<64,8>",
+        "posit<64,0>",
+        "takum17",
+        "takum32",
+        "takum57",
+        "takum64",
+    ],
+)
 def test_wide_ones_sampled(name):
     f = nf.parse(name)
     n = f.bits
@@ -185,7 +208,9 @@ def test_wide_logarithmic_takums_sampled(n):
     assert values.tolist() == [float(decimal_exp(reference_log(n, int(c)))) for c in codes]
     np.testing.assert_array_equal(nf.decode((1 << n) - codes, f), -values)
     np.testing.assert_array_equal(nf.encode(values, f), codes)
-    np.testing.assert_array_equal(nf.encode(np.append(-values, [0.0, np.nan, np.inf]), f), [*((1 << n) - codes), 0, 1 << (n - 1), 1 << (n - 1)])
+    np.testing.assert_array_equal(
+        nf.encode(np.append(-values, [0.0, np.nan, np.inf]), f), [*((1 << n) - codes), 0, 1 << (n - 1), 1 << (n - 1)]
+    )
 
 
 @pytest.mark.exhaustive
@@ -200,7 +225,12 @@ def test_the_table_of_16_bit_logarithmic_takums():
 
 
 @settings(max_examples=80, deadline=None)
-@given(n=st.integers(2, 64), es=st.integers(0, 8), kind=st.sampled_from(["posit", "takum", "takum_log"]), x=st.floats(allow_nan=False, allow_infinity=False))
+@given(
+    n=st.integers(2, 64),
+    es=st.integers(0, 8),
+    kind=st.sampled_from(["posit", "takum", "takum_log"]),
+    x=st.floats(allow_nan=False, allow_infinity=False),
+)
 def test_names_symmetry_and_idempotence(n, es, kind, x):
     if kind == "takum_log" and n > 32:
         return
@@ -242,5 +272,3 @@ def test_refusals(call, words):
         call()
     for word in words:
         assert word in str(error.value)
-
-

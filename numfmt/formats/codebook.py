@@ -61,14 +61,19 @@ class Codebook(Format):
     @cached_property
     def _line(self) -> Line:
         low, high = self.grid[:-1], self.grid[1:]
-        scale = 0.5 if max(abs(self.min), self.max) > 2.0**1000 else 1.0  # the doubled middle must not overflow
-        a, b = low * scale, high * scale
-        total = a + b
-        rest = (a - (total - (total - a))) + (b - (total - a))  # total + rest is the exact sum
-        middle = total * (0.5 / scale)
-        exact = (rest == 0) & (middle * (2.0 * scale) == total)
-        down = (rest < 0) | (~exact & (middle * (2.0 * scale) > total))
-        return Line(np.where((exact & self._ties_go_up) | down, below(middle), middle), self.grid_codes, -1)
+        sizes = np.abs(self.grid[self.grid != 0])
+        if sizes.size and (sizes.max() > 2.0**1000 or sizes.min() < 2.0**-900):  # sums could overflow or lose bits
+            exact_middles = [(Fraction(a) + Fraction(b)) / 2 for a, b in zip(low.tolist(), high.tolist(), strict=True)]
+            middle = np.array([m.numerator / m.denominator for m in exact_middles])
+            side = np.array(
+                [(Fraction(near) > m) - (Fraction(near) < m) for near, m in zip(middle.tolist(), exact_middles, strict=True)]
+            )
+        else:
+            total = low + high
+            moved = total - low
+            rest = (low - (total - moved)) + (high - moved)  # total + rest is the exact sum
+            middle, side = total / 2, -np.sign(rest)
+        return Line(np.where((side > 0) | ((side == 0) & self._ties_go_up), below(middle), middle), self.grid_codes, -1)
 
     @property
     def _ties_go_up(self) -> np.ndarray:
@@ -162,8 +167,12 @@ class Codebook(Format):
         """Values beyond the ends become the ends."""
         return Overflow.SATURATE
 
-    @property
-    def value_dtype(self) -> np.dtype:
+    @cached_property
+    def value_dtype(self) -> np.dtype:  # type: ignore[override]
+        with np.errstate(over="ignore"):
+            return self._value_dtype()
+
+    def _value_dtype(self) -> np.dtype:
         return np.dtype(np.float32 if np.array_equal(self.grid, self.grid.astype(np.float32)) else np.float64)
 
     def _decode_table(self) -> np.ndarray:

@@ -99,4 +99,12 @@ class HiFloat8(Ladder):
 
 def entries() -> list[Entry]:
     """Catalogue rows."""
-    return [Entry("hif8", HiFloat8(), "arXiv 2409.16626; bits read in CANN kernel_hif8.h, rounding and overflow recalled", "read", ("hifloat8",))]
+    return [
+        Entry(
+            "hif8",
+            HiFloat8(),
+            "arXiv 2409.16626; bits read in CANN kernel_hif8.h, rounding and overflow recalled",
+            "read",
+            ("hifloat8",),
+        )
+    ]

@@ -63,6 +63,16 @@ def entries() -> list[Entry]:
         Entry("dynamic8", Codebook(dynamic_map(True), 8), _BNB, "verified"),
         Entry("udynamic8", Codebook(dynamic_map(False), 8), _BNB, "verified"),
         Entry("iq4_nl", Codebook(tuple(map(float, _IQ4_NL)), 4, "upper"), "ggml-org/ggml, kvalues_iq4nl; index ties go up", "read"),
-        Entry("ternary", Codebook((-1.0, 0.0, 1.0), 2, "zero"), "BitNet b1.58, microsoft/BitNet: code is value + 1; the scale is the mean magnitude", "read"),
-        Entry("binary", Codebook((-1.0, 1.0), 1, "upper"), "XNOR-Net, arXiv 1603.05279: the sign of 0 is +1; the scale is the mean magnitude", "recalled"),
+        Entry(
+            "ternary",
+            Codebook((-1.0, 0.0, 1.0), 2, "zero"),
+            "BitNet b1.58, microsoft/BitNet: code is value + 1; the scale is the mean magnitude",
+            "read",
+        ),
+        Entry(
+            "binary",
+            Codebook((-1.0, 1.0), 1, "upper"),
+            "XNOR-Net, arXiv 1603.05279: the sign of 0 is +1; the scale is the mean magnitude",
+            "recalled",
+        ),
     ]

@@ -231,9 +231,21 @@ RULES = [
 
 def entries() -> list[Entry]:
     """Catalogue rows: the 8-bit formats and the one of 4 bits that the conformance set names; others parse alike."""
-    made = [P3109(8, p, signed, extended) for p in range(1, 9) for signed in (True, False) for extended in (True, False) if p < 8 or not signed]
+    made = [
+        P3109(8, p, signed, extended)
+        for p in range(1, 9)
+        for signed in (True, False)
+        for extended in (True, False)
+        if p < 8 or not signed
+    ]
     made += [P3109(w, p, True, e) for w, p in ((4, 2), (6, 3), (16, 8), (16, 11)) for e in (True, False)]
     return [
-        Entry(str(f), f, _SOURCE, "verified", (f"binary{f.width}p{f.precision}{'s' if f.signed else 'u'}{'e' if f.extended else 'f'}",))
+        Entry(
+            str(f),
+            f,
+            _SOURCE,
+            "verified",
+            (f"binary{f.width}p{f.precision}{'s' if f.signed else 'u'}{'e' if f.extended else 'f'}",),
+        )
         for f in made
     ]

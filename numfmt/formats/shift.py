@@ -227,8 +227,15 @@ class PowerExponent(Ladder):
 
     def __post_init__(self) -> None:
         check_int_range("width", self.width, 2, 10)
-        if not isinstance(self.a, (int, float)) or isinstance(self.a, bool) or not 0 < self.a <= 4 or self._a != Fraction(repr(float(self.a))):
-            raise ValueError(f"a={self.a!r} is not allowed; it must be a decimal fraction above 0, at most 4, with at most 3 decimals")
+        if (
+            not isinstance(self.a, (int, float))
+            or isinstance(self.a, bool)
+            or not 0 < self.a <= 4
+            or self._a != Fraction(repr(float(self.a)))
+        ):
+            raise ValueError(
+                f"a={self.a!r} is not allowed; it must be a decimal fraction above 0, at most 4, with at most 3 decimals"
+            )
         object.__setattr__(self, "a", float(self.a))
 
     @property
@@ -302,7 +309,10 @@ def entries() -> list[Entry]:
     return [
         Entry("pot4", PowerOfTwo(4), "arXiv 1603.01025; rounded in log2", "recalled", ("pot<4,log>",)),
         Entry("pot<4,value>", PowerOfTwo(4, "value"), "arXiv 1603.01025; rounded in value", "recalled"),
-        *(Entry(f"apot{b}", AdditivePowers(b), "APoT, ICLR 2020; yhhhli/APoT_Quantization quant_layer.py", "read") for b in (3, 4, 5, 6, 7)),
+        *(
+            Entry(f"apot{b}", AdditivePowers(b), "APoT, ICLR 2020; yhhhli/APoT_Quantization quant_layer.py", "read")
+            for b in (3, 4, 5, 6, 7)
+        ),
         *(Entry(f"denseshift{b}", DenseShift(b), "DenseShift, ICCV 2023", "recalled") for b in (2, 3, 4)),
         Entry("lns<8,3>", Logarithmic(8, 3), "sign and fixed-point log2; layout of this project", "inferred"),
         Entry("nupes<4,a=0.5>", PowerExponent(4, 0.5), "PowerQuant, ICLR 2023; NUPES, arXiv 2308.05600", "recalled"),
