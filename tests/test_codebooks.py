@@ -163,7 +163,7 @@ def test_fp4_equals_bitsandbytes_but_on_rounded_midpoints():
 
 @pytest.mark.parametrize("name", ["dynamic8", "udynamic8"])
 def test_dynamic_maps_encode_as_bitsandbytes(name):
-    """Its rule in torch: bucketize at float32 midpoints, ties down. Only a float32 midpoint above the exact one tells the two apart."""
+    """Its rule in torch: bucketize at float32 midpoints, ties down. A float32 midpoint above the exact one tells the two apart."""
     f = nf.parse(name)
     x = np.unique(np.clip(around(f)[6:], f.min, 1.0).astype(np.float32))
     bounds = (torch.from_numpy(f.grid[1:].astype(np.float32)) + torch.from_numpy(f.grid[:-1].astype(np.float32))) / 2
@@ -298,8 +298,9 @@ def test_the_look_up_is_a_search(kind, dtype):
     cuts, order = cuts_of(edge)
     stage = Buckets(cuts, dtype == np.float32)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        x = np.concatenate([points, np.nextafter(points, dtype(np.inf)), np.nextafter(points, dtype(-np.inf)), -points, words(20000, 5, dtype),
-                            np.array([0.0, -0.0, np.inf, -np.inf, np.nan], dtype), rng.standard_normal(1000).astype(dtype)])  # fmt: skip
+        beside = [np.nextafter(points, dtype(np.inf)), np.nextafter(points, dtype(-np.inf))]
+        special = np.array([0.0, -0.0, np.inf, -np.inf, np.nan], dtype)
+        x = np.concatenate([points, *beside, -points, special, words(20000, 5, dtype), rng.standard_normal(1000).astype(dtype)])
     out = np.empty(x.size, np.int32)
     stage.look_up(x, order.astype(np.int32), out)
     want = np.where(np.isnan(x), -1, np.searchsorted(edge, keys(x)))

@@ -117,6 +117,18 @@ def test_hif8_ends():
     assert nf.cast([1e9, -1e9], "hif8", rounding="toward_zero").tolist() == [32768, -32768]
 
 
+def test_the_two_tables_named_e3m4():
+    """Intel's has no infinities and reaches 30; the one of LLVM and ml_dtypes ends at 15.5. The bare name is refused."""
+    values = nf.decode(np.arange(128), "e3m4_intel").tolist()
+    want = [Fraction(c % 16, 64) if c < 16 else Fraction(16 + c % 16) * Fraction(2) ** ((c >> 4) - 7) for c in range(127)]
+    assert values[:127] == want
+    assert math.isnan(values[127])
+    assert values[126] == 30
+    assert nf.parse("float8_e3m4").max == 15.5
+    with pytest.raises(ValueError, match="ambiguous"):
+        nf.parse("e3m4")
+
+
 def adaptive(width, e, bias):
     m = width - 1 - e
     half = {0: Fraction(0)}
@@ -162,8 +174,7 @@ def test_llmfp(e, m, b):
     x = around([*table.values(), *((a + c) / 2 for a, c in itertools.pairwise(table.values()))])
     x = x[x >= 0]
     x = x[np.copysign(1, x) > 0]
-    ends = {c: v for c, v in table.items()}
-    check(f, ends, MODES[:1], x)
+    check(f, table, MODES[:1], x)
     np.testing.assert_array_equal(nf.encode(-x, f), nf.encode(x, f) + half)
     if b == 1.0:
         np.testing.assert_array_equal(nf.decode(np.arange(16), f), nf.decode(np.arange(16), "e2m1"))
@@ -221,7 +232,7 @@ def test_denseshift_has_no_zero(width):
     half = {c: Fraction(1 << c) for c in range(1 << (width - 1))}
     table = signed(half, width)
     assert {c: f.decode_exact(c) for c in range(1 << width)} == table
-    cuts = [v for v in half.values()] + [v * 3 / 2 for v in half.values()]
+    cuts = [*half.values()] + [v * 3 / 2 for v in half.values()]
     x = around(cuts)
     for mode in MODES[:5]:
         want = []

@@ -149,7 +149,7 @@ def test_wide_formats_sampled(name):
 
 def test_values_beyond_float64():
     f = nf.parse("p3109<16,1,se>")
-    assert f.value_dtype == object
+    assert f.value_dtype.kind == "O"
     assert f.max == Fraction(2) ** (2**15 - 2 - 2**14)
     assert f.decode_exact(1) == Fraction(2) ** (1 - 2**14)
     big = Fraction(2) ** 12000 * Fraction(7, 4)

@@ -11,12 +11,12 @@ from .p3109 import P3109
 from .parse import parse
 
 __all__ = [
+    "P3109",
     "Codebook",
     "Fixed",
     "Float",
     "Format",
     "Overflow",
-    "P3109",
     "Rounding",
     "cast",
     "catalogue",

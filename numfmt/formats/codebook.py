@@ -168,7 +168,7 @@ class Codebook(Format):
         return Overflow.SATURATE
 
     @cached_property
-    def value_dtype(self) -> np.dtype:  # type: ignore[override]
+    def value_dtype(self) -> np.dtype:
         with np.errstate(over="ignore"):
             return self._value_dtype()
 

@@ -1,4 +1,4 @@
-"""HiFloat8: a prefix of two to four bits says how many exponent bits follow."""
+"""8-bit floats beside IEEE, OCP and P3109: HiFloat8, whose prefix says how many exponent bits follow, and Intel's E3M4."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from .base import Overflow, Rounding
 from .entry import Entry
+from .floats import Float
 from .ladder import Ladder
 
 if TYPE_CHECKING:
@@ -99,12 +100,9 @@ class HiFloat8(Ladder):
 
 def entries() -> list[Entry]:
     """Catalogue rows."""
+    hif8 = "arXiv 2409.16626; bits read in CANN kernel_hif8.h, rounding and overflow recalled"
+    e3m4 = "Intel FP8 toolkit (E3M4): finite, one NaN of each sign"
     return [
-        Entry(
-            "hif8",
-            HiFloat8(),
-            "arXiv 2409.16626; bits read in CANN kernel_hif8.h, rounding and overflow recalled",
-            "read",
-            ("hifloat8",),
-        )
+        Entry("hif8", HiFloat8(), hif8, "read", ("hifloat8",)),
+        Entry("e3m4_intel", Float(3, 4, 3, "fn"), e3m4, "read"),
     ]

@@ -132,7 +132,7 @@ class Ladder(Format):
         return self.nan_code >= 0
 
     @cached_property
-    def value_dtype(self) -> np.dtype:  # type: ignore[override]
+    def value_dtype(self) -> np.dtype:
         values, exact = (a[: self.steps] for a in self._magnitudes)
         if not exact.all():
             return np.dtype(object)
@@ -154,14 +154,14 @@ class Ladder(Format):
         odd = (self.step_codes(negative)[:count] & 1).astype(bool)
         if rounding is Rounding.TO_ODD:
             return np.where(odd, inward, magnitudes[:count])
-        outward: np.ndarray | bool = {
+        ties: dict[Rounding, np.ndarray | bool] = {
             Rounding.TIES_EVEN: odd,
             Rounding.TIES_AWAY: True,
             Rounding.TIES_ZERO: False,
             Rounding.TIES_UP: not negative,
             Rounding.TIES_DOWN: negative,
-        }[rounding]
-        return np.where(middle_exact & outward, below(middles), middles)
+        }
+        return np.where(middle_exact & ties[rounding], below(middles), middles)
 
     def _side(self, negative: bool, modes: Modes) -> tuple[np.ndarray, np.ndarray]:
         """Limits and codes from zero outward: codes[0] up to limits[0], codes[1] up to limits[1], ..."""

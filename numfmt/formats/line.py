@@ -88,9 +88,9 @@ class Line:
         nans = 0
         for start in range(0, x.size, _BLOCK):  # counted while the block is in cache
             part = x[start : start + _BLOCK]
-            nans += count_nans(part) if narrow else np.count_nonzero(np.isnan(part))
+            nans += int(count_nans(part) if narrow else np.count_nonzero(np.isnan(part)))
             buckets.look_up(part, self._outputs[key], out[start : start + _BLOCK])
-        return int(nans)
+        return nans
 
     def code_of(self, x: float) -> int:
         """Code of one float that is not NaN."""

@@ -59,7 +59,7 @@ class Posit(Tapered):
         return (self.width - 2) << self.es
 
     @property
-    def value_dtype(self) -> np.dtype:  # type: ignore[override]
+    def value_dtype(self) -> np.dtype:
         if self.fraction_bits <= 23 and self.max_exponent <= 126:
             return np.dtype(np.float32)
         return np.dtype(np.float64 if self.fraction_bits <= 52 and self.max_exponent <= 1022 else object)

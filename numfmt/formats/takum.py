@@ -51,7 +51,7 @@ class Takum(Tapered):
         return ((1 << tail_bits) + tail) * Fraction(2) ** (c - tail_bits)
 
     @property
-    def value_dtype(self) -> np.dtype:  # type: ignore[override]
+    def value_dtype(self) -> np.dtype:
         if self.width <= 4:  # characteristics from -63 to 127; a bit more brings -127
             return np.dtype(np.float32)
         return np.dtype(np.float64 if self.width <= 57 else object)
@@ -111,13 +111,13 @@ class LogTakum(Tapered):
         return self._table.compare(magnitude, self.logarithm(2 * step + 1, self.width + 1))
 
     @property
-    def value_dtype(self) -> np.dtype:  # type: ignore[override]
+    def value_dtype(self) -> np.dtype:
         return np.dtype(np.float64)
 
     @property
     def quantum(self) -> float:
         if self.width <= 16:
-            return super().quantum  # type: ignore[no-any-return]
+            return super().quantum
         return 2.0**-240
 
     def _logarithms(self, codes: np.ndarray, width: int) -> tuple[np.ndarray, int]:

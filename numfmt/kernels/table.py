@@ -88,8 +88,11 @@ def look_up_any(words, rows, starts, cuts, outputs, out):
 
 def keys(values: np.ndarray) -> np.ndarray:
     """The keys of float32 or float64 values, as int32 or int64."""
-    word = values.view(np.int32 if values.dtype == np.float32 else np.int64)
-    return np.where(word < 0, word ^ np.iinfo(word.dtype).max, word)
+    if values.dtype == np.float32:
+        narrow = values.view(np.int32)
+        return np.where(narrow < 0, narrow ^ np.int32(0x7FFFFFFF), narrow)
+    word = values.view(np.int64)
+    return np.where(word < 0, word ^ np.int64(0x7FFFFFFFFFFFFFFF), word)
 
 
 def cuts_of(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
