@@ -194,6 +194,6 @@ RULES = [(re.compile(r"takum(_log)?(\d+)"), _takum), (re.compile(r"takum(_log)?<
 def entries() -> list[Entry]:
     """Catalogue rows; other widths parse alike."""
     return [
-        *(Entry(f"takum{n}", Takum(n), _SOURCE, "read") for n in (8, 12, 16, 32, 64)),
-        *(Entry(f"takum_log{n}", LogTakum(n), _SOURCE, "read") for n in (8, 12, 16, 32)),
+        *(Entry(f"takum{n}", Takum(n), _SOURCE, "verified" if n in (8, 16, 32) else "read") for n in (8, 12, 16, 32, 64)),
+        *(Entry(f"takum_log{n}", LogTakum(n), _SOURCE, "read" if n == 12 else "verified") for n in (8, 12, 16, 32)),
     ]
