@@ -156,7 +156,7 @@ def test_recorded_words_of_softposit(name, bits):
 
 @pytest.mark.parametrize("name", ["takum8", "takum16", "takum32", "takum_log8", "takum_log16", "takum_log32"])
 def test_recorded_words_of_libtakum(name):
-    """Linear values and all codes equal; its logarithmic values are the C library's exp, up to 2**-46 from the correctly rounded."""
+    """Linear values and all codes equal; its logarithmic values are the C library's exp, within 2**-46 of the right ones."""
     recorded = np.load(Path(__file__).parent / "vectors" / "takum_libtakum.npz")
     values, got = recorded[f"{name}_values"], nf.decode(recorded[f"{name}_codes"], name)
     if "log" in name:
@@ -169,7 +169,7 @@ def test_recorded_words_of_libtakum(name):
 
 
 def test_libtakum_rounds_twice():
-    """Its conversion from float64 to 8 and 16 bits takes the fraction through float32: just above a tie it goes to the even code."""
+    """Its conversion from float64 to 8 and 16 bits goes through float32: just above a tie it takes the even code."""
     recorded = np.load(Path(__file__).parent / "vectors" / "takum_libtakum.npz")
     assert recorded["fault_words"].tolist() == [72, 72]
     assert nf.encode(recorded["fault_x"], "takum8").tolist() == [72, 73]
