@@ -1,12 +1,19 @@
-"""Best time of a call, for the benchmarks of this folder."""
+"""Best time of a call, the machine's limits and a table of rows, for the benchmarks of this folder."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numba
+import numpy as np
 
 SHORT = "--short" in sys.argv[1:]
+MEMORY = 10**6 if SHORT else 10**7  # elements: far beyond the caches
+CACHE = 1 << 17  # elements: float32 in and out, 1 MB, stay in a second-level cache of 2 MB
 
 
 def seconds(call: Callable[[], object], repeats: int | None = None) -> float:
@@ -18,3 +25,56 @@ def seconds(call: Callable[[], object], repeats: int | None = None) -> float:
         call()
         best = min(best, time.perf_counter() - start)
     return best
+
+
+def ratio(call: Callable[[], object], limit: Callable[[], object], repeats: int | None = None) -> float:
+    """Speed of `call` over that of `limit`, the best of runs taken in turn, so that other load on the machine hits both."""
+    call(), limit()
+    ours = theirs = float("inf")
+    for _ in range(repeats or (3 if SHORT else 15)):
+        for name, what in (("ours", call), ("limit", limit)):
+            start = time.perf_counter()
+            what()
+            took = time.perf_counter() - start
+            if name == "ours":
+                ours = min(ours, took)
+            else:
+                theirs = min(theirs, took)
+    return theirs / ours
+
+
+@numba.njit(error_model="numpy", nogil=True)
+def scale_loop(x: np.ndarray, out: np.ndarray) -> None:
+    """The limit L: read, multiply, write float32."""
+    for i in range(x.size):
+        out[i] = x[i] * np.float32(1.5)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """That many threads within."""
+    before = numba.get_num_threads()
+    numba.set_num_threads(count)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
+
+
+@dataclass
+class Row:
+    """One line of a benchmark: what was reached against what the project set as a goal (None: no goal, for comparison)."""
+
+    job: str
+    unit: str  # what the ratio counts: L, L', x ml_dtypes, ...
+    reached: float
+    goal: float | None = None
+
+
+def show(rows: Iterable[Row]) -> None:
+    """Print rows as a table."""
+    print(f"{'job':62} {'reached':>9} {'goal':>7}  unit")
+    for row in rows:
+        goal = "" if row.goal is None else f"{row.goal:.2f}"
+        mark = "" if row.goal is None or row.reached >= row.goal else "  below"
+        print(f"{row.job:62} {row.reached:9.2f} {goal:>7}  {row.unit}{mark}", flush=True)

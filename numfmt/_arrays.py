@@ -51,6 +51,45 @@ def to_numpy(x: Any, what: str = "x") -> tuple[np.ndarray, Restore]:
     return array, lambda result: result
 
 
+def narrow_view(x: Any, what: str = "x") -> tuple[np.ndarray, Restore]:
+    """`to_numpy`, but a bfloat16 or float8 tensor comes as the ml_dtypes array that shares its memory."""
+    if not is_torch(x) or x.device.type != "cpu":
+        return to_numpy(x, what)
+    torch = sys.modules["torch"]
+    tensor = x.detach()
+    name = str(tensor.dtype).removeprefix("torch.")
+    if name != "bfloat16" and not name.startswith("float8"):
+        return to_numpy(x, what)
+    import ml_dtypes
+
+    words = tensor.view(torch.int16 if name == "bfloat16" else torch.uint8).numpy()
+    return words.view(getattr(ml_dtypes, name)), lambda result: restore_like(x, result)
+
+
+def restore_like(x: Any, result: np.ndarray) -> Any:
+    """`result` as the kind of array that `x` is: a tensor on the device of a tensor (sharing memory on the CPU)."""
+    if not is_torch(x):
+        return result
+    return sys.modules["torch"].from_numpy(np.ascontiguousarray(result)).to(x.device)
+
+
+def to_lanes(array: np.ndarray) -> np.ndarray:
+    """Every value of `array`, exactly, in what the kernels take: float32 where that holds all values of its dtype, else float64.
+
+    Integers beyond 2**53 are rounded to odd, as in `to_float64`.
+    """
+    kind, size = array.dtype.kind, array.dtype.itemsize
+    if array.dtype in (np.float32, np.float64):
+        return array
+    if array.dtype.name == "bfloat16":  # the upper half of a float32
+        return (array.view(np.uint16).astype(np.uint32) << np.uint32(16)).view(np.float32)
+    named_small = size == 1 and array.dtype.name.startswith(("float", "int", "uint"))  # ml_dtypes
+    if (kind in "iuf" and size <= 2) or kind == "b" or named_small:
+        with np.errstate(invalid="ignore"):  # a signalling NaN stays NaN
+            return array.astype(np.float32)
+    return to_float64(array)
+
+
 def exact_integers(array: np.ndarray) -> bool:
     """Whether float64 holds every integer of `array`."""
     if array.dtype.itemsize < 8 or not array.size:

@@ -336,7 +336,7 @@ def test_kinds_of_arrays():
         (lambda: nf.Float(4, 0, 7), ["man_bits >= 1"]),
         (lambda: nf.Float(8, 23, 1100), ["bias"]),
         (lambda: nf.parse("float<4,3,base=2>"), ["base=2"]),
-        (lambda: nf.parse("int64"), ["width=64", "51"]),
+        (lambda: nf.parse("int65"), ["width=65", "64"]),
         (lambda: nf.parse("codebook<2,lower,1,x>"), ["not a number"]),
         (lambda: nf.Codebook((1.0,), 2), ["1 values"]),
         (lambda: nf.parse("float64").values(), ["16 bits"]),

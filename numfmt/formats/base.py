@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .._threads import in_pieces
+from ..kernels.tables import look_up, look_up_all
+
 if TYPE_CHECKING:
     from .modes import Modes
 
@@ -51,6 +54,10 @@ class Overflow(Numbered):
     SATURATE_SYMMETRIC = "saturate_symmetric"  # fixed point only: to plus or minus the largest value
     SATURATE_ZERO = "saturate_zero"  # fixed point only: to zero
     WRAP_SIGN_MAGNITUDE = "wrap_sign_magnitude"  # fixed point only: AP_WRAP_SM of ap_fixed
+
+
+_ROUNDINGS = tuple(Rounding)
+_OVERFLOWS = (Overflow.SATURATE, Overflow.PROPAGATE, Overflow.NONSAT)
 
 
 class Format(ABC):
@@ -94,12 +101,17 @@ class Format(ABC):
     @property
     def roundings(self) -> tuple[Rounding, ...]:
         """The rounding modes that a cast to this format may take."""
-        return tuple(Rounding)
+        return _ROUNDINGS
 
     @property
     def overflows(self) -> tuple[Overflow, ...]:
         """The overflow modes that a cast to this format may take."""
-        return (Overflow.SATURATE, Overflow.PROPAGATE, Overflow.NONSAT)
+        return _OVERFLOWS
+
+    @property
+    def odd_safe(self) -> bool:
+        """Whether every decision point has 52 bits or fewer, so that rounding to odd in float64 first is harmless."""
+        return self.bits <= 16 and self.value_dtype.kind == "f" and short_midpoints(self)
 
     @abstractmethod
     def encode_array(self, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:
@@ -111,7 +123,11 @@ class Format(ABC):
 
     def decode_array(self, codes: np.ndarray, out: np.ndarray) -> None:
         """Write the values of codes (integers in range, 1-D) to out (value_dtype)."""
-        np.take(decode_table(self), codes, out=out, mode="clip")
+        table = decode_table(self)
+        if codes.dtype == np.uint8 and table.size < 256:
+            table = byte_table(self)
+        loop = look_up_all if table.size == 1 << (8 * codes.dtype.itemsize) else look_up
+        in_pieces(codes.size, lambda i, j: int(bool(loop(codes[i:j], table, out[i:j]))))
 
     def cast_array(self, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:
         """Write the rounded values of x to out (value_dtype); how many elements have none."""
@@ -135,7 +151,7 @@ class Format(ABC):
         """Largest absolute value among the finite values."""
         return max(abs(self.max), abs(self.min))
 
-    @property
+    @cached_property
     def code_dtype(self) -> np.dtype:
         """Smallest unsigned NumPy dtype that holds a code."""
         for dtype in (np.uint8, np.uint16, np.uint32, np.uint64):
@@ -162,7 +178,9 @@ class Format(ABC):
         """Exact value of one code; a float for NaN, infinities and minus zero."""
         if not 0 <= code < 1 << self.bits:
             raise ValueError(f"code {code} of {self} is not allowed; codes run from 0 to {(1 << self.bits) - 1}")
-        value = float(decode_table(self)[code])
+        out = np.empty(1, self.value_dtype)
+        self.decode_array(np.array([code], self.code_dtype), out)
+        value = float(out[0])
         special = isnan(value) or isinf(value) or (value == 0 and copysign(1.0, value) < 0)
         return value if special else Fraction(value)
 
@@ -173,6 +191,23 @@ def decode_table(fmt: Format) -> np.ndarray:
     table = fmt.values().astype(fmt.value_dtype)
     table.setflags(write=False)
     return table
+
+
+@lru_cache(maxsize=256)
+def short_midpoints(fmt: Format) -> bool:
+    """Whether the values of the format and their midpoints are float64 numbers of 52 bits or fewer."""
+    values = fmt.values()
+    grid = np.unique(values[np.isfinite(values)])
+    total = grid[1:] + grid[:-1]
+    part = total - grid[1:]
+    exact = not np.any((grid[1:] - (total - part)) + (grid[:-1] - part))
+    return exact and not np.any((np.concatenate([total, grid]).view(np.int64) & 1) == 1)
+
+
+@lru_cache(maxsize=256)
+def byte_table(fmt: Format) -> np.ndarray:
+    """`decode_table`, read for every byte: codes of fewer than eight bits are in range, the entries beyond them are not used."""
+    return np.resize(decode_table(fmt), 256)
 
 
 def as_rounding(value: Rounding | str | None, default: Rounding) -> Rounding:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from .._arrays import exact_integers, to_float64, to_numpy
+from .._arrays import exact_integers, narrow_view, restore_like, to_lanes
+from .._threads import in_pieces
 from .base import Format, Overflow, Rounding
+from .edges import as_codes, check_out
 from .fixed import Fixed
 from .modes import Modes, resolve
 from .parse import parse
@@ -23,7 +27,7 @@ def encode(
     random_bits: Any = None,
     random_width: int | None = None,
     seed: int | None = None,
-    out: np.ndarray | None = None,
+    out: Any = None,
 ) -> Any:
     """Codes of the values `x` in the format `fmt`, each rounded once from its exact value.
 
@@ -40,39 +44,32 @@ def encode(
     Source: P3109 interim report v4.0 sections 4.7.4 and 4.7.5; OCP OFP8 section 5.2.
     """
     fmt = parse(fmt)
-    array, restore = to_numpy(x)
+    array, restore = narrow_view(x)
     modes = resolve(fmt, rounding, overflow, nan, random_bits, random_width, seed, array.shape)
-    codes = _out(out, array.shape, fmt.code_dtype)
+    codes = check_out(out, array.shape, fmt.code_dtype)
     flat = codes.reshape(-1)
     if _needs_exact(array, fmt):
         _encode_exactly(array, flat, fmt, modes)
     else:
-        values = np.ascontiguousarray(to_float64(array)).reshape(-1)
-        _refuse(fmt.encode_array(values, flat, modes), fmt)
+        _refuse(_in_blocks(fmt.encode_array, array, flat, modes), fmt)
     return restore(codes) if out is None else out
 
 
-def decode(codes: Any, fmt: Format | str, out: np.ndarray | None = None) -> Any:
+def decode(codes: Any, fmt: Format | str, out: Any = None) -> Any:
     """Values of `codes` in the format `fmt`: float32 where every value of the format is exact in it, else float64, else objects.
 
     codes: integers of any shape, 0 <= code < 2**bits. Raises ValueError for codes outside that range, for codes that a
     codebook does not define, and for non-integer arrays.
     """
     fmt = parse(fmt)
-    array, restore = to_numpy(codes, "codes")
-    if array.dtype.kind not in "iu":
-        raise ValueError(f"codes has dtype {array.dtype}; codes are unsigned integers (use nf.encode to make them from values)")
-    if array.size and (int(array.max()) >= 1 << fmt.bits or int(array.min()) < 0):
-        raise ValueError(
-            f"codes run from {int(array.min())} to {int(array.max())}; codes of {fmt} run from 0 to {(1 << fmt.bits) - 1}"
-        )
-    values = _out(out, array.shape, fmt.value_dtype)
+    array = as_codes(codes, fmt.bits, str(fmt))
+    values = check_out(out, array.shape, fmt.value_dtype)
     flat = np.ascontiguousarray(array).reshape(-1)
     if fmt.value_dtype.kind == "O":
         values.reshape(-1)[...] = [fmt.decode_exact(int(code)) for code in flat]
     else:
         fmt.decode_array(flat, values.reshape(-1))
-    return restore(values) if out is None else out
+    return restore_like(codes, values) if out is None else out
 
 
 def cast(
@@ -84,29 +81,51 @@ def cast(
     random_bits: Any = None,
     random_width: int | None = None,
     seed: int | None = None,
-    out: np.ndarray | None = None,
+    out: Any = None,
 ) -> Any:
     """The values of `x` rounded to the format: decode(encode(x)), with the same arguments and errors as `encode`."""
     fmt = parse(fmt)
-    array, restore = to_numpy(x)
+    array, restore = narrow_view(x)
     if _needs_exact(array, fmt) or fmt.value_dtype.kind == "O":
         return restore(decode(encode(array, fmt, rounding, overflow, nan, random_bits, random_width, seed), fmt, out))
     modes = resolve(fmt, rounding, overflow, nan, random_bits, random_width, seed, array.shape)
-    values = _out(out, array.shape, fmt.value_dtype)
-    source = np.ascontiguousarray(to_float64(array)).reshape(-1)
-    _refuse(fmt.cast_array(source, values.reshape(-1), modes), fmt)
+    values = check_out(out, array.shape, fmt.value_dtype)
+    _refuse(_in_blocks(fmt.cast_array, array, values.reshape(-1), modes), fmt)
     return restore(values) if out is None else out
+
+
+_BLOCK = 1 << 16
+
+
+def _in_blocks(loop: Callable[[np.ndarray, np.ndarray, Modes], int], array: np.ndarray, flat: np.ndarray, modes: Modes) -> int:
+    """Sum of loop(values, results, modes) over all of x; what is not float32 or float64 is widened a block at a time."""
+    source = np.ascontiguousarray(array).reshape(-1)
+    if source.dtype in (np.float32, np.float64):
+        return loop(source, flat, modes)
+
+    def piece(start: int, stop: int) -> int:
+        refused = 0
+        for i in range(start, stop, _BLOCK):
+            j = min(i + _BLOCK, stop)
+            here = modes if modes.random is None else replace(modes, random=modes.random.beyond(i))
+            refused += loop(to_lanes(source[i:j]), flat[i:j], here)
+        return refused
+
+    return in_pieces(source.size, piece)
 
 
 def _needs_exact(array: np.ndarray, fmt: Format) -> bool:
     """Whether float64 would lose something of x that the format can tell."""
     if array.dtype.kind == "O":
         return True
-    precise = fmt.value_dtype.kind == "O" or fmt.bits > 51
+    precise = isinstance(fmt, Fixed) or fmt.value_dtype.kind == "O" or fmt.bits > 51  # what wraps tells every bit
     return precise and array.dtype.kind in "iu" and not exact_integers(array)
 
 
 def _encode_exactly(array: np.ndarray, flat: np.ndarray, fmt: Format, modes: Modes) -> None:
+    if array.dtype.kind in "iu" and isinstance(fmt, Fixed):
+        fmt.encode_integers(np.ascontiguousarray(array).reshape(-1), flat, modes)
+        return
     words = modes.random.take(0, array.size) if modes.random else np.zeros(array.size, np.uint32)
     for i, value in enumerate(array.reshape(-1).tolist()):
         exact = value if isinstance(value, float) and not np.isfinite(value) else Fraction(value)
@@ -123,11 +142,3 @@ def _refuse(count: int, fmt: Format) -> None:
             else "replace them first, or use a format with NaN such as e4m3fn"
         )
         raise ValueError(f"x holds {count} value(s) that {fmt} cannot hold (NaN in a format without NaN); {remedy}")
-
-
-def _out(out: np.ndarray | None, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    if out is None:
-        return np.empty(shape, dtype)
-    if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype or not out.flags.c_contiguous:
-        raise ValueError(f"out must be a C-contiguous NumPy array of shape {shape} and dtype {dtype}")
-    return out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, cast
@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, Literal, cast
 import numpy as np
 
 from .._checks import check_in, check_int_range
-from ..kernels import encode as kernels
+from . import float_loops
 from .base import Format, Overflow, Rounding, power_of_two
 from .exact import floor_log2, round_magnitude
+from .float_facts import overflowed
 
 if TYPE_CHECKING:
     from .modes import Modes
 
 Specials = Literal["ieee", "fn", "fnuz", "none"]
-
-
-_FAR = 1e300  # a finite value beyond the range of every format but those of float64's own width
 
 
 @dataclass(frozen=True)
@@ -62,11 +60,11 @@ class Float(Format):
         if top > 1023 or self.emin - self.man_bits < -1074:
             raise ValueError(f"bias={self.bias} puts values of the format outside float64; choose one nearer 2**(exp_bits-1)")
 
-    @property
+    @cached_property
     def bits(self) -> int:
         return int(self.signed) + self.exp_bits + self.man_bits
 
-    @property
+    @cached_property
     def emin(self) -> int:
         """Exponent of the smallest normal binade."""
         return (1 if self.zero else 0) - self.bias
@@ -107,7 +105,7 @@ class Float(Format):
         """Smallest value with a full significand."""
         return power_of_two(self.emin)
 
-    @property
+    @cached_property
     def quantum(self) -> float:
         return power_of_two(self.emin - self.man_bits)
 
@@ -119,12 +117,12 @@ class Float(Format):
     def has_inf(self) -> bool:
         return self.specials == "ieee"
 
-    @property
+    @cached_property
     def has_minus_zero(self) -> bool:
         """Whether minus zero has a code of its own."""
         return self.signed and self.zero and self.specials != "fnuz"
 
-    @property
+    @cached_property
     def nan_code(self) -> int:
         """The NaN that encode writes; -1 where the format has none."""
         if self.specials == "none":
@@ -135,7 +133,7 @@ class Float(Format):
             return (self.max_magnitude_code + 1) | (1 << (self.man_bits - 1))
         return self.max_magnitude_code + 1
 
-    @property
+    @cached_property
     def inf_code(self) -> int:
         """Code of plus infinity; -1 where the format has none."""
         return self.max_magnitude_code + 1 if self.has_inf else -1
@@ -151,40 +149,34 @@ class Float(Format):
         return Overflow.NONSAT if self.has_inf else Overflow.SATURATE
 
     @property
-    def roundings(self) -> tuple[Rounding, ...]:
-        return tuple(Rounding)[:10]
+    def odd_safe(self) -> bool:
+        return self.man_bits <= 49
 
     def encode_array(self, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:
-        sign_bit = np.uint64(1 << (self.bits - 1)).astype(np.int64) if self.signed else np.int64(0)
-        return kernels.encode_float(
-            x, out, self.man_bits, self.bias, self.emin, self.max_magnitude_code, sign_bit, self.zero,
-            self.has_minus_zero, self.nan_code, self.inf_code, modes.rounding.number, modes.overflow.number,
-        )  # fmt: skip
+        return float_loops.encode_array(self, x, out, modes)
+
+    def cast_array(self, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:
+        refused = float_loops.cast_array(self, x, out, modes)
+        return super().cast_array(x, out, modes) if refused is None else refused
 
     def encode_exact(self, value: Fraction | float, modes: Modes, random: int = 0) -> int:
         if isinstance(value, float):
             code = np.empty(1, self.code_dtype)
-            if self.encode_array(np.array([value]), code, modes):
+            plain = replace(modes, rounding=Rounding.TIES_EVEN, random=None)  # no rounding in NaN, infinities and zeros
+            if self.encode_array(np.array([value]), code, plain):
                 raise ValueError(f"x holds {value}, which {self} cannot hold; replace it first, or use a format with NaN")
             return int(code[0])
-        if value == 0 or (value < 0 and not self.signed):
-            return self.encode_exact(0.0 if value == 0 else -1.0, modes)
+        if value == 0:
+            return self.encode_exact(0.0, modes)
         negative, magnitude = value < 0, abs(value)
         top = max(floor_log2(magnitude), self.emin)
         base = (top + self.bias - 1) << self.man_bits
         code_exact = max(base + round_magnitude(magnitude / Fraction(2) ** (top - self.man_bits), modes, base, negative, random), 0)
+        beyond = code_exact > self.max_magnitude_code or (negative and not self.signed and (code_exact > 0 or not self.zero))
+        if beyond:
+            return overflowed(self, modes.rounding, modes.overflow, negative, infinite=False)[0]
         sign = 1 << (self.bits - 1) if negative else 0
-        if code_exact > self.max_magnitude_code:  # any finite value beyond the range takes the same way
-            return self.encode_exact(-_FAR if negative else _FAR, modes) if self.max < _FAR else self._overflowed(modes, negative)
-        return 0 if code_exact == 0 and not self.has_minus_zero else code_exact | sign
-
-    def _overflowed(self, modes: Modes, negative: bool) -> int:
-        """Code of a finite value beyond a range that ends where float64 ends."""
-        inward = modes.rounding is Rounding.TOWARD_ZERO or modes.rounding is (Rounding.UP if negative else Rounding.DOWN)
-        sign = 1 << (self.bits - 1) if negative else 0
-        if modes.overflow is not Overflow.NONSAT or inward or not (self.has_inf or self.has_nan):
-            return self.max_magnitude_code | sign
-        return (self.inf_code if self.has_inf else self.nan_code) | sign
+        return 0 if code_exact == 0 and self.zero and not self.has_minus_zero else code_exact | sign
 
     def decode_array(self, codes: np.ndarray, out: np.ndarray) -> None:
         if self.bits <= 16:
@@ -212,7 +204,7 @@ class Float(Format):
                 values = np.where(negative & (magnitude == 0), np.nan, values)
         return values
 
-    @property
+    @cached_property
     def value_dtype(self) -> np.dtype:
         fits = self.man_bits <= 23 and self.max < 2.0**128 and self.quantum >= 2.0**-149
         return np.dtype(np.float32 if fits else np.float64)

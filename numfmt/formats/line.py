@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from .._threads import in_pieces
 from ..kernels.table import Buckets, count_nans, cuts_of, keys
 
 LARGEST = float(np.finfo(np.float64).max)
@@ -82,15 +83,18 @@ class Line:
         if key not in self._outputs:
             codes = np.append(self.codes, max(self.nan_code, 0))[order]
             self._outputs[key] = codes.astype(out.dtype) if values is None else values[codes]
-        if self.nan_code >= 0:
-            buckets.look_up(x, self._outputs[key], out)
-            return 0
-        nans = 0
-        for start in range(0, x.size, _BLOCK):  # counted while the block is in cache
-            part = x[start : start + _BLOCK]
-            nans += int(count_nans(part) if narrow else np.count_nonzero(np.isnan(part)))
-            buckets.look_up(part, self._outputs[key], out[start : start + _BLOCK])
-        return nans
+        outputs = self._outputs[key]
+
+        def piece(start: int, stop: int) -> int:
+            nans = 0
+            for at in range(start, stop, _BLOCK):  # NaNs are counted while the block is in cache
+                part = x[at : min(at + _BLOCK, stop)]
+                if self.nan_code < 0:
+                    nans += int(count_nans(part) if narrow else np.count_nonzero(np.isnan(part)))
+                buckets.look_up(part, outputs, out[at : min(at + _BLOCK, stop)])
+            return nans
+
+        return in_pieces(x.size, piece)
 
     def code_of(self, x: float) -> int:
         """Code of one float that is not NaN."""

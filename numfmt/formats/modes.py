@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from .._checks import check_int_range
-from ..kernels.philox import philox_bits
+from ..kernels.philox import philox_runs
 from .base import Format, Overflow, Rounding, as_overflow, as_rounding
 from .policy import check_policy
 
@@ -20,21 +21,41 @@ DEFAULT_RANDOM_WIDTH = 16
 class RandomBits:
     """N = `width` random bits an element: given in `bits` (uint32, one word an element), or drawn from `seed`.
 
-    Drawn bits come from Philox4x32-10 with the element's index as counter, so they depend neither on the number of threads nor
-    on the order in which elements are visited.
+    Drawn bits come from Philox4x32-10, counted by the element's index, so they depend neither on the number of threads nor on
+    the order in which elements are visited. Element 0 of this object is element `first` of the stream.
+
+    Which bits an element takes: b = 8, 16 or 32 is the smallest of these that holds `width`. A run is 64 blocks: the words 0 of
+    the blocks with counters 64 r .. 64 r + 63 under the key `seed`, then their words 1, 2 and 3, each word low bits first: 8192
+    bits, hence 8192 / b elements. Element e takes bits b * e' .. b * e' + b - 1 of run r = e // (8192 / b), e' = e % (8192 / b),
+    and of these the top `width`.
     """
 
     width: int
     bits: np.ndarray | None = None
     seed: int = 0
+    first: int = 0
+
+    def beyond(self, start: int) -> RandomBits:
+        """The bits from element `start` on."""
+        if start == 0:
+            return self
+        return RandomBits(self.width, None if self.bits is None else self.bits[start:], self.seed, self.first + start)
 
     def take(self, start: int, stop: int) -> np.ndarray:
         """The random integers of elements start..stop-1, uint32, each below 2**width."""
+        lanes, shift = self.lanes(start, stop)
+        return lanes.astype(np.uint32) >> np.uint32(shift)
+
+    def lanes(self, start: int, stop: int) -> tuple[np.ndarray, int]:
+        """(words, shift): the random integers of elements start..stop-1 are words >> shift; words: uint8, uint16 or uint32."""
         if self.bits is not None:
-            return self.bits[start:stop]
-        out = np.empty(stop - start, np.uint32)
-        philox_bits(out, start, np.uint64(self.seed), self.width)
-        return out
+            return self.bits[start:stop], 0
+        dtype = np.dtype(np.uint8 if self.width <= 8 else np.uint16 if self.width <= 16 else np.uint32)
+        size = 1024 // dtype.itemsize
+        run, skip = divmod(self.first + start, size)
+        words = np.empty(-(-(skip + stop - start) // size) * 256, "<u4")
+        philox_runs(words, run, np.uint64(self.seed))
+        return words.view(dtype)[skip : skip + stop - start], 8 * dtype.itemsize - self.width
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +66,12 @@ class Modes:
     overflow: Overflow
     nan: str = "default"
     random: RandomBits | None = None
+
+    def part(self, start: int) -> Modes:
+        """The modes of the elements from `start` on."""
+        if self.random is None:
+            return self
+        return replace(self, random=self.random.beyond(start))
 
 
 def resolve(
@@ -58,6 +85,26 @@ def resolve(
     shape: tuple[int, ...] = (),
 ) -> Modes:
     """Arguments of `nf.encode` as `Modes`; ValueError where the format does not have a mode or random bits are missing."""
+    if random_bits is None and random_width is None and seed is None:
+        return _plain(fmt, rounding, overflow, nan)
+    return _resolve(fmt, rounding, overflow, nan, random_bits, random_width, seed, shape)
+
+
+@lru_cache(maxsize=4096)
+def _plain(fmt: Format, rounding: Rounding | str | None, overflow: Overflow | str | None, nan: str | None) -> Modes:
+    return _resolve(fmt, rounding, overflow, nan, None, None, None, ())
+
+
+def _resolve(
+    fmt: Format,
+    rounding: Rounding | str | None,
+    overflow: Overflow | str | None,
+    nan: str | None,
+    random_bits: Any,
+    random_width: int | None,
+    seed: int | None,
+    shape: tuple[int, ...],
+) -> Modes:
     mode = as_rounding(rounding, fmt.rounding)
     over = as_overflow(overflow, fmt.overflow)
     for what, value, allowed in (("rounding", mode, fmt.roundings), ("overflow", over, fmt.overflows)):

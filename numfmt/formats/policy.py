@@ -6,6 +6,11 @@ from .._checks import check_in
 
 # name: (what it models, source, status)
 POLICIES: dict[str, tuple[str, str, str]] = {
+    "ap_fixed": (
+        "fixed point only: NaN and infinities lie beyond every range, with their sign bit",
+        "Xilinx/HLS_arbitrary_Precision_Types ap_fixed_base.h",
+        "read",
+    ),
     "default": ("one quiet NaN, sign cleared; refused where the format has no NaN", "numfmt", "verified"),
 }
 

@@ -50,6 +50,18 @@ def bits_float(typing_context, word):
     return types.float64(types.int64), codegen
 
 
+@intrinsic
+def fused(typing_context, x, y, z):
+    """x * y + z of three float32 or three float64, rounded once (the machine's FMA instruction, or the C library's fma)."""
+    if x not in (types.float32, types.float64) or x != y or x != z:
+        return None
+
+    def codegen(context, builder, signature, args):
+        return builder.fma(*args)
+
+    return x(x, y, z), codegen
+
+
 def _shift32(name):
     """A 32-bit shift by a run-time count of 0 to 31. Numba's own promotes to 64 bits, which halves the SIMD lanes."""
 

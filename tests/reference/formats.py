@@ -37,9 +37,21 @@ def float_values(exp_bits, man_bits, bias, specials, signed=True, zero=True):
     return table
 
 
-def away(mode, below, above, magnitude, odd_below, negative):
+def away(mode, below, above, magnitude, odd_below, negative, random=None):
     """Whether `magnitude` strictly between the magnitudes `below` and `above` goes to `above`."""
     left, right = magnitude - below, above - magnitude
+    if mode.startswith("stochastic"):
+        drawn, width = random
+        share = left / (above - below)
+        if mode == "stochastic_a":
+            return floor(share * 2**width) + drawn >= 2**width
+        if mode == "stochastic_b":
+            return floor(share * 2 ** (width + 1)) + 2 * drawn + 1 >= 2 ** (width + 1)
+        scaled = share * 2**width
+        whole = floor(scaled)
+        half = scaled - whole
+        whole += half > Fraction(1, 2) or (half == Fraction(1, 2) and whole % 2 == 1)
+        return whole + drawn >= 2**width
     directed = {
         "toward_zero": False, "away": True, "up": not negative, "down": negative, "to_odd": not odd_below,
     }  # fmt: skip
@@ -65,8 +77,8 @@ class FloatModel:
         self.magnitudes = [v for v, _ in finite]
         self.codes = [c for _, c in finite]
 
-    def encode(self, x, rounding, overflow):
-        """Code of the Python float x; "nan" for a NaN code, None where it has no code."""
+    def encode(self, x, rounding, overflow, random=None):
+        """Code of the Python float x; "nan" for a NaN code, None where it has no code. random: (R, N) of a stochastic rounding."""
         no_value = "nan" if self.nan else None
         if isnan(x):
             return no_value
@@ -77,8 +89,12 @@ class FloatModel:
                 return no_value or 0
             return sign if self.minus_zero else 0
         if negative and not self.signed:
-            return "nan" if overflow == "nonsat" and self.nan else 0
-        code = None if isinf(x) else self._round(abs(Fraction(x)), rounding, negative)
+            if overflow != "nonsat" or not self.nan or (rounding in ("toward_zero", "up") and not isinf(x)):
+                return 0
+            if self.magnitudes[0] == 0 and not isinf(x) and self._round(abs(Fraction(x)), rounding, True, random) == 0:
+                return 0  # rounded first: zero is in the range
+            return "nan"
+        code = None if isinf(x) else self._round(abs(Fraction(x)), rounding, negative, random)
         if code is None:
             inward = rounding == "toward_zero" or (rounding == "down" and not negative) or (rounding == "up" and negative)
             top = self.codes[-1] | sign
@@ -87,33 +103,28 @@ class FloatModel:
             if self.inf_code is not None:
                 return self.inf_code | sign
             return "nan" if overflow == "nonsat" and self.nan else top
-        return code | sign if code or self.minus_zero else 0
+        return code | sign if code or self.minus_zero or self.magnitudes[0] != 0 else 0
 
-    def _round(self, magnitude, rounding, negative):
+    def _round(self, magnitude, rounding, negative, random=None):
         """Code of the rounded magnitude, None where it lies beyond the largest value."""
         largest = self.magnitudes[-1]
         if magnitude > largest:  # the format continued upward: steps of its last mantissa bit
             step = Fraction(2) ** (floor_log2(magnitude) - self.man_bits)
+            if self.magnitudes[0] == 0:
+                step = max(step, self.magnitudes[1])  # the largest value may be subnormal
             below = magnitude // step * step
             if below == magnitude or below > largest:
                 return None
-            odd = code_parity(below, self.man_bits, self.bias)
-            return None if away(rounding, below, below + step, magnitude, odd, negative) else self.codes[-1]
+            odd = self.codes[-1] & 1 == 1
+            return None if away(rounding, below, below + step, magnitude, odd, negative, random) else self.codes[-1]
         place = bisect_right(self.magnitudes, magnitude) - 1
         if place < 0:  # below the smallest value of a format without zero
             return self.codes[0]
         below = self.magnitudes[place]
         if below == magnitude:
             return self.codes[place]
-        up = away(rounding, below, self.magnitudes[place + 1], magnitude, self.codes[place] & 1 == 1, negative)
+        up = away(rounding, below, self.magnitudes[place + 1], magnitude, self.codes[place] & 1 == 1, negative, random)
         return self.codes[place + 1] if up else self.codes[place]
-
-
-def code_parity(magnitude, man_bits, bias):
-    """Parity of the code of a magnitude in the format continued upward."""
-    exponent = floor_log2(magnitude)
-    fraction = int(magnitude / Fraction(2) ** (exponent - man_bits)) - (1 << man_bits)
-    return (((exponent + bias) << man_bits) + fraction) & 1 == 1
 
 
 def floor_log2(x):

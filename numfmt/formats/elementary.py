@@ -1,0 +1,197 @@
+"""Correctly rounded elementary functions, from any format into any format."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from .._arrays import to_float64, to_numpy
+from .._checks import check_in
+from .._threads import in_pieces
+from ..kernels import tables
+from .base import Format
+from .cast import decode, encode
+from .edges import as_codes, check_out
+from .functions import FUNCTIONS, Function
+from .modes import Modes, resolve
+from .parse import parse
+
+_BLOCK = 1 << 16
+_TABLE_BITS = 16
+_MOST_BITS = 1 << 14
+
+
+def elementary(
+    function: str,
+    x: Any,
+    fmt: Format | str,
+    *,
+    source: Format | str | None = None,
+    operands: str = "values",
+    returns: str = "values",
+    out: np.ndarray | None = None,
+    **options: Any,
+) -> Any:
+    """A function of every element, rounded once into the format: `nf.elementary("gelu", x, "float16")`.
+
+    function: exp, exp2, log, log2, sigmoid, tanh, sqrt, rsqrt, reciprocal, erf, gelu, gelu_tanh or silu.
+    x: values of any float or integer kind; with `source` they are rounded to that format first, as a unit of hardware with such
+    an input port does; with operands="codes" they are codes of `source`. A source of up to 16 bits (that of x's own dtype, where
+    it has so few) is served from a table of all its codes. Returns values, or codes with returns="codes", of x's shape.
+    options: rounding, overflow, random_bits, random_width, seed as in `nf.encode`.
+
+    The result is the exact value rounded once, in every rounding mode. Limits: log(0) is -inf, reciprocal(-0) is -inf, logarithms
+    and roots of negative numbers are NaN, gelu(-inf) and silu(-inf) are -0.
+
+    Raises ValueError where a result is NaN and the format has none. Source: the functions' definitions; IEEE 754-2019 section 9.2.
+    """
+    check_in("function", function, list(FUNCTIONS))
+    check_in("operands", operands, ("values", "codes"))
+    check_in("returns", returns, ("values", "codes"))
+    fmt = parse(fmt)
+    if operands == "codes" and source is None:
+        raise ValueError("operands='codes' needs source=: the format of the codes")
+    array, restore = to_numpy(x)
+    modes = resolve(fmt, shape=array.shape, **options)
+    dtype = fmt.code_dtype if returns == "codes" else fmt.value_dtype
+    result = check_out(out, array.shape, dtype)
+    port = parse(source) if source is not None else _port(array)
+    if port is not None and port.bits <= _TABLE_BITS and modes.random is None:
+        table = function_table(function, port, fmt, modes.rounding, modes.overflow, returns)
+        _look_up(array, port, table, operands, result.reshape(-1), source is None, function, fmt)
+    else:
+        if operands == "codes":
+            assert port is not None
+            array = decode(array, port)
+        elif port is not None and source is not None:
+            array = decode(encode(array, port), port)
+        codes = function_codes(FUNCTIONS[function], to_float64(array).reshape(-1), fmt, modes).reshape(array.shape)
+        result[...] = codes if returns == "codes" else decode(codes, fmt)
+    return restore(result) if out is None else out
+
+
+def _port(array: np.ndarray) -> Format | None:
+    """The format of an array's own dtype, where it has at most 16 bits."""
+    if array.dtype.itemsize > 2 or array.dtype.kind == "b":
+        return None
+    return parse(array.dtype)
+
+
+def _look_up(
+    array: np.ndarray, port: Format, table: np.ndarray, operands: str, flat: np.ndarray, own: bool, function: str, fmt: Format
+) -> None:
+    refused = _refused(function, port, fmt)
+    source = np.ascontiguousarray(array).reshape(-1)
+    if operands == "codes":
+        source = as_codes(source, port.bits, str(port))
+    elif own:
+        source = source.view(port.code_dtype)
+    encoded = operands == "values" and not own
+
+    def piece(first: int, last: int) -> int:
+        bad = 0
+        for start in range(first, last, _BLOCK):
+            stop = min(start + _BLOCK, last)
+            codes = encode(source[start:stop], port) if encoded else source[start:stop]
+            if refused is not None:
+                bad += int(refused[codes].sum())
+            tables.look_up(codes, table, flat[start:stop])
+        return bad
+
+    if bad := in_pieces(source.size, piece):
+        raise _no_code(function, bad, fmt)
+
+
+def _no_code(function: str, count: int, fmt: Format) -> ValueError:
+    return ValueError(
+        f"{function} gives {count} result(s) that {fmt} cannot hold (NaN in a format without NaN); mask those arguments first, "
+        "or use a format with NaN"
+    )
+
+
+@lru_cache(maxsize=64)
+def _refused(function: str, port: Format, fmt: Format) -> np.ndarray | None:
+    """Which codes of the source have no result; None where all have one."""
+    if fmt.has_nan:
+        return None
+    values = decode(np.arange(1 << port.bits, dtype=port.code_dtype), port).astype(np.float64)
+    missing = np.isnan(_limits(FUNCTIONS[function], values)) & _special(FUNCTIONS[function], values)
+    return missing if missing.any() else None
+
+
+@lru_cache(maxsize=64)
+def function_table(function: str, source: Format, fmt: Format, rounding: str, overflow: str, returns: str) -> np.ndarray:
+    """The result for every code of a source of at most 16 bits, read-only; codes without a result hold that of zero."""
+    values = decode(np.arange(1 << source.bits, dtype=source.code_dtype), source).astype(np.float64)
+    missing = _refused(function, source, fmt)
+    if missing is not None:
+        values = np.where(missing, 1.0, values)
+    modes = resolve(fmt, rounding, overflow)
+    codes = function_codes(FUNCTIONS[function], values, fmt, modes)
+    table = codes if returns == "codes" else decode(codes, fmt)
+    table.setflags(write=False)
+    return table
+
+
+def _special(function: Function, x: np.ndarray) -> np.ndarray:
+    """Where the value is a limit, or there is none."""
+    return ~np.isfinite(x) | (x == 0) | (function.positive_only & (x < 0))
+
+
+def _limits(function: Function, x: np.ndarray) -> np.ndarray:
+    low, minus, plus, high = function.limits
+    at_zero = np.where(np.signbit(x), minus, plus)
+    return np.where(x == 0, at_zero, np.where(x == np.inf, high, np.where(x == -np.inf, low, np.nan)))
+
+
+def function_codes(function: Function, x: np.ndarray, fmt: Format, modes: Modes) -> np.ndarray:
+    """Codes of the function of x (float64, 1-D), each rounded once."""
+    special = _special(function, x)
+    with np.errstate(all="ignore"):
+        y = np.where(special, _limits(function, x), function.approximate(np.where(special, 1.0, x)))
+    margin = 2.0**-function.margin
+    largest = np.finfo(np.float64).max
+    finite = ~special
+    held = np.where(finite, np.copysign(np.clip(np.abs(y), 2.0**-1000, 2.0**1000), y), y)
+    # outside these bounds the approximation is no longer relative: no format of moderate range has a decision point there
+    wide = fmt.value_dtype.kind == "O" or fmt.largest_magnitude > 2.0**900 or fmt.min_positive < 2.0**-900
+    low, high = (_codes(np.where(finite, held * (1 + s), held), fmt, modes, function) for s in (-margin, margin))
+    unsettled = finite & (low != high)
+    if wide:
+        unsettled |= finite & ((np.abs(y) < 2.0**-900) | (np.abs(y) > 2.0**900) | (np.abs(y) > largest))
+    if (places := np.flatnonzero(unsettled)).size:
+        random = modes.random.take(0, x.size) if modes.random else None
+        for i in places:
+            low[i] = exact_code(function, Fraction(float(x[i])), fmt, modes, int(random[i]) if random is not None else 0)
+    return low
+
+
+def _codes(values: np.ndarray, fmt: Format, modes: Modes, function: Function) -> np.ndarray:
+    codes = np.empty(values.shape, fmt.code_dtype)
+    if fmt.value_dtype.kind == "O":
+        for i, value in enumerate(values.tolist()):
+            settled = np.isfinite(value) and value != 0
+            codes[i] = fmt.encode_exact(Fraction(value) if settled else value, modes)
+        return codes
+    if refused := fmt.encode_array(values, codes, modes):
+        raise _no_code(function.name, refused, fmt)
+    return codes
+
+
+def exact_code(function: Function, x: Fraction, fmt: Format, modes: Modes, random: int = 0) -> int:
+    """Code of the function of one finite nonzero argument, from as many digits as it takes."""
+    exact = function.exactly(x)
+    if exact is not None:
+        return fmt.encode_exact(exact if exact else 0.0, modes, random)
+    bits = 96
+    while bits <= _MOST_BITS:
+        value = function.digits(x, bits)
+        error = abs(value) * Fraction(1, 1 << (bits - 12))
+        codes = {fmt.encode_exact(value + side * error, modes, random) for side in (-1, 1)}
+        if len(codes) == 1:
+            return codes.pop()
+        bits *= 2
+    raise ArithmeticError(f"{function.name}({float(x)!r}) is not decided by {_MOST_BITS} bits; please report this argument")

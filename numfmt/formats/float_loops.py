@@ -1,0 +1,119 @@
+"""Float formats over arrays: which loop serves, on as many threads as are set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._threads import SERIAL, in_pieces
+from ..kernels import encode as scalar
+from ..kernels import float_even, float_lanes, float_signed
+from .base import Overflow, Rounding
+from .float_facts import DOUBLE, SINGLE, Facts, facts
+
+if TYPE_CHECKING:
+    from .floats import Float
+    from .modes import Modes
+
+_DRAWN = 1 << 15  # elements whose random bits are drawn at a time
+
+
+def cast_array(fmt: Float, x: np.ndarray, out: np.ndarray, modes: Modes) -> int | None:
+    """`Format.cast_array`; None (and nothing done) for formats about as wide as float64, for which there are no SIMD loops."""
+    return _run(fmt, x, out, modes, codes=False)
+
+
+def encode_array(fmt: Float, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:
+    """`Format.encode_array` of every float format."""
+    refused = _run(fmt, x, out, modes, codes=True)
+    if refused is not None:
+        return refused
+    if modes.random is not None:
+        return _one_by_one(fmt, x, out, modes)
+    sign_bit = np.uint64(1 << (fmt.bits - 1)).astype(np.int64) if fmt.signed else np.int64(0)
+    arguments = (
+        fmt.man_bits, fmt.bias, fmt.emin, fmt.max_magnitude_code, sign_bit, fmt.zero,
+        fmt.has_minus_zero or not fmt.zero, fmt.nan_code, fmt.inf_code, modes.rounding.number, modes.overflow.number,
+    )  # fmt: skip
+    return in_pieces(x.size, lambda i, j: scalar.encode_float(x[i:j], out[i:j], *arguments))
+
+
+def _run(fmt: Float, x: np.ndarray, out: np.ndarray, modes: Modes, codes: bool) -> int | None:
+    random = modes.random
+    width = 0 if random is None else random.width
+    chosen = _choose(fmt, modes.rounding, modes.overflow, width, x.dtype == np.float32, codes)
+    if chosen is None:
+        return None
+    loop, arguments = chosen
+    if random is None:
+        if x.size < SERIAL:
+            return loop(x, out, *arguments)
+        return in_pieces(x.size, lambda i, j: loop(x[i:j], out[i:j], *arguments))
+
+    def piece(i: int, j: int) -> int:
+        refused = 0
+        for start in range(i, j, _DRAWN):  # the random bits stay in the cache
+            stop = min(start + _DRAWN, j)
+            refused += loop(x[start:stop], out[start:stop], *random.lanes(start, stop), *arguments)
+        return refused
+
+    return in_pieces(x.size, piece)
+
+
+@lru_cache(maxsize=4096)
+def _choose(
+    fmt: Float, rounding: Rounding, overflow: Overflow, width: int, single: bool, codes: bool
+) -> tuple[Callable[..., int], tuple[Any, ...]] | None:
+    """The loop and its facts: the narrowest carrier that is exact, then the shortest loop that serves; None if there is none.
+
+    width: random bits, 0 for the deterministic roundings; single: x is float32; codes: the result is codes, not values.
+    """
+    carrier, same = DOUBLE, False
+    if single and width <= SINGLE.random_bits:
+        if SINGLE.holds(fmt):
+            carrier = SINGLE
+        elif SINGLE.same_range(fmt) and _short(facts(fmt, rounding, overflow, width, SINGLE), codes):
+            carrier, same = SINGLE, True
+    if carrier is DOUBLE and not DOUBLE.holds(fmt):
+        return None
+    known = facts(fmt, rounding, overflow, width, carrier)
+    plain = (known.words, known.reals, known.check)
+    if not _short(known, codes):
+        return (_RANDOM if width else _ANY)[codes], plain
+    if width:
+        return _SIGNED_RANDOM[codes], (*plain, same)
+    if rounding is Rounding.TIES_EVEN:
+        return (_EVEN_SAME if same else _EVEN)[codes], plain
+    return _SIGNED[codes], (*plain, same)
+
+
+def _short(known: Facts, codes: bool) -> bool:
+    return known.signed_codes if codes else known.signed
+
+
+# loops to values, to codes
+_EVEN = (float_even.cast_even, float_even.encode_even)
+_EVEN_SAME = (float_even.cast_even_same, float_even.encode_even_same)
+_SIGNED = (float_signed.cast_signed, float_signed.encode_signed)
+_ANY = (float_lanes.cast_any, float_lanes.encode_any)
+_SIGNED_RANDOM = (float_signed.cast_signed_random, float_signed.encode_signed_random)
+_RANDOM = (float_lanes.cast_random, float_lanes.encode_random)
+
+
+def _one_by_one(fmt: Float, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:
+    """Stochastic rounding to formats about as wide as float64: exact integers, one element at a time."""
+    from fractions import Fraction
+
+    assert modes.random is not None
+    refused = 0
+    words = modes.random.take(0, x.size)
+    for i, value in enumerate(x.tolist()):
+        if value != value and not fmt.has_nan:
+            refused += 1
+            continue
+        exact = Fraction(value) if value and abs(value) < float("inf") else value
+        out[i] = fmt.encode_exact(exact, modes, int(words[i]))
+    return refused

@@ -1,0 +1,98 @@
+"""Integer and bit operations that keep the width of their operands.
+
+Numba computes int32 expressions in int64, which halves the SIMD lanes and has no cheap shifts; these stay at the width given.
+All shift counts must lie in 0 .. width - 1.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+
+def _binary(name):
+    """Two integers of one type to one of the same type."""
+
+    @intrinsic
+    def operation(typing_context, x, y):
+        if not isinstance(x, types.Integer) or x != y:
+            return None
+
+        def codegen(context, builder, signature, args):
+            return getattr(builder, name)(args[0], args[1])
+
+        return x(x, y), codegen
+
+    return operation
+
+
+add = _binary("add")
+sub = _binary("sub")
+mul = _binary("mul")
+both = _binary("and_")
+either = _binary("or_")
+differ = _binary("xor")
+left = _binary("shl")
+right = _binary("lshr")  # zeros come in from the left
+right_signed = _binary("ashr")
+
+_WORD = {types.float32: types.int32, types.float64: types.int64}
+_FLOAT = {types.int32: types.float32, types.int64: types.float64}
+
+
+@intrinsic
+def bits(typing_context, x):
+    """The bits of a float32 as int32, of a float64 as int64."""
+    if x not in _WORD:
+        return None
+    word = _WORD[x]
+
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], context.get_value_type(word))
+
+    return word(x), codegen
+
+
+@intrinsic
+def from_bits(typing_context, word):
+    """The float32 whose bits an int32 holds, the float64 of an int64."""
+    if word not in _FLOAT:
+        return None
+    real = _FLOAT[word]
+
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], context.get_value_type(real))
+
+    return real(word), codegen
+
+
+@intrinsic
+def like(typing_context, x, pattern):
+    """x (an integer, a truth value or a float) in the type of `pattern`: cut or sign-extended, zero-extended if unsigned."""
+    return pattern(x, pattern), lambda context, builder, signature, args: context.cast(builder, args[0], x, pattern)
+
+
+@intrinsic
+def copy_sign(typing_context, size, sign):
+    """The float with the magnitude of `size` and the sign of `sign`, of one type."""
+    if size not in _WORD or size != sign:
+        return None
+
+    def codegen(context, builder, signature, args):
+        real = args[0].type
+        function = builder.module.declare_intrinsic("llvm.copysign", [real], ir.FunctionType(real, [real, real]))
+        return builder.call(function, args)
+
+    return size(size, sign), codegen
+
+
+@intrinsic
+def wide_vectors(typing_context):
+    """Ask for 512-bit vectors in the function that calls this, where the machine has them: LLVM's own choice is 256."""
+
+    def codegen(context, builder, signature, args):
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        return ir.Constant(ir.IntType(64), 0)
+
+    return types.int64(), codegen
