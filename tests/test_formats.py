@@ -353,7 +353,7 @@ def test_refusals_name_the_value_and_the_remedy(call, words):
 def test_catalogue_rows_parse_and_print_back():
     rows = nf.catalogue()
     assert rows["name"].is_unique
-    assert set(rows["status"]) <= {"verified", "read"}
+    assert set(rows["status"]) <= {"verified", "read", "recalled", "inferred"}
     for name, aliases in zip(rows["name"], rows["aliases"], strict=True):
         f = nf.parse(name)
         assert nf.parse(str(f)) == f

@@ -12,12 +12,15 @@ from .elementary import elementary
 from .fixed import Fixed
 from .floats import Float
 from .function_error import FunctionError, function_error
+from .learn import learn_codebook
 from .lmul import lmul, lmul_error
+from .p3109 import P3109
 from .packing import decode_packed, pack, unpack
 from .parse import parse
 from .program import Program
 
 __all__ = [
+    "P3109",
     "Codebook",
     "Comparison",
     "Fixed",
@@ -41,6 +44,7 @@ __all__ = [
     "fma",
     "function_error",
     "ieee",
+    "learn_codebook",
     "lmul",
     "lmul_error",
     "multiply",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from . import fixed, named_codebooks, named_floats
+from . import fixed, hifloat, named_codebooks, named_floats, named_tables, p3109, posit, shift, takum, tuned
 from .base import Format
 from .entry import Entry
 from .floats import Float
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AMBIGUOUS", "by_name", "canonical_name", "catalogue", "entries"]
 
-_FAMILIES = (named_floats, named_codebooks, fixed)
+_FAMILIES = (named_floats, named_codebooks, fixed, p3109, hifloat, tuned, posit, takum, shift, named_tables)
 
 
 @cache

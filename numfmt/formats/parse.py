@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .._checks import unknown
-from . import codebook, fixed, floats
+from . import codebook, fixed, floats, p3109, posit, shift, takum, tuned
 from .base import Format
 from .catalogue import AMBIGUOUS, by_name
 
@@ -19,6 +19,11 @@ _RULES: list[tuple[re.Pattern[str], Callable[[re.Match[str], str], Format]]] = [
     *fixed.RULES,
     *floats.RULES,
     *codebook.RULES,
+    *shift.RULES,
+    *takum.RULES,
+    *posit.RULES,
+    *tuned.RULES,
+    *p3109.RULES,
 ]
 
 

@@ -21,6 +21,26 @@ def float_bits(typing_context, x):
 
 
 @intrinsic
+def float_bits32(typing_context, x):
+    """The bits of a float32 as int32."""
+
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], ir.IntType(32))
+
+    return types.int32(types.float32), codegen
+
+
+@intrinsic
+def float_word32(typing_context, x):
+    """The bits of a float32 as uint32."""
+
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], ir.IntType(32))
+
+    return types.uint32(types.float32), codegen
+
+
+@intrinsic
 def bits_float(typing_context, word):
     """The float64 whose bits an int64 holds."""
 
