@@ -200,6 +200,21 @@ def test_stochastic_results_have_the_exact_probability(fmt):
             assert np.sum(got > x) == want, (fmt, kind, tail)
 
 
+@pytest.mark.parametrize(("fmt", "width"), [("float32", 32), ("float64", 6), ("float64", 20), ("float16", 32)])
+def test_many_random_bits_reach_far_below_the_result(fmt, width):
+    """1 + tail, whose tail differs from a whole number of random steps by far less: only its exact bits decide."""
+    f = nf.parse(fmt)
+    ulp = Fraction(2) ** -f.man_bits
+    step = ulp / 2**width
+    for count in (1, 3, 2 ** (width - 1)):
+        for nudge in (-1, 0, 1):
+            tail = float(count * step) * (1 + nudge * 2.0**-40)
+            exact = Fraction(tail) / step
+            random = np.array([2**width - count])
+            got = nf.add(1.0, np.array([tail]), f, rounding="stochastic_a", random_bits=random, random_width=width)
+            assert (got[0] > 1) == (math.floor(exact) + 2**width - count >= 2**width), (count, nudge)
+
+
 def test_flush_to_zero_and_denormals_are_zero_are_apart():
     tiny, small = np.array([2.0**-14]), np.array([2.0**-16])
     assert nf.multiply(tiny, 0.75, "float16")[0] == 0.75 * 2.0**-14
@@ -278,3 +293,30 @@ def test_torch_tensors_come_back_as_tensors():
     got = nf.multiply(x, x, "e4m3fn")
     assert isinstance(got, torch.Tensor)
     assert got.tolist() == [1.0, 4.0, 9.0]
+
+
+@pytest.mark.parametrize(
+    "fmt",
+    ["fixed<16,6>", "ap_fixed<9,3,AP_RND,AP_SAT>", "ap_fixed<8,4>", "ufixed<12,2>", "int8", "posit16", "posit<8,0>",
+     "p3109<8,3,se>", "p3109<8,4,uf>", "takum16", "hif8", "nf4", "pot4", "lns<8,3>", "takum_log16", "fixed<60,20>", "posit32"],
+)  # fmt: skip
+@pytest.mark.parametrize("operation", sorted(ARITY))
+def test_other_families_take_one_rounding_too(fmt, operation):
+    """Vector paths and exact fractions must agree: the exact result, encoded once by the format's own exact rule."""
+    f = nf.parse(fmt)
+    if operation == "sqrt" and not f.rational_decisions:  # the root of 2**-3 lies on a decision point of pot4: nothing to round
+        with pytest.raises(ValueError, match="irrational decision points"):
+            nf.sqrt(np.ones(1), f)
+        return
+    rng = np.random.default_rng(len(fmt) + len(operation))
+    columns = [(rng.standard_normal(40) * 2.0 ** rng.integers(-6, 5, 40)).astype(np.float32) for _ in range(ARITY[operation])]
+    columns[0][:3] = [0.0, -0.0, 1.0]
+    columns = [np.abs(c) + np.float32(0.125) if operation in ("sqrt", "divide", "remainder") else c for c in columns]
+    for mode in [m for m in ("ties_even", "down", "toward_zero", "ties_up") if nf.Rounding(m) in f.roundings] or [None]:
+        for dtype in (np.float32, np.float64):
+            got = getattr(nf, operation)(*(c.astype(dtype) for c in columns), f, rounding=mode, returns="codes")
+            modes = nf.formats.modes.resolve(f, mode)
+            for i, given_operands in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
+                exact, _ = ref.exact(operation, *given_operands, down=mode == "down")
+                want = f.encode_exact(exact, modes)
+                assert got[i] == want, (mode, dtype, given_operands, int(got[i]), want)
