@@ -64,8 +64,12 @@ def test_high_first_is_the_order_of_bitsandbytes():
     rows = recorded["absmax"].reshape(-1) == 1
     assert rows.sum() == 2
     x, packed = recorded["x"][rows], recorded["packed"].reshape(len(rows), -1)[rows]
+    f = nf.parse("nf4")
+    values = x.reshape(-1)
+    near = np.abs(values[:, None].astype(np.float64) - f.midpoints).min(1) < 1e-6  # there its float32 midpoints decide
     codes = nf.unpack(np.ascontiguousarray(packed).reshape(-1), 4, x.size, "high_first")
-    np.testing.assert_array_equal(codes, nf.encode(x.reshape(-1), "nf4"))
+    np.testing.assert_array_equal(codes[~near], nf.encode(values, f)[~near])
+    assert (~near).sum() > 20
 
 
 def test_ggml_is_the_order_of_gguf():
