@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import numfmt as nf
-from numfmt.formats import arithmetic
+from numfmt.formats import arithmetic, named_floats
 
 from .reference import arithmetic as ref
 from .reference import formats as ref_formats
@@ -123,11 +123,8 @@ def test_values_equal_mpfr(fmt, operation):
                 assert same(float(got[i]), want), (mode, [float(c[i]) for c in columns], float(got[i]), want)
 
 
-@pytest.mark.parametrize("operation", ["add", "multiply"])
-@pytest.mark.parametrize("target", ["same", "float16", "bfloat16", "float32"])
-@pytest.mark.parametrize("fmt", ["e4m3fn", "e5m2", "float8_e4m3fnuz", "e2m3", "float8_e3m4"])
-def test_every_pair_of_8_bit_operands(fmt, target, operation):
-    """All operand pairs; the exact result (float64 holds it) rounded by the independent model of casts."""
+def every_pair(fmt, target, operation, mode):
+    """How many operand pairs were compared: the exact result (float64 holds it) rounded by the independent model of casts."""
     f = nf.parse(fmt)
     g = f if target == "same" else nf.parse(target)
     values = f.values()
@@ -136,17 +133,38 @@ def test_every_pair_of_8_bit_operands(fmt, target, operation):
     exact = x + y if operation == "add" else x * y
     if operation == "add":  # float64 holds every sum: all are multiples of the quantum below 2**53 of it; products are short
         assert 2 * Fraction(f.max) / Fraction(f.quantum) < 2**53
+        exact = np.where((exact == 0) & (mode == "down") & (np.signbit(x) | np.signbit(y)), -0.0, exact)
     for array in (np.float32, np.float64):
-        got = getattr(nf, operation)(x.astype(array), y.astype(array), g, returns="codes")
+        got = getattr(nf, operation)(x.astype(array), y.astype(array), g, rounding=mode, returns="codes")
         if g.bits > 8:
-            np.testing.assert_array_equal(got, nf.encode(exact, g))
+            np.testing.assert_array_equal(got, nf.encode(exact, g, rounding=mode))
             continue
         unique, places = np.unique(np.stack([exact, np.signbit(exact)]), axis=1, return_inverse=True)
         table = ref_formats.float_values(g.exp_bits, g.man_bits, g.bias, g.specials, g.signed, g.zero)
         model = ref_formats.FloatModel(table, g.man_bits, g.bias, g.signed)
-        want = [model.encode(v if v or not s else -0.0, "ties_even", str(g.overflow)) for v, s in unique.T.tolist()]
+        want = [model.encode(v if v or not s else -0.0, mode, str(g.overflow)) for v, s in unique.T.tolist()]
         want = np.array([g.nan_code if w == "nan" else w for w in want])[places.reshape(-1)]
         np.testing.assert_array_equal(got, want)
+    return x.size
+
+
+@pytest.mark.parametrize("operation", ["add", "multiply"])
+@pytest.mark.parametrize("target", ["same", "float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("fmt", ["e4m3fn", "e5m2", "float8_e4m3fnuz", "e2m3", "float8_e3m4"])
+def test_every_pair_of_8_bit_operands(fmt, target, operation):
+    assert every_pair(fmt, target, operation, "ties_even") >= 64**2
+
+
+SMALL_FLOATS = [e.name for e in named_floats.entries() if e.format.bits <= 8 and e.name != "e8m0"] + ["float<3,4,bias=3,fn>"]
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("operation", ["add", "multiply"])
+@pytest.mark.parametrize("target", ["same", "e5m2", "float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("fmt", SMALL_FLOATS)
+def test_every_pair_of_every_8_bit_format_in_every_rounding(fmt, target, operation):
+    for mode in MODES:
+        assert every_pair(fmt, target, operation, mode) >= 15**2
 
 
 @pytest.mark.parametrize("operation", ["add", "subtract", "multiply", "divide", "sqrt"])
