@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from math import inf, nan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -15,6 +15,34 @@ from .base import Overflow, Rounding
 
 if TYPE_CHECKING:
     from .floats import Float
+
+
+class FloatLike(Protocol):
+    """What a format must tell: steps in binades of 2**man_bits codes from zero upward, and a sign bit if signed."""
+
+    @property
+    def bits(self) -> int: ...
+    @property
+    def man_bits(self) -> int: ...
+    @property
+    def emin(self) -> int: ...
+    @property
+    def signed(self) -> bool: ...
+    @property
+    def zero(self) -> bool: ...
+    @property
+    def has_nan(self) -> bool: ...
+    @property
+    def has_minus_zero(self) -> bool: ...
+    @property
+    def nan_code(self) -> int: ...
+    @property
+    def max_magnitude_code(self) -> int: ...
+    @property
+    def max(self) -> float: ...
+    @property
+    def min_positive(self) -> float: ...
+    def overflowed(self, rounding: Rounding, overflow: Overflow, negative: bool, infinite: bool) -> tuple[int, float]: ...
 
 
 @dataclass(frozen=True)
@@ -27,13 +55,13 @@ class Carrier:
     bias: int
     random_bits: int  # most random bits for which the comparison of a stochastic rounding is exact
 
-    def holds(self, fmt: Float) -> bool:
+    def holds(self, fmt: FloatLike) -> bool:
         """Whether the format meets the conditions of `float_lanes` in this carrier."""
         top = (fmt.max_magnitude_code >> fmt.man_bits) + fmt.emin - (1 if fmt.zero else 0)
         highest = max(top, fmt.emin) + 1 + self.man_bits - fmt.man_bits
         return fmt.man_bits <= self.man_bits - 2 and fmt.emin - fmt.man_bits > -self.bias and highest <= self.bias
 
-    def same_range(self, fmt: Float) -> bool:
+    def same_range(self, fmt: FloatLike) -> bool:
         """Whether the format differs from the carrier in its mantissa bits alone."""
         return fmt.zero and 1 <= fmt.man_bits < self.man_bits and fmt.emin == 1 - self.bias and fmt.max < 2.0 * 2.0**self.bias
 
@@ -82,7 +110,7 @@ def overflowed(fmt: Float, rounding: Rounding, overflow: Overflow, negative: boo
 
 
 @lru_cache(maxsize=4096)
-def facts(fmt: Float, rounding: Rounding, overflow: Overflow, width: int, carrier: Carrier) -> Facts:
+def facts(fmt: FloatLike, rounding: Rounding, overflow: Overflow, width: int, carrier: Carrier) -> Facts:
     """The facts of a format that `carrier` holds, or of whose range it is; width: random bits of a stochastic rounding."""
     t, p = fmt.man_bits, carrier.man_bits
     stochastic = rounding in (Rounding.STOCHASTIC_A, Rounding.STOCHASTIC_B, Rounding.STOCHASTIC_C)
@@ -90,7 +118,7 @@ def facts(fmt: Float, rounding: Rounding, overflow: Overflow, width: int, carrie
     drawn = stochastic and t + added <= p - 1
     near = rounding in (Rounding.TIES_EVEN, Rounding.TIES_AWAY, Rounding.TIES_ZERO, Rounding.TIES_UP, Rounding.TIES_DOWN)
     over_pos, over_neg, inf_pos, inf_neg = (
-        overflowed(fmt, rounding, overflow, negative, infinite) for infinite in (False, True) for negative in (False, True)
+        fmt.overflowed(rounding, overflow, negative, infinite) for infinite in (False, True) for negative in (False, True)
     )
     sign = 1 << (fmt.bits - 1) if fmt.signed else 0
     if fmt.zero:

@@ -12,7 +12,7 @@ from .._threads import in_pieces
 from ..kernels import encode as scalar
 from ..kernels import float_even, float_lanes, float_powers, float_signed
 from .base import Overflow, Rounding
-from .float_facts import DOUBLE, SINGLE, Facts, facts
+from .float_facts import DOUBLE, SINGLE, Facts, FloatLike, facts
 
 if TYPE_CHECKING:
     from .floats import Float
@@ -22,9 +22,14 @@ _DRAWN = 1 << 16  # elements whose random bits are drawn at a time
 _ALONE = 1 << 18  # elements for which a second thread costs more than it brings: a cast takes 0.05 ms
 
 
-def cast_array(fmt: Float, x: np.ndarray, out: np.ndarray, modes: Modes) -> int | None:
+def cast_array(fmt: FloatLike, x: np.ndarray, out: np.ndarray, modes: Modes) -> int | None:
     """`Format.cast_array`; None (and nothing done) for formats about as wide as float64, for which there are no SIMD loops."""
     return _run(fmt, x, out, modes, codes=False)
+
+
+def encode_lanes(fmt: FloatLike, x: np.ndarray, out: np.ndarray, modes: Modes) -> int | None:
+    """`Format.encode_array`, with None as in `cast_array`."""
+    return _run(fmt, x, out, modes, codes=True)
 
 
 def encode_array(fmt: Float, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:
@@ -42,7 +47,7 @@ def encode_array(fmt: Float, x: np.ndarray, out: np.ndarray, modes: Modes) -> in
     return in_pieces(x.size, lambda i, j: scalar.encode_float(x[i:j], out[i:j], *arguments))
 
 
-def _run(fmt: Float, x: np.ndarray, out: np.ndarray, modes: Modes, codes: bool) -> int | None:
+def _run(fmt: FloatLike, x: np.ndarray, out: np.ndarray, modes: Modes, codes: bool) -> int | None:
     random = modes.random
     width = 0 if random is None else random.width
     chosen = _choose(fmt, modes.rounding, modes.overflow, width, x.dtype == np.float32, codes)
@@ -67,7 +72,7 @@ def _run(fmt: Float, x: np.ndarray, out: np.ndarray, modes: Modes, codes: bool) 
 
 @lru_cache(maxsize=4096)
 def _choose(
-    fmt: Float, rounding: Rounding, overflow: Overflow, width: int, single: bool, codes: bool
+    fmt: FloatLike, rounding: Rounding, overflow: Overflow, width: int, single: bool, codes: bool
 ) -> tuple[Callable[..., int], tuple[Any, ...]] | None:
     """The loop and its facts: the narrowest carrier that is exact, then the shortest loop that serves; None if there is none.
 
@@ -95,7 +100,9 @@ def _choose(
     return _SIGNED[codes], (*plain, same)
 
 
-def _is_e8m0(fmt: Float) -> bool:
+def _is_e8m0(fmt: FloatLike) -> bool:
+    if not hasattr(fmt, "specials"):
+        return False
     return (fmt.exp_bits, fmt.man_bits, fmt.bias, fmt.specials, fmt.signed, fmt.zero) == (8, 0, 127, "fn", False, False)
 
 

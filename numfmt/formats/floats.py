@@ -150,6 +150,10 @@ class Float(Format):
         """The mode that overflow=None means: infinity where there is one, else saturation."""
         return Overflow.NONSAT if self.has_inf else Overflow.SATURATE
 
+    def overflowed(self, rounding: Rounding, overflow: Overflow, negative: bool, infinite: bool) -> tuple[int, float]:
+        """Code and value of what lies beyond the range on one side, after rounding or as an infinity."""
+        return overflowed(self, rounding, overflow, negative, infinite)
+
     @property
     def odd_safe(self) -> bool:
         return self.man_bits <= 49
