@@ -114,6 +114,16 @@ def above(typing_context, x, y):
 
 
 @intrinsic
+def leading_zeros(typing_context, word):
+    """How many zero bits an int64 other than zero begins with."""
+
+    def codegen(context, builder, signature, args):
+        return builder.ctlz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
 def wide_vectors(typing_context):
     """Ask for 512-bit vectors in the function that calls this, where the machine has them: LLVM's own choice is 256."""
 
