@@ -143,7 +143,13 @@ def _native(name: str, values: list[np.ndarray], fmt: Format, given: Options) ->
     )
 
 
-_GROWS = {Rounding.UP: (True, False), Rounding.DOWN: (False, True), Rounding.AWAY: (True, True), Rounding.TOWARD_ZERO: (False, False)}
+# whether positive and negative results go away from zero
+_GROWS = {
+    Rounding.UP: (True, False),
+    Rounding.DOWN: (False, True),
+    Rounding.AWAY: (True, True),
+    Rounding.TOWARD_ZERO: (False, False),
+}
 
 
 def _directed_serves(name: str, values: list[np.ndarray], fmt: Format, given: Options) -> bool:

@@ -101,9 +101,11 @@ def _choose(
 
 
 def _is_e8m0(fmt: FloatLike) -> bool:
-    if not hasattr(fmt, "specials"):
-        return False
-    return (fmt.exp_bits, fmt.man_bits, fmt.bias, fmt.specials, fmt.signed, fmt.zero) == (8, 0, 127, "fn", False, False)
+    return (
+        (fmt.bits, fmt.man_bits, fmt.emin, fmt.max_magnitude_code) == (8, 0, -127, 254)
+        and fmt.has_nan
+        and not (fmt.signed or fmt.zero)
+    )
 
 
 def _short(known: Facts, codes: bool) -> bool:

@@ -1,7 +1,7 @@
 """float32 to the powers of two 2**-127 .. 2**127, code = exponent + 127 (OCP E8M0): arithmetic on the exponent field.
 
 The field of a normal float32 is the code of the power below it, and its fraction is what is dropped. A subnormal one, doubled
-and less one binade, looks the same for code 0; what is smaller than 2**-127 counts as 2**-127. The names are those of `float_lanes`.
+and less one binade, looks the same for code 0; what is smaller than 2**-127 counts as 2**-127. Names as in `float_lanes`.
 """
 
 from __future__ import annotations

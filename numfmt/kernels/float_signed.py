@@ -143,7 +143,7 @@ def cast_signed_random(x, out, random, random_shift, words, reals, check, same, 
     wide_vectors()
     mask, emin, shift, one, code_shift, keep = words[MASK], words[EMIN], words[SHIFT], words[ONE], words[CODE_SHIFT], words[KEEP]
     twice_bias, rne_c, most_random = words[TWICE_BIAS], words[RNE_C] != 0, words[MOST_RANDOM]
-    d_shift, d_width, d_keep, cut, twice = words[D_SHIFT], words[D_WIDTH], words[D_KEEP], words[D_CUT], words[D_TWICE]
+    d_shift, d_keep, cut, twice = words[D_SHIFT], words[D_KEEP], words[D_CUT], words[D_TWICE]
     clamp, top, over, inf, at_inf, plus = (
         reals[R_CLAMP], reals[R_MAX], reals[R_OVER_POS], reals[R_INF], reals[R_INF_POS], reals[R_PLUS]
     )  # fmt: skip
@@ -175,7 +175,9 @@ def cast_signed_random(x, out, random, random_shift, words, reals, check, same, 
             a = abs(v)
             most = larger(most, bits(a))
             low, rest, unit, word, _ = below(a, mask, emin, shift, one, clamp)
-            away = away_random(rest, unit, right(like(random[i], one), random_shift), most_random, half, limit, rne_c, one, twice_bias)
+            away = away_random(
+                rest, unit, right(like(random[i], one), random_shift), most_random, half, limit, rne_c, one, twice_bias
+            )
             out[i] = _value(v, a, from_bits(add(low, away)) - from_bits(word), top, over, inf, at_inf, plus)
     return count_nan(x) if check and most > mask else 0
 
@@ -239,7 +241,7 @@ def encode_signed_random(x, out, random, random_shift, words, reals, check, same
     wide_vectors()
     mask, emin, shift, one, code_shift, keep = words[MASK], words[EMIN], words[SHIFT], words[ONE], words[CODE_SHIFT], words[KEEP]
     twice_bias, rne_c, most_random = words[TWICE_BIAS], words[RNE_C] != 0, words[MOST_RANDOM]
-    d_shift, d_width, d_keep, cut, twice = words[D_SHIFT], words[D_WIDTH], words[D_KEEP], words[D_CUT], words[D_TWICE]
+    d_shift, d_width, cut, twice = words[D_SHIFT], words[D_WIDTH], words[D_CUT], words[D_TWICE]
     top, over, at_inf, nan = words[TOP_POS], words[OVER_POS], words[INF_POS], words[NAN]
     sign_shift, sign, sign_of_zero = words[SIGN_SHIFT], words[SIGN], words[SIGN_OF_ZERO]
     clamp, inf, limit, half, factor = reals[R_CLAMP], reals[R_INF], reals[R_LIMIT], reals[R_HALF], reals[R_FACTOR]
@@ -271,7 +273,9 @@ def encode_signed_random(x, out, random, random_shift, words, reals, check, same
             a = abs(v)
             most = larger(most, bits(a))
             low, rest, unit, word, exponent = below(a, mask, emin, shift, one, clamp)
-            away = away_random(rest, unit, right(like(random[i], one), random_shift), most_random, half, limit, rne_c, one, twice_bias)
+            away = away_random(
+                rest, unit, right(like(random[i], one), random_shift), most_random, half, limit, rne_c, one, twice_bias
+            )
             size = add(add(sub(low, word), right(sub(exponent, emin), code_shift)), away)
             out[i] = _code(v, a, size, top, over, inf, at_inf, sign_shift, sign, sign_of_zero, nan)
     return count_nan(x) if check and most > mask else 0

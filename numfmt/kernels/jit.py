@@ -30,14 +30,14 @@ class _Cache:
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile at first call, or load from the cache on disk."""
-    made = _PLAIN(function)
+    made: Any = _PLAIN(function)
     made._cache = _Cache(function)
     return made
 
 
 def parallel_kernel(function: Callable[..., Any]) -> Any:
     """`kernel` with `numba.prange` on several threads."""
-    made = _PARALLEL(function)
+    made: Any = _PARALLEL(function)
     made._cache = _Cache(function)
     return made
 
