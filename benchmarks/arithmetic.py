@@ -1,15 +1,15 @@
 """Scalar operations beside their peers and the machine's limit: `python benchmarks/arithmetic.py [--short]`.
 
-L is the plain float32 scale loop (read, multiply, write) in Numba into a given array, in the same process; every row takes turns
-with it or with the peer. apytypes and crfix are measured where installed, on a part of the data.
+apytypes and crfix are measured where installed, on a part of the data.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import numba
 import numpy as np
-from _timing import MEMORY, SHORT, Row, ratio, scale_loop, show, threads
+from _timing import MEMORY, SHORT, Row, ratio, scale_loop, scaling, show, threads
 
 import numfmt as nf
 
@@ -35,7 +35,7 @@ def operations(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> Iterator[Row]:
         )
     wide = [a.astype(np.float64)[:PEER] for a in (x, y)]
     small, given = out[:PEER], x[:PEER]
-    for fmt in ("e4m3fn", "float64"):
+    for fmt in ("e4m3fn", "float64"):  # binary64 is stepped from the machine's own sum
         into = small if fmt == "e4m3fn" else np.empty(PEER)
         reached = ratio(lambda f=fmt, o=into: nf.add(*wide, f, rounding="toward_zero", out=o), limit(given, small))
         yield Row(f"add of float64 arrays into {fmt}, toward_zero", "L", reached)
@@ -101,12 +101,11 @@ def main() -> None:
     x, y = (rng.standard_normal(MEMORY).astype(np.float32) for _ in range(2))
     out = np.empty_like(x)
     with threads(1):
-        show([*operations(x, y, out), *conversions(x, out), *functions(x, out), *peers(x, y)])
-    with threads(1):
-        one = ratio(lambda: nf.divide(x, y, "float16", out=out), lambda: None)
-    with threads(2):
-        two = ratio(lambda: nf.divide(x, y, "float16", out=out), lambda: None)
-    show([Row("divide into float16, two threads", "x one thread", two / one, 1.7)])
+        for rows in (operations(x, y, out), conversions(x, out), functions(x, out), peers(x, y)):
+            show(rows)
+    if numba.get_num_threads() > 1:
+        two = scaling(lambda: nf.divide(x, y, "float16", out=out))
+        show([Row("divide into float16, two threads", "x one thread", two, 1.7)])
 
 
 if __name__ == "__main__":

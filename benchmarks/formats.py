@@ -1,8 +1,4 @@
-"""Casts beside their peers and the machine's streaming limit: `python benchmarks/formats.py [--short]`.
-
-L is the plain float32 scale loop (read, multiply, write) in Numba into a given array: from memory L, in cache L'. Every ratio comes
-from runs of both sides taken in turn in this process, into given outputs.
-"""
+"""Casts beside their peers and the machine's streaming limit: `python benchmarks/formats.py [--short]`."""
 
 from __future__ import annotations
 
@@ -17,17 +13,16 @@ import gfloat
 import ml_dtypes
 import numba
 import numpy as np
-from _timing import CACHE, MEMORY, SHORT, Row, ratio, scale_loop, seconds, show, threads
+from _timing import CACHE, MEMORY, SHORT, Row, data, ratio, scale_loop, scaling, seconds, show, threads
 from gfloat.formats import format_info_ocp_e4m3
 
 import numfmt as nf
 
-MINIFLOATS = ["e2m1", "e4m3fn", "e5m2", "float8_e4m3fnuz", "e3m2", "float16", "bfloat16", "float<6,9>", "e8m0"]
+MINIFLOATS = [
+    "e2m1", "e4m3fn", "e5m2", "float8_e4m3fnuz", "e3m2", "e2m3", "float16", "bfloat16", "float<6,9>", "e8m0", "p3109<8,4,se>",
+    "p3109<8,3,uf>",
+]  # fmt: skip
 MODES = [str(m) for m in nf.Rounding if m != "ties_even"]
-
-
-def data(n: int) -> np.ndarray:
-    return (np.random.default_rng(0).standard_normal(n) * 4).astype(np.float32)
 
 
 def casts(x: np.ndarray, unit: str, goal: float) -> Iterator[Row]:
@@ -51,23 +46,29 @@ def overflows(x: np.ndarray) -> Iterator[Row]:
 
 
 def codes(x: np.ndarray) -> Iterator[Row]:
-    import torch
-
     limit = partial(scale_loop, x, np.empty_like(x))
     byte = np.empty(x.size, np.uint8)
-    for name in ("e2m1", "e4m3fn", "e5m2", "e8m0"):
+    for name in ("e2m1", "e4m3fn", "e5m2", "e8m0", "p3109<8,4,se>"):
         yield Row(f"encode to {name}", "L", ratio(partial(nf.encode, x, name, out=byte), limit), 1.0)
     yield Row("encode to float16", "L", ratio(partial(nf.encode, x, "float16", out=np.empty(x.size, np.uint16)), limit), 1.0)
-    encode = partial(nf.encode, x, "e4m3fn", out=byte)
+
+
+def peers(x: np.ndarray, where: str, repeats: int) -> Iterator[Row]:
+    """The peers' casts, all of them on the same elements."""
+    import torch
+
+    encode = partial(nf.encode, x, "e4m3fn", out=np.empty(x.size, np.uint8))
     tensor, target = torch.from_numpy(x), torch.empty(x.size, dtype=torch.float8_e4m3fn)
-    yield Row("encode to e4m3fn", "x torch", ratio(encode, lambda: target.copy_(tensor)), 2.5)
-    yield Row("encode to e4m3fn", "x ml_dtypes", ratio(encode, lambda: x.astype(ml_dtypes.float8_e4m3fn), 3), 20)
+    yield Row(f"encode to e4m3fn, {where}", "x torch", ratio(encode, lambda: target.copy_(tensor), 3 * repeats), 2.5)
+    yield Row(
+        f"encode to e4m3fn, {where}", "x ml_dtypes", ratio(encode, lambda: x.astype(ml_dtypes.float8_e4m3fn), repeats), 20
+    )  # fmt: skip
     cast = partial(nf.cast, x, "e4m3fn", out=np.empty_like(x))
     there_and_back = lambda: x.astype(ml_dtypes.float8_e4m3fn).astype(np.float32)  # noqa: E731
-    yield Row("cast to e4m3fn", "x ml_dtypes", ratio(cast, there_and_back, 3), 20)
-    few = x[: 1 << 14]
-    peer = seconds(lambda: gfloat.round_ndarray(format_info_ocp_e4m3, few)) / few.size
-    yield Row("cast to e4m3fn", "x gfloat", peer / (seconds(cast) / x.size), 100)
+    yield Row(f"cast to e4m3fn, {where}", "x ml_dtypes", ratio(cast, there_and_back, repeats), 20)
+    few = x[: 1 << 17]
+    peer = seconds(lambda: gfloat.round_ndarray(format_info_ocp_e4m3, few), 5) / few.size
+    yield Row(f"cast to e4m3fn, {where}", "x gfloat", peer / (seconds(cast, 5 * repeats) / x.size), 100)
 
 
 def decodes(x: np.ndarray) -> Iterator[Row]:
@@ -104,6 +105,9 @@ def roundings(x: np.ndarray) -> Iterator[Row]:
             call = partial(nf.cast, x, name, rounding=mode, out=out, **options)
             yield Row(f"cast to {name}, {mode}{', seed, N = 8' if options else ''}", "L", ratio(call, limit), 0.6)
     byte = np.empty(x.size, np.uint8)
+    for width in (16, 32):
+        call = partial(nf.cast, x, "e4m3fn", rounding="stochastic_a", seed=1, random_width=width, out=out)
+        yield Row(f"cast to e4m3fn, stochastic_a, seed, N = {width}", "L", ratio(call, limit), 0.6)
     for width in (8, 16, 32):
         call = partial(nf.encode, x, "e4m3fn", rounding="stochastic_c", seed=1, random_width=width, out=byte)
         yield Row(f"encode to e4m3fn, stochastic_c, seed, N = {width}", "L", ratio(call, limit), 0.6)
@@ -129,11 +133,7 @@ def two_threads(x: np.ndarray) -> Iterator[Row]:
         ("cast to e4m3fn", partial(nf.cast, x, "e4m3fn", out=out), None),
     ]
     for name, call, goal in jobs:
-        times = {}
-        for count in (1, 2):
-            with threads(count):
-                times[count] = seconds(call, 15)
-        yield Row(f"{name}: two threads", "x one", times[1] / times[2], goal)
+        yield Row(f"{name}: two threads", "x one", scaling(call), goal)
 
 
 def starts() -> Iterator[Row]:
@@ -146,9 +146,13 @@ def starts() -> Iterator[Row]:
             nf.cast(x, f"float<{exp_bits},{man_bits},bias=3>", overflow="saturate")
             worst = max(worst, time.perf_counter() - start)
     yield Row("first cast to a further format, the slowest of 35", "x faster than 50 ms", 0.05 / worst, 1.0)
+    # NumPy, Numba and the formats are loaded at the first use of a name, by the second line
     code = "import time; t = time.perf_counter(); import numfmt; print(time.perf_counter() - t)"
     took = min(float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout) for _ in range(3))
     yield Row("import numfmt", "x faster than 0.5 s", 0.5 / took, 1.0)
+    code = code.replace("numfmt;", "numfmt; numfmt.cast;")
+    took = min(float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout) for _ in range(3))
+    yield Row("import numfmt; numfmt.cast (NumPy, Numba and all formats)", "x faster than 0.5 s", 0.5 / took)
 
 
 def main() -> None:
@@ -162,6 +166,8 @@ def main() -> None:
         show(casts(small, "L'", 0.45))
         for part in (overflows, codes, decodes, roundings, inputs):
             show(part(x))
+        show(peers(x, "from memory", 3))
+        show(peers(small, "in cache", 30))
     if most > 1 and not SHORT:
         show(two_threads(x))
     show(starts())

@@ -1,64 +1,60 @@
-"""Irregular formats beside their peers and the machine's streaming limit: `python benchmarks/tables.py [--short]`.
-
-L is the plain float32 scale loop (read, multiply, write) in Numba into a given array, in the same process. Ours write into a given
-array too. One thread: set NUMBA_NUM_THREADS=1.
-"""
+"""Irregular formats beside their peers and the machine's limit: `python benchmarks/tables.py [--short]`."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterator
+from functools import partial
 
-import bitsandbytes.functional as bnb
 import numpy as np
-import torch
-from _timing import SHORT, seconds
-from numba import njit
+from _timing import MEMORY, Row, data, ratio, scale_loop, seconds, show, threads
 
 import numfmt as nf
 
-FORMATS = [
-    "nf4", "bnb_fp4", "pot4", "p3109<4,2,sf>", "dynamic8", "hif8", "p3109<8,3,se>", "posit8", "takum8", "lns<8,3>", "posit16",
-    "takum16", "p3109<16,8,se>", "posit32",
-]  # fmt: skip
+GOALS = {
+    "nf4": 0.5, "bnb_fp4": 0.5, "pot4": 0.5, "dynamic8": 0.25, "hif8": 0.25, "posit8": 0.25, "takum8": 0.25, "lns<8,3>": 0.25,
+    "posit16": 0.25, "takum16": 0.25, "p3109<4,2,sf>": 0.95, "p3109<8,3,se>": 0.95, "p3109<16,8,se>": 0.95, "posit32": None,
+}  # fmt: skip
 
 
-@njit(error_model="numpy")
-def scale(x: np.ndarray, out: np.ndarray) -> None:
-    for i in range(x.size):
-        out[i] = x[i] * np.float32(1.5)
-
-
-def main() -> None:
-    torch.set_num_threads(1)
-    n = 10**5 if SHORT else 10**7
-    x = np.random.default_rng(0).standard_normal(n).astype(np.float32)
-    out = np.empty_like(x)
-    limit = n / seconds(lambda: scale(x, out))
-    print(f"{'limit L: float32 scale loop':44} {limit / 1e6:9.1f} M elements/s")
-
-    def row(name: str, rate: float) -> None:
-        print(f"{name:44} {rate / 1e6:9.3f} M elements/s  {rate / limit:8.5f} L", flush=True)
-
-    for name in FORMATS:
+def formats(x: np.ndarray) -> Iterator[Row]:
+    limit = partial(scale_loop, x, np.empty_like(x))
+    for name, goal in GOALS.items():
         f = nf.parse(name)
-        codes, values = np.empty(n, f.code_dtype), np.empty(n, f.value_dtype)
-        start = time.perf_counter()
-        nf.encode(x[:1], f)
-        first = time.perf_counter() - start
-        row(f"{name}: encode (first call {first * 1e3:.0f} ms)", n / seconds(lambda f=f, codes=codes: nf.encode(x, f, out=codes)))
-        row(f"{name}: cast", n / seconds(lambda f=f, values=values: nf.cast(x, f, out=values)))
+        codes, values = np.empty(x.size, f.code_dtype), np.empty(x.size, f.value_dtype)
+        yield Row(f"encode to {name}", "L", ratio(partial(nf.encode, x, f, out=codes), limit), goal)
+        yield Row(f"cast to {name}", "L", ratio(partial(nf.cast, x, f, out=values), limit), goal)
 
-    blocks = torch.from_numpy(x)
-    row("bitsandbytes: quantize_4bit nf4", n / seconds(lambda: bnb.quantize_4bit(blocks, quant_type="nf4", blocksize=64)))
-    row("bitsandbytes: quantize_blockwise dynamic", n / seconds(lambda: bnb.quantize_blockwise(blocks, blocksize=4096)))
+
+def peers(x: np.ndarray) -> Iterator[Row]:
+    import bitsandbytes.functional as bnb
+    import torch
+
+    torch.set_num_threads(1)
+    codes, blocks = np.empty(x.size, np.uint8), torch.from_numpy(x)
+    # theirs finds and divides by the largest of each block too
+    for name, theirs in (
+        ("nf4", partial(bnb.quantize_4bit, blocks, quant_type="nf4", blocksize=64)),
+        ("dynamic8", partial(bnb.quantize_blockwise, blocks, blocksize=4096)),
+    ):
+        yield Row(f"encode to {name}", "x bitsandbytes", ratio(partial(nf.encode, x, name, out=codes), theirs, 3))
     try:
         import softposit  # no wheel: built from source where there is a compiler
     except ImportError:
         print("softposit is not installed: its rows are left out")
         return
     few = x[:2000].tolist()
-    row("softposit: posit8 es=0", len(few) / seconds(lambda: [softposit.posit8(v) for v in few]))
-    row("softposit: posit16 es=1", len(few) / seconds(lambda: [softposit.posit16(v) for v in few]))
+    for name, posit in (("posit<8,0>", softposit.posit8), ("posit<16,1>", softposit.posit16)):
+        f = nf.parse(name)
+        ours = seconds(partial(nf.encode, x, f, out=np.empty(x.size, f.code_dtype))) / x.size
+        theirs = seconds(lambda posit=posit: [posit(v) for v in few]) / len(few)
+        yield Row(f"encode to {name}", "x softposit", theirs / ours, 1000.0)
+
+
+def main() -> None:
+    x = data(MEMORY, 1.0)
+    with threads(1):
+        show(formats(x))
+        show(peers(x))
 
 
 if __name__ == "__main__":

@@ -1,45 +1,51 @@
 """What will the number be? Bit-accurate emulation of number formats and of the arithmetic that hardware does with them."""
 
-from . import layers
-from .arith import Datapath, datapath, datapaths, explain, matmul
-from .blocks import QuantizedTensor, Scheme, from_codes, load, quantize, scheme
-from .formats import (
-    Codebook,
-    Comparison,
-    Fixed,
-    Float,
-    Format,
-    FunctionError,
-    Overflow,
-    Program,
-    Rounding,
-    add,
-    cast,
-    catalogue,
-    compare,
-    convert,
-    decode,
-    decode_packed,
-    divide,
-    elementary,
-    encode,
-    flags,
-    fma,
-    function_error,
-    ieee,
-    learn_codebook,
-    lmul,
-    lmul_error,
-    multiply,
-    pack,
-    parse,
-    remainder,
-    sqrt,
-    subtract,
-    unpack,
-)
-from .formats import fixed_ops as fixed
-from .plan import LayerPlan, Plan
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import layers
+    from .arith import Datapath, datapath, datapaths, explain, matmul
+    from .blocks import QuantizedTensor, Scheme, from_codes, load, quantize, scheme
+    from .formats import (
+        Codebook,
+        Comparison,
+        Fixed,
+        Float,
+        Format,
+        FunctionError,
+        Overflow,
+        Program,
+        Rounding,
+        add,
+        cast,
+        catalogue,
+        compare,
+        convert,
+        decode,
+        decode_packed,
+        divide,
+        elementary,
+        encode,
+        flags,
+        fma,
+        function_error,
+        ieee,
+        learn_codebook,
+        lmul,
+        lmul_error,
+        multiply,
+        pack,
+        parse,
+        remainder,
+        sqrt,
+        subtract,
+        unpack,
+    )
+    from .formats import fixed_ops as fixed
+    from .plan import LayerPlan, Plan
 
 __all__ = [
     "Codebook",
@@ -91,3 +97,29 @@ __all__ = [
     "subtract",
     "unpack",
 ]
+
+# Where the names come from. They are loaded at first use: NumPy and Numba alone take longer than many a script that imports this.
+_FROM = {
+    ".arith": ("Datapath", "datapath", "datapaths", "explain", "matmul"),
+    ".blocks": ("QuantizedTensor", "Scheme", "from_codes", "load", "quantize", "scheme"),
+    ".plan": ("LayerPlan", "Plan"),
+}
+_MODULES = {"fixed": ".formats.fixed_ops", "ieee": ".formats.ieee"} | {
+    name: f".{name}" for name in ("arith", "blocks", "formats", "kernels", "layers", "plan")
+}
+_HOME = {name: module for module, given in _FROM.items() for name in given}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        value = importlib.import_module(_MODULES[name], __name__)
+    elif name in __all__:
+        value = getattr(importlib.import_module(_HOME.get(name, ".formats"), __name__), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value  # found here from now on
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -182,6 +182,31 @@ def test_own_arithmetic_equals_the_machines(dtype, operation):
     assert nf.compare(mine[numbers], want[numbers], name)
 
 
+@pytest.mark.parametrize("operation", ["add", "subtract", "multiply", "divide", "sqrt"])
+@pytest.mark.parametrize("mode", ["up", "down", "away", "toward_zero"])
+def test_directed_binary64_in_vector_lanes_equals_the_integer_kernels(operation, mode):
+    """Blocks within the range take the vector path, single elements at its ends the integer path: both must agree."""
+    rng = np.random.default_rng(13)
+    normal = [rng.standard_normal(5000) for _ in range(ARITY[operation])]
+    short = [np.round(c * 8) / 8 for c in normal]  # exact results, zeros of both signs
+    wild = operands(rng, "float64", 5000, ARITY[operation])
+    low, high = np.array([2.0**-960, -5e-324, 2.0**-1000]), np.array([2.0**1022, 1.5, -(2.0**1000)])
+    for columns in (normal, short, wild, [low, high][: ARITY[operation]], [high, low][: ARITY[operation]]):
+        for part in (slice(None), slice(0, 1)):
+            given = [c[part] for c in columns]
+            got = getattr(nf, operation)(*given, "float64", rounding=mode)
+            codes = getattr(nf, operation)(*given, "float64", rounding=mode, returns="codes")
+            numbers = ~np.isnan(got)
+            np.testing.assert_array_equal(got.view(np.uint64)[numbers], codes[numbers])
+            assert np.isnan(nf.decode(codes[~numbers], "float64")).all()
+
+
+def test_a_quotient_too_small_for_float64_is_not_nan():
+    x, y = np.array([2.0**-960]), np.array([2.0**1022])
+    assert nf.divide(x, y, "e4m3fn")[0] == 0.0
+    assert nf.divide(x, y, "e4m3fn", rounding="up")[0] == 2.0**-9
+
+
 @pytest.mark.parametrize("operation", sorted(ARITY))
 def test_float32_operands_take_the_same_result_as_float64_ones(operation):
     """The vector path (float32 operands) against the integer path (the same values as float64)."""

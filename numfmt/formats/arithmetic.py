@@ -113,6 +113,9 @@ def compute(name: str, inputs: list[np.ndarray], fmt: Format, given: Options, re
         with np.errstate(all="ignore"):
             _NATIVE[name](*values, out=result)
         return
+    if _directed_serves(name, values, fmt, given):
+        _directed(name, values, fmt, given, result)
+        return
     special = given.nan is not None or given.ftz or given.daz
     objects = any(v.dtype.kind == "O" for v in values)
     if objects and special:
@@ -146,6 +149,49 @@ def _native(name: str, values: list[np.ndarray], fmt: Format, given: Options) ->
         and given.operands == given.returns == "values"
         and all(v.dtype == fmt.value_dtype for v in values)
     )
+
+
+# whether positive and negative results go away from zero
+_GROWS = {
+    Rounding.UP: (True, False),
+    Rounding.DOWN: (False, True),
+    Rounding.AWAY: (True, True),
+    Rounding.TOWARD_ZERO: (False, False),
+}
+
+
+def _directed_serves(name: str, values: list[np.ndarray], fmt: Format, given: Options) -> bool:
+    """Whether binary64 under a directed rounding is wanted: a step from the machine's own result, where its error is exact."""
+    return (
+        isinstance(fmt, Float)
+        and (fmt.exp_bits, fmt.man_bits, fmt.bias, fmt.specials, fmt.signed, fmt.zero) == (11, 52, 1023, "ieee", True, True)
+        and name in _VECTOR
+        and given.modes.rounding in _GROWS
+        and given.nan is None
+        and not (given.ftz or given.daz)
+        and given.operands == given.returns == "values"
+        and all(v.dtype == np.float64 or _fits_float32(v) for v in values)
+    )
+
+
+def _directed(name: str, values: list[np.ndarray], fmt: Format, given: Options, result: np.ndarray) -> None:
+    """Block by block; where an operand or a result is near the ends of the range, the block is done in integers."""
+    assert isinstance(fmt, Float)
+    flat = [np.ascontiguousarray(v, dtype=np.float64).reshape(-1) for v in values]
+    target = result.reshape(-1)
+    kind, sign = _VECTOR[name], -1.0 if name == "subtract" else 1.0
+    grows, down = _GROWS[given.modes.rounding], given.modes.rounding is Rounding.DOWN
+
+    def piece(first: int, last: int) -> int:
+        for start in range(first, last, _BLOCK):
+            stop = min(start + _BLOCK, last)
+            part = [a[start:stop] for a in flat]
+            kernels.directed_double(kind, part[0], part[-1], target[start:stop], sign, *grows, down)
+            if kernels.leaves_range(kind, part[0], part[-1], target[start:stop]):
+                _deliver(with_flags(name, part, fmt, given)[0], fmt, given, target[start:stop])
+        return 0
+
+    in_pieces(target.size, piece)
 
 
 def _rounded_twice_safely(name: str, values: list[np.ndarray], fmt: Format, given: Options, result: np.ndarray) -> None:

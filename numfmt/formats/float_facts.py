@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from math import inf, nan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -15,6 +15,35 @@ from .base import Overflow, Rounding
 
 if TYPE_CHECKING:
     from .floats import Float
+
+
+class FloatLike(Protocol):
+    """What a format must tell: steps in binades of 2**man_bits codes from zero upward, and a sign bit if signed."""
+
+    @property
+    def bits(self) -> int: ...
+    @property
+    def man_bits(self) -> int: ...
+    @property
+    def emin(self) -> int: ...
+    @property
+    def signed(self) -> bool: ...
+    @property
+    def zero(self) -> bool: ...
+    @property
+    def has_nan(self) -> bool: ...
+    @property
+    def has_minus_zero(self) -> bool: ...
+    @property
+    def nan_code(self) -> int: ...
+    @property
+    def max_magnitude_code(self) -> int: ...
+    @property
+    def max(self) -> float: ...
+    @property
+    def min_positive(self) -> float: ...
+    def overflowed(self, rounding: Rounding, overflow: Overflow, negative: bool, infinite: bool) -> tuple[int, float]: ...
+    def __hash__(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -27,18 +56,18 @@ class Carrier:
     bias: int
     random_bits: int  # most random bits for which the comparison of a stochastic rounding is exact
 
-    def holds(self, fmt: Float) -> bool:
+    def holds(self, fmt: FloatLike) -> bool:
         """Whether the format meets the conditions of `float_lanes` in this carrier."""
         top = (fmt.max_magnitude_code >> fmt.man_bits) + fmt.emin - (1 if fmt.zero else 0)
         highest = max(top, fmt.emin) + 1 + self.man_bits - fmt.man_bits
         return fmt.man_bits <= self.man_bits - 2 and fmt.emin - fmt.man_bits > -self.bias and highest <= self.bias
 
-    def same_range(self, fmt: Float) -> bool:
+    def same_range(self, fmt: FloatLike) -> bool:
         """Whether the format differs from the carrier in its mantissa bits alone."""
         return fmt.zero and 1 <= fmt.man_bits < self.man_bits and fmt.emin == 1 - self.bias and fmt.max < 2.0 * 2.0**self.bias
 
 
-SINGLE = Carrier(np.float32, np.int32, 23, 127, 23)
+SINGLE = Carrier(np.float32, np.int32, 23, 127, 32)
 DOUBLE = Carrier(np.float64, np.int64, 52, 1023, 32)
 
 
@@ -51,6 +80,7 @@ class Facts:
     check: bool  # NaN has no code
     signed: bool  # `float_signed` (and `float_even` for ties_even) serve for values
     signed_codes: bool  # and for codes
+    drawn: bool  # the short way of stochastic rounding serves
 
 
 def _inward(rounding: Rounding, negative: bool) -> bool:
@@ -81,13 +111,15 @@ def overflowed(fmt: Float, rounding: Rounding, overflow: Overflow, negative: boo
 
 
 @lru_cache(maxsize=4096)
-def facts(fmt: Float, rounding: Rounding, overflow: Overflow, width: int, carrier: Carrier) -> Facts:
+def facts(fmt: FloatLike, rounding: Rounding, overflow: Overflow, width: int, carrier: Carrier) -> Facts:
     """The facts of a format that `carrier` holds, or of whose range it is; width: random bits of a stochastic rounding."""
     t, p = fmt.man_bits, carrier.man_bits
     stochastic = rounding in (Rounding.STOCHASTIC_A, Rounding.STOCHASTIC_B, Rounding.STOCHASTIC_C)
+    added = width + (rounding is Rounding.STOCHASTIC_B)  # bits kept below the last one of the format
+    drawn = stochastic and t + added <= p - 1
     near = rounding in (Rounding.TIES_EVEN, Rounding.TIES_AWAY, Rounding.TIES_ZERO, Rounding.TIES_UP, Rounding.TIES_DOWN)
     over_pos, over_neg, inf_pos, inf_neg = (
-        overflowed(fmt, rounding, overflow, negative, infinite) for infinite in (False, True) for negative in (False, True)
+        fmt.overflowed(rounding, overflow, negative, infinite) for infinite in (False, True) for negative in (False, True)
     )
     sign = 1 << (fmt.bits - 1) if fmt.signed else 0
     if fmt.zero:
@@ -126,6 +158,12 @@ def facts(fmt: Float, rounding: Rounding, overflow: Overflow, width: int, carrie
         k.KEEP: -(1 << (p - t)),
         k.HALF: (1 << (p - t - 1)) - 1 if t < p else 0,
         k.RNE_C: rounding is Rounding.STOCHASTIC_C,
+        k.MOST_RANDOM: (1 << width) - 1,
+        k.D_SHIFT: (p - t - added) << p if drawn else 0,
+        k.D_WIDTH: added if drawn else 0,
+        k.D_KEEP: -(1 << added) if drawn else 0,
+        k.D_CUT: rounding is not Rounding.STOCHASTIC_C,
+        k.D_TWICE: rounding is Rounding.STOCHASTIC_B,
     }
     largest = Fraction(fmt.max)
     unit = Fraction(2) ** ((fmt.max_magnitude_code >> t) + fmt.emin - (1 if fmt.zero else 0) - t)
@@ -156,12 +194,13 @@ def facts(fmt: Float, rounding: Rounding, overflow: Overflow, width: int, carrie
         k.R_FROM: begin,
         k.R_OVER: beyond[1],
         k.R_LIMIT: 2.0**width if stochastic else 1.0,
-        k.R_HALF: 0.5 if rounding is Rounding.STOCHASTIC_B else 0.0,
+        k.R_HALF: 0.5 if rounding is Rounding.STOCHASTIC_B else 2.0,
         k.R_MAX: fmt.max,
         k.R_FACTOR: 2.0 ** (width - (p - t)),
     }
     word[k.OVER] = beyond[0]
-    words = np.array([int(word[i]) for i in range(len(word))], dtype=carrier.word)
+    unsigned = (1 << 8 * np.dtype(carrier.word).itemsize) - 1
+    words = np.array([int(word[i]) & unsigned for i in range(len(word))], np.uint64).astype(f"u{np.dtype(carrier.word).itemsize}")
     with np.errstate(over="ignore"):
         reals = np.array([real[i] for i in range(len(real))], dtype=np.float64).astype(carrier.real)
-    return Facts(words, reals, not fmt.has_nan, quick, quick and not (nan_code and fmt.has_minus_zero))
+    return Facts(words.view(carrier.word), reals, not fmt.has_nan, quick, quick and not (nan_code and fmt.has_minus_zero), drawn)

@@ -8,22 +8,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._threads import SERIAL, in_pieces
+from .._threads import in_pieces
 from ..kernels import encode as scalar
-from ..kernels import float_even, float_lanes, float_signed
+from ..kernels import float_even, float_lanes, float_powers, float_signed
 from .base import Overflow, Rounding
-from .float_facts import DOUBLE, SINGLE, Facts, facts
+from .float_facts import DOUBLE, SINGLE, Facts, FloatLike, facts
 
 if TYPE_CHECKING:
     from .floats import Float
     from .modes import Modes
 
-_DRAWN = 1 << 15  # elements whose random bits are drawn at a time
+_DRAWN = 1 << 16  # elements whose random bits are drawn at a time
+_ALONE = 1 << 18  # elements for which a second thread costs more than it brings: a cast takes 0.05 ms
 
 
-def cast_array(fmt: Float, x: np.ndarray, out: np.ndarray, modes: Modes) -> int | None:
+def cast_array(fmt: FloatLike, x: np.ndarray, out: np.ndarray, modes: Modes) -> int | None:
     """`Format.cast_array`; None (and nothing done) for formats about as wide as float64, for which there are no SIMD loops."""
     return _run(fmt, x, out, modes, codes=False)
+
+
+def encode_lanes(fmt: FloatLike, x: np.ndarray, out: np.ndarray, modes: Modes) -> int | None:
+    """`Format.encode_array`, with None as in `cast_array`."""
+    return _run(fmt, x, out, modes, codes=True)
 
 
 def encode_array(fmt: Float, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:
@@ -41,7 +47,7 @@ def encode_array(fmt: Float, x: np.ndarray, out: np.ndarray, modes: Modes) -> in
     return in_pieces(x.size, lambda i, j: scalar.encode_float(x[i:j], out[i:j], *arguments))
 
 
-def _run(fmt: Float, x: np.ndarray, out: np.ndarray, modes: Modes, codes: bool) -> int | None:
+def _run(fmt: FloatLike, x: np.ndarray, out: np.ndarray, modes: Modes, codes: bool) -> int | None:
     random = modes.random
     width = 0 if random is None else random.width
     chosen = _choose(fmt, modes.rounding, modes.overflow, width, x.dtype == np.float32, codes)
@@ -49,15 +55,16 @@ def _run(fmt: Float, x: np.ndarray, out: np.ndarray, modes: Modes, codes: bool) 
         return None
     loop, arguments = chosen
     if random is None:
-        if x.size < SERIAL:
+        if x.size < _ALONE:
             return loop(x, out, *arguments)
         return in_pieces(x.size, lambda i, j: loop(x[i:j], out[i:j], *arguments))
 
     def piece(i: int, j: int) -> int:
         refused = 0
+        scratch = random.scratch(min(_DRAWN, j - i))
         for start in range(i, j, _DRAWN):  # the random bits stay in the cache
             stop = min(start + _DRAWN, j)
-            refused += loop(x[start:stop], out[start:stop], *random.lanes(start, stop), *arguments)
+            refused += loop(x[start:stop], out[start:stop], *random.lanes(start, stop, scratch), *arguments)
         return refused
 
     return in_pieces(x.size, piece)
@@ -65,12 +72,15 @@ def _run(fmt: Float, x: np.ndarray, out: np.ndarray, modes: Modes, codes: bool) 
 
 @lru_cache(maxsize=4096)
 def _choose(
-    fmt: Float, rounding: Rounding, overflow: Overflow, width: int, single: bool, codes: bool
+    fmt: FloatLike, rounding: Rounding, overflow: Overflow, width: int, single: bool, codes: bool
 ) -> tuple[Callable[..., int], tuple[Any, ...]] | None:
     """The loop and its facts: the narrowest carrier that is exact, then the shortest loop that serves; None if there is none.
 
     width: random bits, 0 for the deterministic roundings; single: x is float32; codes: the result is codes, not values.
     """
+    if single and not width and _is_e8m0(fmt):
+        known = facts(fmt, rounding, overflow, width, SINGLE)
+        return _POWERS[codes], (known.words, known.check, rounding is Rounding.TIES_EVEN)
     carrier, same = DOUBLE, False
     if single and width <= SINGLE.random_bits:
         if SINGLE.holds(fmt):
@@ -84,10 +94,18 @@ def _choose(
     if not _short(known, codes):
         return (_RANDOM if width else _ANY)[codes], plain
     if width:
-        return _SIGNED_RANDOM[codes], (*plain, same)
+        return _SIGNED_RANDOM[codes], (*plain, same, known.drawn)
     if rounding is Rounding.TIES_EVEN:
         return (_EVEN_SAME if same else _EVEN)[codes], plain
     return _SIGNED[codes], (*plain, same)
+
+
+def _is_e8m0(fmt: FloatLike) -> bool:
+    return (
+        (fmt.bits, fmt.man_bits, fmt.emin, fmt.max_magnitude_code) == (8, 0, -127, 254)
+        and fmt.has_nan
+        and not (fmt.signed or fmt.zero)
+    )
 
 
 def _short(known: Facts, codes: bool) -> bool:
@@ -98,6 +116,7 @@ def _short(known: Facts, codes: bool) -> bool:
 _EVEN = (float_even.cast_even, float_even.encode_even)
 _EVEN_SAME = (float_even.cast_even_same, float_even.encode_even_same)
 _SIGNED = (float_signed.cast_signed, float_signed.encode_signed)
+_POWERS = (float_powers.cast_powers, float_powers.encode_powers)
 _ANY = (float_lanes.cast_any, float_lanes.encode_any)
 _SIGNED_RANDOM = (float_signed.cast_signed_random, float_signed.encode_signed_random)
 _RANDOM = (float_lanes.cast_random, float_lanes.encode_random)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import numpy as np
 
 from .._checks import check_in, check_int_range
+from ..kernels.decode import decode_float
 from . import float_loops
 from .base import Format, Overflow, Rounding, power_of_two
 from .exact import floor_log2, round_magnitude
@@ -150,6 +151,10 @@ class Float(Format):
         """The mode that overflow=None means: infinity where there is one, else saturation."""
         return Overflow.NONSAT if self.has_inf else Overflow.SATURATE
 
+    def overflowed(self, rounding: Rounding, overflow: Overflow, negative: bool, infinite: bool) -> tuple[int, float]:
+        """Code and value of what lies beyond the range on one side, after rounding or as an infinity."""
+        return overflowed(self, rounding, overflow, negative, infinite)
+
     @property
     def odd_safe(self) -> bool:
         return self.man_bits <= 49
@@ -184,27 +189,10 @@ class Float(Format):
         if self.bits <= 16:
             super().decode_array(codes, out)
         else:
-            out[...] = self._decode_wide(codes)
-
-    def _decode_wide(self, codes: np.ndarray) -> np.ndarray:
-        magnitude = codes.astype(np.uint64) & np.uint64((1 << (self.exp_bits + self.man_bits)) - 1)
-        field = (magnitude >> np.uint64(self.man_bits)).astype(np.int64)
-        fraction = (magnitude & np.uint64((1 << self.man_bits) - 1)).astype(np.int64)
-        subnormal = (field == 0) & self.zero
-        significand = np.where(subnormal, fraction, fraction + (1 << self.man_bits))
-        exponent = np.where(subnormal, self.emin, field - self.bias) - self.man_bits
-        values = np.ldexp(significand.astype(np.float64), np.minimum(exponent, 971))
-        if self.has_inf:
-            values = np.where(magnitude == np.uint64(self.inf_code), np.inf, values)
-            values = np.where(magnitude > np.uint64(self.inf_code), np.nan, values)
-        elif self.specials == "fn":
-            values = np.where(magnitude > np.uint64(self.max_magnitude_code), np.nan, values)
-        if self.signed:
-            negative = (codes.astype(np.uint64) >> np.uint64(self.bits - 1)) == 1
-            values = np.where(negative, -values, values)
-            if self.specials == "fnuz":
-                values = np.where(negative & (magnitude == 0), np.nan, values)
-        return values
+            decode_float(
+                codes, out, self.man_bits, self.exp_bits, self.bias, self.emin, self.zero, self.max_magnitude_code, self.inf_code,
+                self.nan_code,
+            )  # fmt: skip
 
     @cached_property
     def value_dtype(self) -> np.dtype:

@@ -12,9 +12,10 @@ import numpy as np
 
 from .._checks import check_int_range
 from ..kernels.stochastic import encode_stochastic
-from .base import Overflow, Rounding
+from .base import Overflow, Rounding, decode_table
 from .entry import Entry
 from .exact import floor_log2, round_magnitude
+from .float_loops import cast_array, encode_lanes
 from .ladder import Ladder
 from .line import LARGEST
 
@@ -44,6 +45,8 @@ class P3109(Ladder):
     extended: bool = True
 
     open_end = True
+    zero = True
+    has_minus_zero = False
 
     def __post_init__(self) -> None:
         check_int_range("width", self.width, 3, 16)
@@ -76,6 +79,11 @@ class P3109(Ladder):
     def steps(self) -> int:
         half = 1 << (self.width - int(self.signed))
         return half - int(self.extended) - int(not self.signed)
+
+    @property
+    def max_magnitude_code(self) -> int:
+        """Code of the largest finite value."""
+        return self.steps - 1
 
     @property
     def has_inf(self) -> bool:
@@ -141,21 +149,29 @@ class P3109(Ladder):
 
         return power_of_two(self.emin - self.man_bits)
 
-    def outside(self, negative: bool, infinite: bool, modes: Modes) -> int:
+    def _beyond(self, rounding: Rounding, overflow: Overflow, negative: bool, infinite: bool) -> int:
         top = self.steps - 1
         if negative and not self.signed:
-            inward = not infinite and modes.rounding in (Rounding.TOWARD_ZERO, Rounding.UP)
-            return 0 if modes.overflow is not Overflow.NONSAT or inward else self.nan_code
+            inward = not infinite and rounding in (Rounding.TOWARD_ZERO, Rounding.UP)
+            return 0 if overflow is not Overflow.NONSAT or inward else self.nan_code
         last = top | (1 << (self.width - 1)) if negative else top
-        if not self.extended or modes.overflow is Overflow.SATURATE:
+        if not self.extended or overflow is Overflow.SATURATE:
             return last
         if not infinite:
-            if modes.overflow is Overflow.PROPAGATE:
+            if overflow is Overflow.PROPAGATE:
                 return last
-            inward = modes.rounding in (Rounding.TOWARD_ZERO, Rounding.UP if negative else Rounding.DOWN)
-            if inward or (modes.rounding is Rounding.TO_ODD and not self.signed):
+            inward = rounding in (Rounding.TOWARD_ZERO, Rounding.UP if negative else Rounding.DOWN)
+            if inward or (rounding is Rounding.TO_ODD and not self.signed):
                 return last
         return (1 << self.width) - 1 if negative else self.inf_code
+
+    def overflowed(self, rounding: Rounding, overflow: Overflow, negative: bool, infinite: bool) -> tuple[int, float]:
+        """`outside` as code and value."""
+        code = self._beyond(rounding, overflow, negative, infinite)
+        return code, float(decode_table(self)[code])
+
+    def outside(self, negative: bool, infinite: bool, modes: Modes) -> int:
+        return self._beyond(modes.rounding, modes.overflow, negative, infinite)
 
     def _side(self, negative: bool, modes: Modes) -> tuple[np.ndarray, np.ndarray]:
         if not (negative and not self.signed):
@@ -168,6 +184,9 @@ class P3109(Ladder):
         return limits, codes
 
     def encode_array(self, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:
+        refused = encode_lanes(self, x, out, modes)
+        if refused is not None:
+            return refused
         if modes.random is None:
             return super().encode_array(x, out, modes)
         ends = np.array([self.outside(n, i, modes) for i in (False, True) for n in (False, True)])
@@ -181,6 +200,9 @@ class P3109(Ladder):
         return 0
 
     def cast_array(self, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:
+        refused = cast_array(self, x, out, modes)
+        if refused is not None:
+            return refused
         if modes.random is None:
             return super().cast_array(x, out, modes)
         codes = np.empty(x.shape, self.code_dtype)

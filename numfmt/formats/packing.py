@@ -11,7 +11,7 @@ from .._arrays import restore_like, to_numpy
 from .._checks import check_in, check_int_range
 from .._threads import ALIGN, in_pieces
 from ..kernels import packing as kernels
-from ..kernels.tables import look_up_all, look_up_groups, look_up_halves
+from ..kernels.tables import look_up_all, look_up_groups, look_up_halves, look_up_nibbles, look_up_nibbles_high
 from .base import Format, decode_table
 from .edges import as_codes, check_out
 from .floats import Float
@@ -117,6 +117,16 @@ def _by_bytes(flat: np.ndarray, fmt: Format, count: int, order: str, block: int,
         return count
     per = 8 // fmt.bits
     whole = count // per
+    if fmt.bits == 4:
+        entries = decode_table(fmt)
+        loop = look_up_nibbles if order == "low_first" else look_up_nibbles_high
+
+        def nibbles(i: int, j: int) -> int:
+            loop(flat[i:j], entries, values[2 * i : 2 * j])
+            return 0
+
+        in_pieces(whole, nibbles)
+        return 2 * whole
     table = _group_table(fmt, order)
     if table.itemsize * per == 8:  # two float32: one 64-bit store
         table, target = table.view(np.uint64), values[: whole * per].view(np.uint64).reshape(-1, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .jit import float_bits, kernel
+from .lanes import leading_zeros
 from .rounding import DOWN, NONSAT, PROPAGATE, TOWARD_ZERO, UP, WRAP, rounds_away
 
 _FRACTION = np.int64((1 << 52) - 1)
@@ -23,10 +24,9 @@ def unpack(x):
     exponent = (word >> 52) & _EXPONENT
     significand = word & _FRACTION
     if exponent == 0:
-        exponent = np.int64(-1022)
-        while significand < _HIDDEN:  # a subnormal float64
-            significand <<= 1
-            exponent -= 1
+        up = leading_zeros(significand) - 11  # a subnormal float64
+        significand <<= up
+        exponent = np.int64(-1022) - up
     else:
         significand |= _HIDDEN
         exponent -= 1023

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from .jit import kernel
-from .lanes import add, bits, both, copy_sign, either, from_bits, like, right, sub, wide_vectors
+from .lanes import above, add, bits, both, copy_sign, differ, either, from_bits, like, right, sub, whole, wide_vectors
 
 
 @kernel
@@ -36,7 +36,7 @@ def larger(x, y):
 # Places in `words` and `reals`, the facts of a format under given modes. Those of EVEN_* serve the loops to nearest even.
 (MASK, EMIN, SHIFT, ONE, TWICE_BIAS, CODE_SHIFT, CODE_OFFSET, INEXACT_POS, INEXACT_NEG, NEAREST, TIE_POS, TIE_NEG, TIE_ODD, TO_ODD,
  TOP_POS, TOP_NEG, OVER_POS, OVER_NEG, INF_POS, INF_NEG, ZERO_POS, ZERO_NEG, NAN, SIGN, SIGN_OF_ZERO, SIGN_SHIFT, KEEP, HALF,
- RNE_C, OVER) = range(30)  # fmt: skip
+ RNE_C, OVER, MOST_RANDOM, D_SHIFT, D_WIDTH, D_KEEP, D_CUT, D_TWICE) = range(36)  # fmt: skip
 (R_CLAMP, R_LEAST, R_PLUS, R_INF, R_TOP_POS, R_TOP_NEG, R_OVER_POS, R_OVER_NEG, R_INF_POS, R_INF_NEG, R_ZERO_POS, R_ZERO_NEG,
  R_FROM, R_OVER, R_LIMIT, R_HALF, R_MAX, R_FACTOR) = range(18)  # fmt: skip
 
@@ -69,14 +69,25 @@ def away_rule(rest, unit, odd, negative, one, inexact_pos, inexact_neg, nearest,
 
 
 @kernel
-def away_random(rest, unit, random, one, twice_bias, limit, half, to_nearest):
-    """P3109's StochasticA (half 0), B (half 1/2) and C (to_nearest): limit is 2**N, random below it.
+def away_share(share, random, most_random, half, limit, to_nearest, one):
+    """1 where a magnitude goes away from zero whose dropped part is share / 2**N: P3109's StochasticA, B, C.
 
-    rest / unit * 2**N is exact, or so small that it decides nothing; floor(y) + R >= 2**N is y >= 2**N - R.
+    share is exact; random below limit = 2**N, most_random = 2**N - 1. half: 1/2 rounds the share to nearest, ties upward (B);
+    2 leaves its floor (A, C); to_nearest rounds it to nearest even first (C).
     """
-    scaled = rest * from_bits(sub(twice_bias, bits(unit))) * limit
-    scaled = np.rint(scaled) if to_nearest else scaled
-    return like(scaled >= (limit - like(random, limit)) - half, one)
+    share = share if share < limit else limit - limit  # NaN
+    share = np.rint(share) if to_nearest else share
+    floor = whole(share)
+    rest = share - np.floor(share)
+    return like(above(add(floor, like(rest >= half, one)), differ(random, most_random)), one)
+
+
+@kernel
+def away_random(rest, unit, random, most_random, half, limit, to_nearest, one, twice_bias):
+    """`away_share` of rest / unit * 2**N, which is exact, or so small that it decides nothing."""
+    return away_share(
+        rest * from_bits(sub(twice_bias, bits(unit))) * limit, random, most_random, half, limit, to_nearest, one
+    )  # fmt: skip
 
 
 @kernel
@@ -124,7 +135,7 @@ def cast_random(x, out, random, random_shift, words, reals, check):
     top_pos, top_neg, over_pos, over_neg = reals[R_TOP_POS], reals[R_TOP_NEG], reals[R_OVER_POS], reals[R_OVER_NEG]
     inf_pos, inf_neg, zero_pos, zero_neg = reals[R_INF_POS], reals[R_INF_NEG], reals[R_ZERO_POS], reals[R_ZERO_NEG]
     limit, half = reals[R_LIMIT], reals[R_HALF]
-    rne_c = words[RNE_C] != 0
+    rne_c, most_random = words[RNE_C] != 0, words[MOST_RANDOM]
     random_shift = like(random_shift, one)
     most = sub(one, one)
     for i in range(x.size):
@@ -132,7 +143,7 @@ def cast_random(x, out, random, random_shift, words, reals, check):
         a = abs(v)
         most = larger(most, bits(a))
         low, rest, unit, word, _ = below(a, mask, emin, shift, one, clamp)
-        away = away_random(rest, unit, right(like(random[i], one), random_shift), one, twice_bias, limit, half, rne_c)
+        away = away_random(rest, unit, right(like(random[i], one), random_shift), most_random, half, limit, rne_c, one, twice_bias)
         size = from_bits(add(low, away)) - from_bits(word)
         out[i] = _value(v, size, a, plus, inf, least, top_pos, top_neg, over_pos, over_neg, inf_pos, inf_neg, zero_pos, zero_neg)
     return count_nan(x) if check and most > mask else 0
@@ -191,7 +202,7 @@ def encode_random(x, out, random, random_shift, words, reals, check):
     inf_pos, inf_neg, zero_pos, zero_neg = words[INF_POS], words[INF_NEG], words[ZERO_POS], words[ZERO_NEG]
     nan, sign, sign_of_zero = words[NAN], words[SIGN], words[SIGN_OF_ZERO]
     clamp, inf, limit, half = reals[R_CLAMP], reals[R_INF], reals[R_LIMIT], reals[R_HALF]
-    rne_c = words[RNE_C] != 0
+    rne_c, most_random = words[RNE_C] != 0, words[MOST_RANDOM]
     random_shift = like(random_shift, one)
     most = sub(one, one)
     for i in range(x.size):
@@ -199,7 +210,7 @@ def encode_random(x, out, random, random_shift, words, reals, check):
         a = abs(v)
         most = larger(most, bits(a))
         low, rest, unit, word, exponent = below(a, mask, emin, shift, one, clamp)
-        away = away_random(rest, unit, right(like(random[i], one), random_shift), one, twice_bias, limit, half, rne_c)
+        away = away_random(rest, unit, right(like(random[i], one), random_shift), most_random, half, limit, rne_c, one, twice_bias)
         size = add(add(sub(add(low, away), word), right(sub(exponent, emin), code_shift)), offset)
         out[i] = _code(
             v, size, a, inf, top_pos, top_neg, over_pos, over_neg, inf_pos, inf_neg, zero_pos, zero_neg,

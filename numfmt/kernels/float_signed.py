@@ -2,20 +2,28 @@
 
 `same` says that the format differs from the carrier in its mantissa bits alone: then the dropped bits of the input's own word
 decide. Otherwise the method and the names are those of `float_lanes`, of which these loops are the shorter form.
+
+Stochastic roundings by N bits have a shorter way still, `drawn`, where t + N bits (one more for StochasticB) fit beside the magic:
+the magnitude is rounded to t + N bits (down, or to nearest even for StochasticC), the random bits are added to its word, and
+the last N bits are cut off.
 """
 
 from __future__ import annotations
 
-import numpy as np
-
 from .float_lanes import (
     CODE_SHIFT,
+    D_CUT,
+    D_KEEP,
+    D_SHIFT,
+    D_TWICE,
+    D_WIDTH,
     EMIN,
     INEXACT_NEG,
     INEXACT_POS,
     INF_POS,
     KEEP,
     MASK,
+    MOST_RANDOM,
     NAN,
     NEAREST,
     ONE,
@@ -44,6 +52,7 @@ from .float_lanes import (
     TWICE_BIAS,
     away_random,
     away_rule,
+    away_share,
     below,
     count_nan,
     larger,
@@ -76,11 +85,15 @@ def _split(a, keep):
 
 
 @kernel
-def _scaled(dropped, factor, random, limit, half, to_nearest, one):
-    """`away_random` for the dropped bits as an integer; factor is 2**N over their unit."""
-    share = like(dropped, limit) * factor
-    share = np.rint(share) if to_nearest else share
-    return like(share >= (limit - like(random, limit)) - half, one)
+def _drawn(a, mask, emin, shift, cut, clamp):
+    """(word of the magnitude rounded to t + N bits, in the magic's last bits; word of the magic; exponent word used)."""
+    a = clamp if clamp < a else a
+    exponent = both(bits(a), mask)
+    exponent = exponent if exponent > emin else emin
+    word = add(exponent, shift)
+    magic = from_bits(word)
+    total = a + magic
+    return sub(bits(total), both(like(total - magic > a, cut), cut)), word, exponent
 
 
 @kernel
@@ -125,11 +138,12 @@ def cast_signed(x, out, words, reals, check, same):
 
 
 @kernel
-def cast_signed_random(x, out, random, random_shift, words, reals, check, same):
+def cast_signed_random(x, out, random, random_shift, words, reals, check, same, drawn):
     """`cast_signed` for the stochastic roundings. random >> random_shift: each element's random bits."""
     wide_vectors()
     mask, emin, shift, one, code_shift, keep = words[MASK], words[EMIN], words[SHIFT], words[ONE], words[CODE_SHIFT], words[KEEP]
-    twice_bias, rne_c = words[TWICE_BIAS], words[RNE_C] != 0
+    twice_bias, rne_c, most_random = words[TWICE_BIAS], words[RNE_C] != 0, words[MOST_RANDOM]
+    d_shift, d_keep, cut, twice = words[D_SHIFT], words[D_KEEP], words[D_CUT], words[D_TWICE]
     clamp, top, over, inf, at_inf, plus = (
         reals[R_CLAMP], reals[R_MAX], reals[R_OVER_POS], reals[R_INF], reals[R_INF_POS], reals[R_PLUS]
     )  # fmt: skip
@@ -142,8 +156,18 @@ def cast_signed_random(x, out, random, random_shift, words, reals, check, same):
             a = abs(v)
             most = larger(most, bits(a))
             kept, dropped = _split(a, keep)
-            away = _scaled(dropped, factor, right(like(random[i], one), random_shift), limit, half, rne_c, one)
+            draw = right(like(random[i], one), random_shift)
+            away = away_share(like(dropped, limit) * factor, draw, most_random, half, limit, rne_c, one)
             size = from_bits(add(kept, left(away, code_shift)))
+            out[i] = _value(v, a, a if a != a else size, top, over, inf, at_inf, plus)
+    elif drawn:
+        for i in range(x.size):
+            v = like(x[i], clamp)
+            a = abs(v)
+            most = larger(most, bits(a))
+            low, word, _ = _drawn(a, mask, emin, d_shift, cut, clamp)
+            draw = add(left(right(like(random[i], one), random_shift), twice), twice)
+            size = from_bits(both(add(low, draw), d_keep)) - from_bits(word)
             out[i] = _value(v, a, a if a != a else size, top, over, inf, at_inf, plus)
     else:
         for i in range(x.size):
@@ -151,7 +175,9 @@ def cast_signed_random(x, out, random, random_shift, words, reals, check, same):
             a = abs(v)
             most = larger(most, bits(a))
             low, rest, unit, word, _ = below(a, mask, emin, shift, one, clamp)
-            away = away_random(rest, unit, right(like(random[i], one), random_shift), one, twice_bias, limit, half, rne_c)
+            away = away_random(
+                rest, unit, right(like(random[i], one), random_shift), most_random, half, limit, rne_c, one, twice_bias
+            )
             out[i] = _value(v, a, from_bits(add(low, away)) - from_bits(word), top, over, inf, at_inf, plus)
     return count_nan(x) if check and most > mask else 0
 
@@ -210,11 +236,12 @@ def encode_signed(x, out, words, reals, check, same):
 
 
 @kernel
-def encode_signed_random(x, out, random, random_shift, words, reals, check, same):
+def encode_signed_random(x, out, random, random_shift, words, reals, check, same, drawn):
     """`encode_signed` for the stochastic roundings. random >> random_shift: each element's random bits."""
     wide_vectors()
     mask, emin, shift, one, code_shift, keep = words[MASK], words[EMIN], words[SHIFT], words[ONE], words[CODE_SHIFT], words[KEEP]
-    twice_bias, rne_c = words[TWICE_BIAS], words[RNE_C] != 0
+    twice_bias, rne_c, most_random = words[TWICE_BIAS], words[RNE_C] != 0, words[MOST_RANDOM]
+    d_shift, d_width, cut, twice = words[D_SHIFT], words[D_WIDTH], words[D_CUT], words[D_TWICE]
     top, over, at_inf, nan = words[TOP_POS], words[OVER_POS], words[INF_POS], words[NAN]
     sign_shift, sign, sign_of_zero = words[SIGN_SHIFT], words[SIGN], words[SIGN_OF_ZERO]
     clamp, inf, limit, half, factor = reals[R_CLAMP], reals[R_INF], reals[R_LIMIT], reals[R_HALF], reals[R_FACTOR]
@@ -226,10 +253,19 @@ def encode_signed_random(x, out, random, random_shift, words, reals, check, same
             a = abs(v)
             most = larger(most, bits(a))
             kept, dropped = _split(a, keep)
+            draw = right(like(random[i], one), random_shift)
             size = add(
-                right(kept, code_shift),
-                _scaled(dropped, factor, right(like(random[i], one), random_shift), limit, half, rne_c, one),
+                right(kept, code_shift), away_share(like(dropped, limit) * factor, draw, most_random, half, limit, rne_c, one)
             )
+            out[i] = _code(v, a, size, top, over, inf, at_inf, sign_shift, sign, sign_of_zero, nan)
+    elif drawn:
+        for i in range(x.size):
+            v = like(x[i], clamp)
+            a = abs(v)
+            most = larger(most, bits(a))
+            low, word, exponent = _drawn(a, mask, emin, d_shift, cut, clamp)
+            draw = add(left(right(like(random[i], one), random_shift), twice), twice)
+            size = add(right(add(sub(low, word), draw), d_width), right(sub(exponent, emin), code_shift))
             out[i] = _code(v, a, size, top, over, inf, at_inf, sign_shift, sign, sign_of_zero, nan)
     else:
         for i in range(x.size):
@@ -237,7 +273,9 @@ def encode_signed_random(x, out, random, random_shift, words, reals, check, same
             a = abs(v)
             most = larger(most, bits(a))
             low, rest, unit, word, exponent = below(a, mask, emin, shift, one, clamp)
-            away = away_random(rest, unit, right(like(random[i], one), random_shift), one, twice_bias, limit, half, rne_c)
+            away = away_random(
+                rest, unit, right(like(random[i], one), random_shift), most_random, half, limit, rne_c, one, twice_bias
+            )
             size = add(add(sub(low, word), right(sub(exponent, emin), code_shift)), away)
             out[i] = _code(v, a, size, top, over, inf, at_inf, sign_shift, sign, sign_of_zero, nan)
     return count_nan(x) if check and most > mask else 0

@@ -2,12 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from llvmlite import ir
 from numba import njit, types
+from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
 
-kernel = njit(cache=True, error_model="numpy", nogil=True)
-parallel_kernel = njit(cache=True, error_model="numpy", nogil=True, parallel=True)
+_PLAIN = njit(error_model="numpy", nogil=True)
+_PARALLEL = njit(error_model="numpy", nogil=True, parallel=True)
+
+
+class _Cache:
+    """A kernel's cache on disk, opened at the kernel's first use: opening writes a file on trial, which would cost every import."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        opened = FunctionCache(self._function)
+        self.__dict__.update({n: getattr(opened, n) for n in ("load_overload", "save_overload", "flush", "cache_path")})
+        return getattr(opened, name)
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile at first call, or load from the cache on disk."""
+    made: Any = _PLAIN(function)
+    made._cache = _Cache(function)
+    return made
+
+
+def parallel_kernel(function: Callable[..., Any]) -> Any:
+    """`kernel` with `numba.prange` on several threads."""
+    made: Any = _PARALLEL(function)
+    made._cache = _Cache(function)
+    return made
 
 
 @intrinsic

@@ -88,6 +88,42 @@ def copy_sign(typing_context, size, sign):
 
 
 @intrinsic
+def whole(typing_context, x):
+    """floor(x) of 0 <= x < 2**32: a float32 gives an int32 that holds it without sign, a float64 an int64."""
+    if x not in _WORD:
+        return None
+    word = _WORD[x]
+
+    def codegen(context, builder, signature, args):
+        if x == types.float32:
+            return builder.fptoui(args[0], ir.IntType(32))
+        real = ir.DoubleType()  # few machines convert vectors of these; adding 2**52 does the same
+        floor = builder.module.declare_intrinsic("llvm.floor", [real], ir.FunctionType(real, [real]))
+        total = builder.fadd(builder.call(floor, args), ir.Constant(real, 2.0**52))
+        return builder.and_(builder.bitcast(total, ir.IntType(64)), ir.Constant(ir.IntType(64), (1 << 52) - 1))
+
+    return word(x), codegen
+
+
+@intrinsic
+def above(typing_context, x, y):
+    """x > y for two integers of one type, both taken without sign."""
+    if not isinstance(x, types.Integer) or x != y:
+        return None
+    return types.boolean(x, y), lambda context, builder, signature, args: builder.icmp_unsigned(">", *args)
+
+
+@intrinsic
+def leading_zeros(typing_context, word):
+    """How many zero bits an int64 other than zero begins with."""
+
+    def codegen(context, builder, signature, args):
+        return builder.ctlz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
 def wide_vectors(typing_context):
     """Ask for 512-bit vectors in the function that calls this, where the machine has them: LLVM's own choice is 256."""
 

@@ -23,12 +23,15 @@ _SMALL = np.float32(2.0**-100)
 
 @kernel
 def _to_odd(value, error):
-    """`value` moved to the odd neighbour toward value + error, the exact result, if it is even; as it is for errors of 0 or NaN."""
+    """`value` moved to the odd neighbour toward value + error, the exact result, if it is even; as it is for errors of 0 or NaN.
+
+    A value of zero stays: the caller knows that it may be too small a quotient (`leaves_range`).
+    """
     word = bits(value)
     one, zero = like(1, word), like(0, word)
     even = both(differ(word, like(-1, word)), one)
     step = even if (error > 0) == (value > 0) else sub(zero, even)
-    return from_bits(add(word, step if (error > 0) | (error < 0) else zero))
+    return from_bits(add(word, step if ((error > 0) | (error < 0)) & (value != 0) else zero))
 
 
 @kernel
@@ -131,3 +134,48 @@ def multiply_single(x, y, out):
         odd = from_bits(either(bits(product), like(1, bits(product)))) if tiny else odd
         beyond = (abs(product) > _LARGEST) & (abs(a) <= _LARGEST) & (abs(b) <= _LARGEST)
         out[i] = copy_sign(_LARGEST, product) if beyond else odd
+
+
+@kernel
+def _directed(value, error, grow_pos, grow_neg):
+    """`value`, nearest to value + error, moved to the neighbour that a directed rounding takes.
+
+    grow_pos, grow_neg: whether positive and negative results round away from zero (up: 1, 0; down: 0, 1).
+    """
+    word = bits(value)
+    one, zero = like(1, word), like(0, word)
+    grow = grow_pos if value > 0 else grow_neg
+    less = (error > 0) == (value > 0)  # the magnitude is less than the exact one
+    step = (one if grow else zero) if less else (zero if grow else sub(zero, one))
+    moved = from_bits(add(word, step if ((error > 0) | (error < 0)) & (value != 0) else zero))
+    return moved if value == value else np.nan
+
+
+@kernel
+def directed_double(kind, x, y, out, sign, grow_pos, grow_neg, down):
+    """out = the operation rounded as `_directed` says; kind as in `leaves_range`, which must be false; y is unused by the root.
+
+    The sum is x + sign * y.
+    """
+    wide_vectors()
+    if kind == 0:
+        for i in range(out.size):
+            a, b = np.float64(x[i]), sign * np.float64(y[i])
+            total, error = _two_sum(a, b)
+            out[i] = _signed_zero(_directed(total, error, grow_pos, grow_neg), a, b, down)
+    elif kind == 1:
+        for i in range(out.size):
+            a, b = np.float64(x[i]), np.float64(y[i])
+            product = a * b
+            out[i] = _directed(product, fused(a, b, -product), grow_pos, grow_neg)
+    elif kind == 2:
+        for i in range(out.size):
+            a, b = np.float64(x[i]), np.float64(y[i])
+            quotient = a / b
+            rest = fused(-quotient, b, a)
+            out[i] = _directed(quotient, rest if b > 0 else -rest, grow_pos, grow_neg)
+    else:
+        for i in range(out.size):
+            a = np.float64(x[i])
+            root = np.sqrt(a)
+            out[i] = _directed(root, fused(-root, root, a), grow_pos, grow_neg)

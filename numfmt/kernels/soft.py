@@ -12,6 +12,7 @@ import numpy as np
 
 from .encode import unpack
 from .jit import kernel
+from .lanes import leading_zeros
 
 TOP = 60
 ADD, SUBTRACT, MULTIPLY, DIVIDE, REMAINDER, SQRT, FMA = range(7)
@@ -35,13 +36,10 @@ def normalised(negative, significand, exponent):
     """The result with its top bit at TOP."""
     if significand == 0:
         return negative, np.int64(0), np.int64(0)
-    while significand >= np.int64(1) << (TOP + 1):
-        significand = jam_right(significand, 1)
-        exponent += 1
-    while significand < np.int64(1) << TOP:
-        significand <<= 1
-        exponent -= 1
-    return negative, significand, exponent
+    up = leading_zeros(np.int64(significand)) - (63 - TOP)
+    if up < 0:
+        return negative, jam_right(significand, -up), exponent - up
+    return negative, significand << up, exponent - up
 
 
 @kernel
@@ -191,12 +189,13 @@ def fma_exact(x, y, z):
         if ph == np.uint64(0) and pl == np.uint64(0):
             return pn, np.int64(0), np.int64(0)
     # bring the top bit to 122, then drop to 61 bits
-    while ph < np.uint64(1 << 58):
-        if ph == np.uint64(0) and pl < np.uint64(1 << 32):
-            pl <<= np.uint64(32)
-            pe -= 32
-            continue
-        ph = (ph << np.uint64(1)) | (pl >> np.uint64(63))
-        pl <<= np.uint64(1)
-        pe -= 1
+    if ph == np.uint64(0):
+        ph, pl, pe = pl >> np.uint64(5), pl << np.uint64(59), pe - 59
+    if ph == np.uint64(0):  # five bits were left
+        ph, pl, pe = pl >> np.uint64(5), pl << np.uint64(59), pe - 59
+    up = leading_zeros(np.int64(ph)) - 5
+    if up > 0:
+        ph = (ph << np.uint64(up)) | (pl >> np.uint64(64 - up))
+        pl <<= np.uint64(up)
+        pe -= up
     return normalised(pn, np.int64(ph) << 2 | np.int64(pl >> np.uint64(62)) | np.int64((pl << np.uint64(2)) != np.uint64(0)), pe)
