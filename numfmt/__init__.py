@@ -4,6 +4,7 @@ from . import layers
 from .arith import Datapath, datapath, datapaths, explain, matmul
 from .blocks import QuantizedTensor, Scheme, from_codes, load, quantize, scheme
 from .formats import (
+    Card,
     Codebook,
     Comparison,
     Fixed,
@@ -20,6 +21,7 @@ from .formats import (
     convert,
     decode,
     decode_packed,
+    describe,
     divide,
     elementary,
     encode,
@@ -42,6 +44,7 @@ from .formats import fixed_ops as fixed
 from .plan import LayerPlan, Plan
 
 __all__ = [
+    "Card",
     "Codebook",
     "Comparison",
     "Datapath",
@@ -65,6 +68,7 @@ __all__ = [
     "datapaths",
     "decode",
     "decode_packed",
+    "describe",
     "divide",
     "elementary",
     "encode",
