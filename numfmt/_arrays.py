@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from .kernels.widen import widen_bfloat, widen_half
+
 Restore = Callable[[np.ndarray], Any]
 
 
@@ -74,15 +76,18 @@ def restore_like(x: Any, result: np.ndarray) -> Any:
 
 
 def to_lanes(array: np.ndarray) -> np.ndarray:
-    """Every value of `array`, exactly, in what the kernels take: float32 where that holds all values of its dtype, else float64.
+    """Every value of `array` (1-D), exactly, in what the kernels take.
 
-    Integers beyond 2**53 are rounded to odd, as in `to_float64`.
+    That is float32 where it holds all values of the dtype, else float64. Integers beyond 2**53 are rounded to odd: see
+    `to_float64`.
     """
     kind, size = array.dtype.kind, array.dtype.itemsize
     if array.dtype in (np.float32, np.float64):
         return array
-    if array.dtype.name == "bfloat16":  # the upper half of a float32
-        return (array.view(np.uint16).astype(np.uint32) << np.uint32(16)).view(np.float32)
+    if array.dtype == np.float16 or array.dtype.name == "bfloat16":
+        out = np.empty(array.shape, np.float32)
+        (widen_half if array.dtype == np.float16 else widen_bfloat)(np.ascontiguousarray(array).view(np.uint16), out)
+        return out
     named_small = size == 1 and array.dtype.name.startswith(("float", "int", "uint"))  # ml_dtypes
     if (kind in "iuf" and size <= 2) or kind == "b" or named_small:
         with np.errstate(invalid="ignore"):  # a signalling NaN stays NaN

@@ -26,7 +26,8 @@ STOCHASTIC = [m for m in ROUNDINGS if m.startswith("stochastic")]
 OVERFLOWS = ["saturate", "propagate", "nonsat"]
 NAMED = sorted(e.name for e in named_floats.entries() if isinstance(e.format, nf.Float) and e.format.bits <= 8)
 ODD = [  # each stands for a path of its own: no mantissa, subnormals only, unsigned, no zero, ends at the carrier's ends
-    "float<2,0,bias=1,none>", "float<5,0,bias=15,none>", "float<3,2,bias=5,ieee>", "float<1,2,bias=0,none>", "float<1,3,bias=2,ieee>",
+    "float<2,0,bias=1,none>", "float<5,0,bias=15,none>", "float<3,2,bias=5,ieee>", "float<1,2,bias=0,none>",
+    "float<1,3,bias=2,ieee>",
     "ufloat<4,3,bias=7,fn>", "ufloat<3,2,bias=3,ieee>", "ufloat<5,3,bias=15,none>", "ufloat<5,0,bias=15,none>",
     "float<5,2,bias=15,none>", "float<4,3,bias=7,fn,nozero>", "ufloat<4,2,bias=3,none,nozero>", "float<4,3,bias=0,none>",
     "float<4,3,bias=127,ieee>", "float<4,3,bias=126,ieee>", "float<4,3,bias=132,fn>", "float<4,3,bias=-95,none>",
@@ -197,8 +198,8 @@ def test_loops_agree_with_the_scalar_rule_on_random_words(parts, mode, overflow,
     if f.signed:  # the scalar kernel refuses every negative value of an unsigned format under nonsat
         codes = np.empty(x.size, f.code_dtype)
         scalar.encode_float(
-            wide, codes, f.man_bits, f.bias, f.emin, f.max_magnitude_code, 1 << (f.bits - 1), f.zero, f.has_minus_zero or not f.zero,
-            f.nan_code, f.inf_code, nf.Rounding(mode).number, nf.Overflow(overflow).number,
+            wide, codes, f.man_bits, f.bias, f.emin, f.max_magnitude_code, 1 << (f.bits - 1), f.zero,
+            f.has_minus_zero or not f.zero, f.nan_code, f.inf_code, nf.Rounding(mode).number, nf.Overflow(overflow).number,
         )  # fmt: skip
         np.testing.assert_array_equal(narrow_codes, codes)
 
@@ -259,10 +260,11 @@ def test_sixteen_bits_equal_numpy_and_ml_dtypes_and_torch(name, dtype):
         ("e5m2", ml_dtypes.float8_e5m2),
     ],
 )
-def test_every_float32_word_equals_numpy_and_ml_dtypes(name, dtype):
-    """All 2**32 words. ml_dtypes overflows e4m3fn to NaN, which is our nonsat."""
+@pytest.mark.parametrize("part", range(8))
+def test_every_float32_word_equals_numpy_and_ml_dtypes(name, dtype, part):
+    """All 2**32 words, in eight parts. ml_dtypes overflows e4m3fn to NaN, which is our nonsat."""
     count = 0
-    for start in range(0, 1 << 32, 1 << 24):
+    for start in range(part << 29, (part + 1) << 29, 1 << 24):
         x = np.arange(start, start + (1 << 24), dtype=np.int64).astype(np.uint32).view(np.float32)
         x = x[~np.isnan(x)]
         with np.errstate(over="ignore"):
@@ -273,7 +275,7 @@ def test_every_float32_word_equals_numpy_and_ml_dtypes(name, dtype):
         assert np.isnan(want[different].astype(np.float32)).all()
         assert np.isnan(nf.decode(codes[different], name)).all()
         count += x.size
-    print(f"{name}: {count} words")
+    print(f"{name}, part {part}: {count} words")
 
 
 KNOWN = [  # Random123's published known answers for philox4x32-10: counter, key, result

@@ -334,6 +334,7 @@ def test_kinds_of_arrays():
         (lambda: nf.Float(0, 3, 0), ["exp_bits=0"]),
         (lambda: nf.Float(4, -1, 7), ["man_bits=-1"]),
         (lambda: nf.Float(4, 0, 7), ["man_bits >= 1"]),
+        (lambda: nf.Float(4, 3, 7, "fnuz", zero=False), ["fnuz", "zero"]),
         (lambda: nf.Float(8, 23, 1100), ["bias"]),
         (lambda: nf.parse("float<4,3,base=2>"), ["base=2"]),
         (lambda: nf.parse("int65"), ["width=65", "64"]),

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hwmodel as hw
+import numfmt as nf
 from hwmodel.technology import rows, technologies, technology
 from hwmodel.technology.library import CELLS
 from hwmodel.units.components import KINDS
@@ -20,6 +21,7 @@ TECHNOLOGIES = ("ihp130", "nangate45", "sky130", "zigzag28")
 EXAMPLES = {
     "int_add": {"N": 16},
     "int_mul": {"W": 8, "A": 8, "S": 1},
+    "int_div": {"W": 16, "A": 8},
     "int_mac": {"W": 4, "A": 8, "K": 24},
     "int_dot": {"L": 4, "W": 4, "A": 8, "K": 24},
     "shifter": {"N": 24, "AR": 1},
@@ -28,6 +30,7 @@ EXAMPLES = {
     "fp_mul_exact": {"E1": 2, "M1": 1, "E2": 2, "M2": 1},
     "fp_mul": {"E": 5, "M": 10, "FTZ": 0},
     "fp_add": {"E": 5, "M": 10, "FTZ": 0},
+    "fp_div": {"E": 5, "M": 10, "FTZ": 0},
     "fp_mac_float": {"E1": 4, "M1": 3, "E2": 4, "M2": 3, "E": 5, "M": 10},
     "fp_mac_kulisch": {"E1": 4, "M1": 3, "E2": 4, "M2": 3, "G": 4},
     "fpint_mac": {"E1": 2, "M1": 1, "A": 8, "K": 24},
@@ -220,3 +223,24 @@ def test_importing_loads_what_is_used(used, absent):
     code = f"import sys, hwmodel; {used}; print([m for m in {absent} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_program_is_priced_by_its_steps():
+    program = nf.Program.polynomial([1.0, 1.0, 0.5])
+    made = hw.unit(program, format="float16")
+    multiply, add = (hw.unit(kind, E=5, M=10).cost() for kind in ("fp_mul", "fp_add"))
+    cost = made.cost("nangate45")
+    assert cost.area_um2 == pytest.approx(2 * multiply.area_um2 + 2 * add.area_um2)
+    assert cost.delay_ps == pytest.approx(2 * multiply.delay_ps + 2 * add.delay_ps)
+    assert cost.breakdown.area_um2.sum() == pytest.approx(cost.area_um2)
+    narrow = hw.unit(program, format="e4m3fn").cost()
+    assert narrow.area_um2 < cost.area_um2 / 3
+    every = nf.Program.parse("a = abs(x); b = min(a, 2); c = -b; d = fma(b, c, 1); e = d / b; y = max(e, c)")
+    for fmt in ("bfloat16", "fixed<16,4>"):
+        assert hw.unit(every, format=fmt).cost().area_um2 > 0
+    with pytest.raises(ValueError, match="needs format="):
+        hw.unit(program)
+    with pytest.raises(ValueError, match="priced in floats and fixed point"):
+        hw.unit(program, format="nf4")
+    with pytest.raises(ValueError, match="parameter of a program unit"):
+        hw.unit(program, formt="float16")

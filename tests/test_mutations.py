@@ -10,12 +10,13 @@ from numba import njit
 import numfmt as nf
 from numfmt.arith import bitserial, proof
 from numfmt.blocks import tensor
+from numfmt.formats import float_facts, float_loops, modes
 from numfmt.kernels import bitserial as bitserial_kernels
+from numfmt.kernels import float_lanes, packing, steps
 from numfmt.kernels import scale as scale_kernels
-from numfmt.kernels import steps
 from numfmt.layers import linear
 
-from . import test_bitserial, test_layers, test_matmul, test_schemes
+from . import test_bitserial, test_float_casts, test_layers, test_matmul, test_packing, test_schemes
 
 quantizing = import_module("numfmt.blocks.quantize")
 product = import_module("numfmt.arith.matmul")  # the package shows the function of that name
@@ -171,3 +172,43 @@ def test_the_published_element_in_place_of_the_papers(monkeypatch):
 def test_a_bias_rounded_twice(monkeypatch):
     monkeypatch.setattr(linear, "add_bias", lambda y, bias: (y.astype(np.float64) + bias).astype(np.float32))
     notices(test_layers.test_the_bias_is_added_with_one_rounding)
+
+
+@pytest.mark.parametrize(
+    ("place", "change"),
+    [
+        ("NEAREST", lambda w: 1 - w), ("TIE_ODD", lambda w: 0), ("EMIN", lambda w: w + (1 << 23)), ("OVER", lambda w: w - 1),
+        ("SIGN_OF_ZERO", lambda w: 0), ("CODE_SHIFT", lambda w: w - 1), ("SHIFT", lambda w: w + (1 << 23)), ("NAN", lambda w: 0),
+    ],
+)  # fmt: skip
+def test_one_fact_of_a_float_format(monkeypatch, place, change):
+    plain = float_loops.facts
+
+    def changed(fmt, rounding, overflow, width, carrier):
+        known = plain(fmt, rounding, overflow, width, carrier)
+        words = known.words.copy()
+        if carrier is float_facts.SINGLE:  # float64 input stays right, so the test compares every path by itself
+            words[getattr(float_lanes, place)] = change(int(words[getattr(float_lanes, place)]))
+        return replace(known, words=words)
+
+    monkeypatch.setattr(float_loops, "facts", changed)
+    float_loops._choose.cache_clear()
+    try:
+        # e5m2 takes the short loops, the unsigned format the general ones
+        name = "ufloat<3,2,bias=3,ieee>" if place == "TIE_ODD" else "e5m2"
+        notices(test_float_casts.test_every_point_of_small_formats, name)
+    finally:
+        float_loops._choose.cache_clear()
+
+
+def test_one_constant_of_the_random_generator(monkeypatch):
+    plain = modes.philox_runs
+    monkeypatch.setattr(modes, "philox_runs", lambda out, run, seed: plain(out, run, seed ^ np.uint64(1)))
+    notices(test_float_casts.test_which_bits_an_element_takes, 8, 8)
+
+
+def test_the_order_of_nibbles(monkeypatch):
+    plain = packing.pack_nibbles
+    monkeypatch.setattr(packing, "pack_nibbles", lambda codes, low_first, out: plain(codes, not low_first, out))
+    notices(test_packing.test_low_first_is_one_dense_stream, 4)
+    notices(test_packing.test_high_first_fills_bytes_from_the_top, 4)

@@ -100,7 +100,7 @@ def test_tables_are_the_definition_and_gfloats(f):
         assert value == want or (math.isnan(value) and math.isnan(want)), (str(f), code, value, want)
 
 
-@pytest.mark.parametrize("f", legal(range(3, 6)), ids=str)
+@pytest.mark.parametrize("f", legal(range(3, 5)), ids=str)
 def test_encode_everywhere_small(f):
     check_encode(f, MODES, OVERFLOWS, telling(model(f)))
 
@@ -114,7 +114,7 @@ def test_encode_everywhere_of_some_wider(name):
 
 @pytest.mark.exhaustive
 def test_encode_everywhere_to_8_bits():
-    print("cases", sum(check_encode(f, MODES, OVERFLOWS, telling(model(f))) for f in legal((6, 7, 8))))
+    print("cases", sum(check_encode(f, MODES, OVERFLOWS, telling(model(f))) for f in legal((5, 6, 7, 8))))
 
 
 @pytest.mark.exhaustive

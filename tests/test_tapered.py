@@ -17,8 +17,8 @@ from numfmt.formats.takum import LogTakum, Takum
 
 from .reference import irregular as ref
 
-POSITS = [(2, 2), (3, 0), (4, 1), (5, 2), (6, 3), (8, 0), (8, 1), (8, 2), (8, 4), (10, 2)]
-TAKUMS = [2, 3, 4, 5, 7, 8, 9]
+POSITS = [(2, 2), (3, 0), (4, 1), (5, 2), (6, 3), (8, 0), (8, 1), (8, 2), (8, 4), (9, 2)]
+TAKUMS = [2, 3, 4, 5, 7, 8]
 
 
 def decoded(f):
@@ -94,7 +94,7 @@ def test_sixteen_bits_decode_in_full_and_encode_sampled(name):
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize(
-    "name", ["posit16", "posit<16,1>", "posit<16,3>", "takum16", "posit<13,2>", "takum10", "takum11", "takum12"]
+    "name", ["posit16", "posit<16,1>", "posit<16,3>", "takum16", "posit<13,2>", "takum9", "takum10", "takum11", "takum12"]
 )
 def test_sixteen_bits_in_full(name):
     f = nf.parse(name)
@@ -127,7 +127,7 @@ def test_wide_ones_sampled(name):
     n = f.bits
     value_of = ref.takum if isinstance(f, Takum) else lambda w, c: ref.posit(w, f.es, c)
     rng = np.random.default_rng(4)
-    codes = [int(c) for c in rng.integers(1, 1 << (n - 1), 60, dtype=np.uint64)]
+    codes = [int(c) for c in rng.integers(1, 1 << (n - 1), 25, dtype=np.uint64)]
     codes += [1, 2, 3, (1 << (n - 1)) - 1, (1 << (n - 1)) - 2, 1 << (n - 2), (1 << (n - 2)) + 1]
     assert all(f.decode_exact(c) == value_of(n, c) for c in codes)
     if f.value_dtype == np.float64:
@@ -175,7 +175,7 @@ def test_libtakum_rounds_twice():
     assert nf.encode(recorded["fault_x"], "takum8").tolist() == [72, 73]
 
 
-LOGS = [2, 3, 5, 8, 10]
+LOGS = [2, 3, 5, 8]
 
 
 def reference_log(n, code):

@@ -77,6 +77,26 @@ def fp_add(E: int, M: int, FTZ: int = 0) -> Netlist:
     return out if FTZ else out + gates.comparator(E, "subnormal limit") + gates.muxes(E, "subnormal limit select")
 
 
+def fp_div(E: int, M: int, FTZ: int = 0) -> Netlist:
+    """Divider of one float format, rounded to nearest even: a row of subtract and select for each bit of the quotient.
+
+    Subnormal operands and results take the same paths as the multiplier's. Structure inferred, no synthesised row beside it.
+    """
+    width = M + 2
+    row = gates.adder(width, "quotient subtract") + gates.muxes(width, "quotient select")
+    exponent = gates.adder(2 * (E + 1), "exponent difference and bias")
+    out = row.in_series(M + 3).beside(exponent) + gates.muxes(M + 2, "normalise") + gates.rounder(M + 1) + gates.glue(2 * (E + M))
+    if FTZ:
+        return out
+    subnormal = gates.leading_zeros(2 * (M + 1), "subnormal leading zeros") + gates.shifter(2 * (M + 1), name="subnormal normalise")
+    return out + subnormal + gates.shifter(M + 4, name="subnormal denormalise")
+
+
+def int_div(W: int, A: int) -> Netlist:
+    """W bits by A bits, unsigned magnitudes, truncated: a row of subtract and select for each bit of the quotient."""
+    return (gates.adder(A + 1, "quotient subtract") + gates.muxes(A + 1, "quotient select")).in_series(W)
+
+
 def fp_mac_float(E1: int, M1: int, E2: int, M2: int, E: int, M: int) -> Netlist:
     """Float accumulator (E, M) plus an exact minifloat product: one rounding, subnormals kept, saturating."""
     product, p = fp_mul_exact(E1, M1, E2, M2), M1 + M2 + 2
@@ -136,8 +156,8 @@ def bitserial_fp16(L: int = 4, X: int = 2, T: int = 3, K: int = 15) -> Netlist:
     return exponent + largest + distance + lane.repeated(L) + tree + group + normal
 
 
-_INTEGER: tuple[Callable[..., Netlist], ...] = (int_add, int_mul, int_mac, int_dot, shifter, lzc, register)
-_FLOAT: tuple[Callable[..., Netlist], ...] = (fp_mul_exact, fp_mul, fp_add, fp_mac_float, fp_mac_kulisch)
+_INTEGER: tuple[Callable[..., Netlist], ...] = (int_add, int_mul, int_div, int_mac, int_dot, shifter, lzc, register)
+_FLOAT: tuple[Callable[..., Netlist], ...] = (fp_mul_exact, fp_mul, fp_add, fp_div, fp_mac_float, fp_mac_kulisch)
 _MIXED: tuple[Callable[..., Netlist], ...] = (fpint_mac, bitserial_int, bitserial_fp16)
 KINDS = {build.__name__: build for build in (*_INTEGER, *_FLOAT, *_MIXED)}
 # Smallest value of a parameter; 1 for those not named. Flags are 0 or 1.

@@ -47,6 +47,10 @@ class Netlist:
         """`count` of it side by side."""
         return Netlist(tuple((name, times(count, cells)) for name, cells in self.parts), self.levels, self.activity)
 
+    def in_series(self, count: int) -> Netlist:
+        """`count` of it one after the other."""
+        return Netlist(self.repeated(count).parts, self.levels * count, self.activity)
+
     def seldom(self, fraction: float) -> Netlist:
         """The same hardware, used once in 1/fraction operations."""
         busy = tuple((name, dict(self.activity).get(name, 1.0) * fraction) for name, _ in self.parts)

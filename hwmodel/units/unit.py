@@ -51,12 +51,18 @@ def unit(kind: Any, **parameters: Any) -> Unit:
     Components and their parameters: see `hwmodel.units.components`. A datapath unit is one multiply-accumulate (for
     bitmod.* a processing element of 4 lanes) with its accumulator register and its scale multiplier, without the
     outer accumulator of its column); `group` (default 128) is the run of products that share a scale, over which the
-    outer accumulator's energy is spread.
+    outer accumulator's energy is spread. A `numfmt.Program` with `format=` is an unrolled function unit.
 
     Raises ValueError for an unknown kind or datapath, and for missing, unknown or out-of-range parameters.
     """
     if isinstance(kind, str) and kind in components.KINDS:
         return _component(kind, parameters)
+    from numfmt import Program
+
+    if isinstance(kind, Program):
+        from hwmodel.units.programs import program_unit
+
+        return program_unit(kind, parameters)
     from hwmodel.units.datapaths import datapath_unit
 
     return datapath_unit(kind, parameters)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
-
-import pandas as pd
+from typing import TYPE_CHECKING, Literal
 
 from .._checks import check_in, check_int_range, unknown
 from ..formats import Float, Rounding, parse
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -219,4 +220,6 @@ NAMED = {
 
 def datapaths() -> pd.DataFrame:
     """Every named datapath: what it models, its source, its status. Any other string of `datapath`'s grammar works too."""
+    import pandas as pd  # takes longer to load than all of this package
+
     return pd.DataFrame([{"name": n, "models": m, "source": s, "status": t} for n, (m, s, t) in NAMED.items()])

@@ -31,6 +31,8 @@ OPERATIONS = {
 }  # fmt: skip
 _NATIVE = {"add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide, "sqrt": np.sqrt}
 _BLOCK = 1 << 16
+_VECTOR = {"add": 0, "subtract": 0, "multiply": 1, "divide": 2, "sqrt": 3}  # numbered as in kernels.odd.leaves_range
+_SINGLE = ("add", "subtract", "multiply")
 _WRAPS = (Overflow.WRAP, Overflow.WRAP_SIGN_MAGNITUDE)
 Kind = Literal["values", "codes"]
 
@@ -141,9 +143,10 @@ def _native(name: str, values: list[np.ndarray], fmt: Format, given: Options) ->
 def _rounded_twice_safely(name: str, values: list[np.ndarray], fmt: Format, given: Options, result: np.ndarray) -> None:
     """Round to odd, then to the format, block by block so that the middle stays in the cache."""
     number, _ = OPERATIONS[name]
-    down = given.modes.rounding is Rounding.DOWN  # exact cancellation gives -0, which the machine's sums do not
-    vector = name != "remainder" and not down and all(_fits_float32(v) for v in values)
-    single = vector and name in ("add", "subtract", "multiply") and given.modes.random is None and _single_serves(fmt)
+    down = given.modes.rounding is Rounding.DOWN
+    narrow = all(_fits_float32(v) for v in values)
+    vector = name in _VECTOR or (name == "fma" and narrow)
+    single = narrow and name in _SINGLE and given.modes.random is None and _single_serves(fmt)
     flat = [np.ascontiguousarray(v).reshape(-1) for v in values]
     target = result.reshape(-1)
     write = fmt.encode_array if given.returns == "codes" else fmt.cast_array
@@ -153,14 +156,14 @@ def _rounded_twice_safely(name: str, values: list[np.ndarray], fmt: Format, give
         middle = np.empty(min(_BLOCK, last - first), np.float32 if single else np.float64)
         for start in range(first, last, _BLOCK):
             stop = min(start + _BLOCK, last)
-            part = [a[start:stop].astype(np.float32 if vector else np.float64, copy=False) for a in flat]
+            part = [a[start:stop].astype(np.float32 if narrow else np.float64, copy=False) for a in flat]
             odd = middle[: stop - start]
             if single:
-                _odd_single(name, part, odd)
+                _odd_single(name, part, odd, down)
             elif vector:
-                _odd_double(name, part, odd)
-            else:
-                x, y, z = (*part, *[part[0]] * (3 - len(part)))
+                _odd_double(name, part, odd, down)
+            if not vector or (not narrow and kernels.leaves_range(_VECTOR[name], part[0], part[-1], odd)):
+                x, y, z = (a.astype(np.float64, copy=False) for a in (*part, *[part[0]] * (3 - len(part))))
                 soft_ops.odd_results(number, x, y, z, odd, down)
             refused += write(odd, target[start:stop], given.modes.part(start))
         return refused
@@ -185,19 +188,17 @@ def _fits_float32(array: np.ndarray) -> bool:
     return array.dtype in (np.float32, np.float16) or array.dtype.name == "bfloat16" or array.dtype.name.startswith("float8")
 
 
-def _odd_single(name: str, part: list[np.ndarray], odd: np.ndarray) -> None:
+def _odd_single(name: str, part: list[np.ndarray], odd: np.ndarray, down: bool) -> None:
     if name == "multiply":
         kernels.multiply_single(part[0], part[1], odd)
     else:
-        kernels.add_single(part[0], part[1], odd, np.float32(1 if name == "add" else -1))
+        kernels.add_single(part[0], part[1], odd, np.float32(1 if name == "add" else -1), down)
 
 
-def _odd_double(name: str, part: list[np.ndarray], odd: np.ndarray) -> None:
+def _odd_double(name: str, part: list[np.ndarray], odd: np.ndarray, down: bool) -> None:
     match name:
-        case "add":
-            kernels.add_double(part[0], part[1], odd, 1.0)
-        case "subtract":
-            kernels.add_double(part[0], part[1], odd, -1.0)
+        case "add" | "subtract":
+            kernels.add_double(part[0], part[1], odd, 1.0 if name == "add" else -1.0, down)
         case "multiply":
             kernels.multiply_double(part[0], part[1], odd)
         case "divide":
@@ -205,7 +206,7 @@ def _odd_double(name: str, part: list[np.ndarray], odd: np.ndarray) -> None:
         case "sqrt":
             kernels.sqrt_double(part[0], odd)
         case "fma":
-            kernels.fma_double(part[0], part[1], part[2], odd)
+            kernels.fma_double(part[0], part[1], part[2], odd, down)
 
 
 def _deliver(codes: np.ndarray, fmt: Format, given: Options, result: np.ndarray) -> None:

@@ -16,6 +16,8 @@ from .edges import as_codes, check_out
 from .fixed import Fixed
 from .modes import Modes, resolve
 from .parse import parse
+from .policed import Policed
+from .policy import handled_after
 
 
 def encode(
@@ -50,6 +52,10 @@ def encode(
     flat = codes.reshape(-1)
     if _needs_exact(array, fmt):
         _encode_exactly(array, flat, fmt, modes)
+    elif handled_after(modes.nan):
+        policed = Policed.of(modes.nan, fmt, modes.rounding, to_lanes(np.ascontiguousarray(array).reshape(-1)))
+        _refuse(fmt.encode_array(policed.numbers(), flat, modes), fmt)
+        policed.finish(flat)
     else:
         _refuse(_in_blocks(fmt.encode_array, array, flat, modes), fmt)
     return restore(codes) if out is None else out
@@ -86,7 +92,7 @@ def cast(
     """The values of `x` rounded to the format: decode(encode(x)), with the same arguments and errors as `encode`."""
     fmt = parse(fmt)
     array, restore = narrow_view(x)
-    if _needs_exact(array, fmt) or fmt.value_dtype.kind == "O":
+    if _needs_exact(array, fmt) or fmt.value_dtype.kind == "O" or (nan is not None and nan != "default"):
         return restore(decode(encode(array, fmt, rounding, overflow, nan, random_bits, random_width, seed), fmt, out))
     modes = resolve(fmt, rounding, overflow, nan, random_bits, random_width, seed, array.shape)
     values = check_out(out, array.shape, fmt.value_dtype)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from functools import cache
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from . import fixed, hifloat, named_codebooks, named_floats, named_tables, p3109, posit, shift, takum, tuned
 from .base import Format
 from .entry import Entry
 from .floats import Float
 from .named_floats import AMBIGUOUS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["AMBIGUOUS", "by_name", "canonical_name", "catalogue", "entries"]
 
@@ -52,6 +54,8 @@ def catalogue() -> pd.DataFrame:
     definition was read in the named source. Integers of any width ("int4", "uint8") and parametric formats
     ("float<4,3,bias=7,fn>", "fixed<16,6>") are accepted by `parse` beside these.
     """
+    import pandas as pd  # takes longer to load than all of this package
+
     rows = []
     for entry in entries():
         f = entry.format

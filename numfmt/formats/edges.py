@@ -15,8 +15,12 @@ def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         return np.empty(shape, dtype)
     array = out.detach().numpy() if is_torch(out) and out.device.type == "cpu" and not out.requires_grad else out
     if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous:
-        have = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else type(out).__name__
-        raise ValueError(f"out is {have}; it must be a C-contiguous NumPy array (or CPU tensor) of shape {shape} and dtype {dtype}")
+        have = (
+            f"{array.dtype} of shape {array.shape}, strides {array.strides}"
+            if isinstance(array, np.ndarray)
+            else type(out).__name__
+        )
+        raise ValueError(f"out must be a C-contiguous NumPy array (or CPU tensor) of shape {shape} and dtype {dtype}; it is {have}")
     if not array.flags.writeable:
         raise ValueError("out is read-only; pass an array that may be written")
     return array

@@ -147,21 +147,32 @@ def _limits(function: Function, x: np.ndarray) -> np.ndarray:
     return np.where(x == 0, at_zero, np.where(x == np.inf, high, np.where(x == -np.inf, low, np.nan)))
 
 
-def function_codes(function: Function, x: np.ndarray, fmt: Format, modes: Modes) -> np.ndarray:
-    """Codes of the function of x (float64, 1-D), each rounded once."""
+def near_values(function: Function, x: np.ndarray) -> np.ndarray:
+    """The function of x (float64, 1-D) within a relative error of 2**-function.margin; limits and NaN where they belong."""
     special = _special(function, x)
     with np.errstate(all="ignore"):
-        y = np.where(special, _limits(function, x), function.approximate(np.where(special, 1.0, x)))
+        return np.where(special, _limits(function, x), function.approximate(np.where(special, 1.0, x)))
+
+
+def function_codes(function: Function, x: np.ndarray, fmt: Format, modes: Modes) -> np.ndarray:
+    """Codes of the function of x (float64, 1-D), each rounded once."""
+    special, y = _special(function, x), near_values(function, x)
     margin = 2.0**-function.margin
-    largest = np.finfo(np.float64).max
     finite = ~special
-    held = np.where(finite, np.copysign(np.clip(np.abs(y), 2.0**-1000, 2.0**1000), y), y)
-    # outside these bounds the approximation is no longer relative: no format of moderate range has a decision point there
+    # a format of moderate range has no decision point outside these bounds, where the approximation is no longer relative
     wide = fmt.value_dtype.kind == "O" or fmt.largest_magnitude > 2.0**900 or fmt.min_positive < 2.0**-900
-    low, high = (_codes(np.where(finite, held * (1 + s), held), fmt, modes, function) for s in (-margin, margin))
-    unsettled = finite & (low != high)
+    held = np.where(finite, np.copysign(np.clip(np.abs(y), 2.0**-1000, 2.0**1000), y), y)
+    low, high = (np.where(finite, held * (1 + s), held) for s in (-margin, margin))
+    if fmt.odd_safe and modes.random is None:  # its decision points have 52 bits or fewer: the side decides
+        with np.errstate(invalid="ignore"):
+            near, side = function.nearby(x)
+        known = finite & ~np.isnan(near)
+        nudged = np.nextafter(near, side)
+        low, high = np.where(known, nudged, low), np.where(known, nudged, high)
+    low, high = _codes(low, fmt, modes, function), _codes(high, fmt, modes, function)
+    unsettled = finite & ((low != high) | ((y == 0) & (x == 1)))  # a logarithm's zero is exact
     if wide:
-        unsettled |= finite & ((np.abs(y) < 2.0**-900) | (np.abs(y) > 2.0**900) | (np.abs(y) > largest))
+        unsettled |= finite & ~((np.abs(y) > 2.0**-900) & (np.abs(y) < 2.0**900))
     if (places := np.flatnonzero(unsettled)).size:
         random = modes.random.take(0, x.size) if modes.random else None
         for i in places:

@@ -131,10 +131,8 @@ def facts(fmt: Float, rounding: Rounding, overflow: Overflow, width: int, carrie
     unit = Fraction(2) ** ((fmt.max_magnitude_code >> t) + fmt.emin - (1 if fmt.zero else 0) - t)
     if fmt.zero and fmt.max_magnitude_code >> t == 0:
         unit *= 2  # the largest value is subnormal
-    # one size for both sides; a NaN code is the same for both, which an ORed sign would change
-    lopsided = overflow is Overflow.NONSAT and rounding in (Rounding.UP, Rounding.DOWN)
-    quick = fmt.signed and fmt.zero and t >= 1 and not lopsided
-    nan_code = np.isnan(over_pos[1]) or np.isnan(inf_pos[1])
+    quick = fmt.signed and fmt.zero and t >= 1
+    nan_code = np.isnan(over_pos[1]) or np.isnan(inf_pos[1])  # has no sign, which the short loops would add
     if overflow is Overflow.NONSAT:
         begin = carrier.real(float(largest + unit / 2))
         if fmt.max_magnitude_code % 2 == 0:  # the tie stays

@@ -52,6 +52,8 @@ class Float(Format):
         check_in("specials", self.specials, ("ieee", "fn", "fnuz", "none"))
         if self.specials == "fnuz" and not self.signed:
             raise ValueError("specials='fnuz' needs a sign bit: its NaN is the code of minus zero; use specials='fn'")
+        if self.specials == "fnuz" and not self.zero:
+            raise ValueError("specials='fnuz' needs a zero: its NaN stands in place of minus zero; use specials='fn'")
         if self.specials == "ieee" and self.man_bits == 0:
             raise ValueError("specials='ieee' needs man_bits >= 1: its NaN has a nonzero mantissa; use 'fn' or 'none'")
         if self.max_magnitude_code < 1:

@@ -18,6 +18,7 @@ from ..kernels.special import erf_array, erfc_array
 from .exact_ops import sqrt_fraction
 
 Array = np.ndarray
+_INF, _NAN = math.inf, math.nan
 _FAR = 1 << 15  # beyond, an exponential is out of every format's range
 _ALMOST = Fraction(1) - Fraction(1, 1 << 140)  # stands for what lies nearer one than any format can tell
 
@@ -40,6 +41,39 @@ class Function:
     limits: tuple[float, float, float, float]
     margin: int = 44
     positive_only: bool = False
+    outer: tuple[float, float] = (_INF, _INF)
+    inner: Callable[[Array], tuple[Array, Array]] | None = None
+
+    def nearby(self, x: Array) -> tuple[Array, Array]:
+        """A float64 nearer than 2**-60 of the value to the function (NaN where none is known), and the side on which it lies.
+
+        Close to zero it is the first term of the series, far out the asymptote: one (or x, for the units that pass x).
+        """
+        value, side = np.full_like(x, np.nan), np.zeros_like(x)
+        if self.inner is not None:
+            term, toward = self.inner(x)
+            small = np.abs(x) < 2.0**-62
+            value, side = np.where(small, term, value), np.where(small, toward, side)
+        for far in (x < -self.outer[0], x > self.outer[1]):
+            bound = x if self.limits[3] == _INF else np.sign(x)
+            value, side = np.where(far, bound, value), np.where(far, -bound * _INF, side)
+        return value, side
+
+
+def _one_plus_x(x: Array) -> tuple[Array, Array]:
+    return np.ones_like(x), x * _INF
+
+
+def _half_plus_x(x: Array) -> tuple[Array, Array]:
+    return np.full_like(x, 0.5), x * _INF
+
+
+def _below_x(x: Array) -> tuple[Array, Array]:
+    return x, np.zeros_like(x)
+
+
+def _above_half_x(x: Array) -> tuple[Array, Array]:
+    return 0.5 * x, np.full_like(x, _INF)
 
 
 def _no(x: Fraction) -> Fraction | None:
@@ -151,24 +185,26 @@ def _power_of_two_exponent(x: Fraction) -> Fraction | None:
     return Fraction(x.numerator.bit_length() - x.denominator.bit_length())
 
 
-_INF, _NAN = math.inf, math.nan
 _HALF_ROOT = math.sqrt(0.5)
 
 FUNCTIONS: dict[str, Function] = {
     f.name: f
     for f in (
-        Function("exp", "e**x", np.exp, _exp, _no, (0.0, 1.0, 1.0, _INF)),
+        Function("exp", "e**x", np.exp, _exp, _no, (0.0, 1.0, 1.0, _INF), inner=_one_plus_x),
         Function(
             "exp2", "2**x", np.exp2, _exp2, lambda x: Fraction(2) ** int(_clamped(x)) if x.denominator == 1 else None,
-            (0.0, 1.0, 1.0, _INF),
+            (0.0, 1.0, 1.0, _INF), inner=_one_plus_x,
         ),
         Function(
             "log", "ln x", np.log, lambda x, bits: _mp("log")(x, 2 * bits), lambda x: Fraction(0) if x == 1 else None,
             (_NAN, -_INF, -_INF, _INF), positive_only=True,
         ),
         Function("log2", "log2 x", np.log2, _log2, _power_of_two_exponent, (_NAN, -_INF, -_INF, _INF), positive_only=True),
-        Function("sigmoid", "1 / (1 + e**-x)", _approximate_sigmoid, _sigmoid, _no, (0.0, 0.5, 0.5, 1.0)),
-        Function("tanh", "tanh x", np.tanh, _tanh, _no, (-1.0, -0.0, 0.0, 1.0)),
+        Function(
+            "sigmoid", "1 / (1 + e**-x)", _approximate_sigmoid, _sigmoid, _no, (0.0, 0.5, 0.5, 1.0), outer=(_INF, 45.0),
+            inner=_half_plus_x,
+        ),
+        Function("tanh", "tanh x", np.tanh, _tanh, _no, (-1.0, -0.0, 0.0, 1.0), outer=(25.0, 25.0), inner=_below_x),
         Function(
             "sqrt", "x**0.5", np.sqrt, lambda x, bits: sqrt_fraction(x), sqrt_fraction, (_NAN, -0.0, 0.0, _INF), positive_only=True
         ),
@@ -177,15 +213,18 @@ FUNCTIONS: dict[str, Function] = {
             (_NAN, -_INF, _INF, 0.0), positive_only=True,
         ),
         Function("reciprocal", "1 / x", np.reciprocal, lambda x, bits: 1 / x, lambda x: 1 / x, (-0.0, -_INF, _INF, 0.0)),
-        Function("erf", "erf x", erf_array, _erf, _no, (-1.0, -0.0, 0.0, 1.0)),
+        Function("erf", "erf x", erf_array, _erf, _no, (-1.0, -0.0, 0.0, 1.0), outer=(7.0, 7.0)),
         Function(
             "gelu", "x (1 + erf(x / 2**0.5)) / 2", lambda x: 0.5 * x * erfc_array(-x * _HALF_ROOT), _gelu, _no,
-            (-0.0, -0.0, 0.0, _INF), margin=38,
+            (-0.0, -0.0, 0.0, _INF), margin=38, outer=(_INF, 10.0), inner=_above_half_x,
         ),
         Function(
             "gelu_tanh", "x / (1 + e**-(2 (2/pi)**0.5 (x + 0.044715 x**3)))", _approximate_gelu_tanh, _gelu_tanh, _no,
-            (-0.0, -0.0, 0.0, _INF), margin=36,
+            (-0.0, -0.0, 0.0, _INF), margin=36, outer=(_INF, 8.0), inner=_above_half_x,
         ),
-        Function("silu", "x / (1 + e**-x)", lambda x: x * _approximate_sigmoid(x), _silu, _no, (-0.0, -0.0, 0.0, _INF), margin=43),
+        Function(
+            "silu", "x / (1 + e**-x)", lambda x: x * _approximate_sigmoid(x), _silu, _no, (-0.0, -0.0, 0.0, _INF), margin=43,
+            outer=(_INF, 45.0), inner=_above_half_x,
+        ),
     )
 }  # fmt: skip

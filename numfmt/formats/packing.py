@@ -9,9 +9,9 @@ import numpy as np
 
 from .._arrays import restore_like, to_numpy
 from .._checks import check_in, check_int_range
-from .._threads import in_pieces
+from .._threads import ALIGN, in_pieces
 from ..kernels import packing as kernels
-from ..kernels.tables import look_up_all, look_up_groups
+from ..kernels.tables import look_up_all, look_up_groups, look_up_halves
 from .base import Format, decode_table
 from .edges import as_codes, check_out
 from .floats import Float
@@ -72,7 +72,7 @@ def decode_packed(packed: Any, fmt: Format | str, count: int, order: str = "low_
         _unpack(flat, fmt.bits, order, block, 0, codes)
         values[...] = [fmt.decode_exact(int(code)) for code in codes]
         return restore_like(packed, values) if out is None else out
-    done = _by_bytes(flat, fmt, count, order, values)
+    done = _by_bytes(flat, fmt, count, order, block, values)
 
     def piece(start: int, stop: int) -> int:
         codes = np.empty(min(_BLOCK, stop - start), fmt.code_dtype)
@@ -99,10 +99,22 @@ def packed_size(count: int, bits: int) -> int:
     return -(-count * bits // 8)
 
 
-def _by_bytes(flat: np.ndarray, fmt: Format, count: int, order: str, values: np.ndarray) -> int:
+def _by_bytes(flat: np.ndarray, fmt: Format, count: int, order: str, block: int, values: np.ndarray) -> int:
     """Decode the whole bytes by a table of 256 groups where the width divides 8; how many values that made."""
-    if order == "ggml" or fmt.bits not in (1, 2, 4) or not _is_plain(fmt):
+    if fmt.bits not in (1, 2, 4) or not _is_plain(fmt):
         return 0
+    if order == "ggml":
+        entries = decode_table(fmt)
+
+        def blocks(i: int, j: int) -> int:  # pieces begin at multiples of ALIGN, or there is one piece
+            look_up_halves(flat[i // 2 : j // 2], entries, block // 2, values[i:j])
+            return 0
+
+        if ALIGN % block == 0:
+            in_pieces(count, blocks)
+        else:
+            blocks(0, count)
+        return count
     per = 8 // fmt.bits
     whole = count // per
     table = _group_table(fmt, order)

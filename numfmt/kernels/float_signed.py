@@ -1,4 +1,4 @@
-"""Every rounding for the usual formats: signed, with a zero, and the same overflow on both sides.
+"""Every rounding for the usual formats: signed and with a zero.
 
 `same` says that the format differs from the carrier in its mantissa bits alone: then the dropped bits of the input's own word
 decide. Otherwise the method and the names are those of `float_lanes`, of which these loops are the shorter form.
@@ -19,6 +19,7 @@ from .float_lanes import (
     NAN,
     NEAREST,
     ONE,
+    OVER_NEG,
     OVER_POS,
     R_CLAMP,
     R_FACTOR,
@@ -27,6 +28,7 @@ from .float_lanes import (
     R_INF_POS,
     R_LIMIT,
     R_MAX,
+    R_OVER_NEG,
     R_OVER_POS,
     R_PLUS,
     RNE_C,
@@ -91,6 +93,7 @@ def cast_signed(x, out, words, reals, check, same):
     clamp, top, over, inf, at_inf, plus = (
         reals[R_CLAMP], reals[R_MAX], reals[R_OVER_POS], reals[R_INF], reals[R_INF_POS], reals[R_PLUS]
     )  # fmt: skip
+    over_neg = reals[R_OVER_NEG]  # differs where a directed mode stops at the largest value on one side
     most = sub(one, one)
     if same:
         unit = left(one, code_shift)
@@ -104,7 +107,7 @@ def cast_signed(x, out, words, reals, check, same):
                 dropped, unit, odd, bits(v) < 0, one, inexact_pos, inexact_neg, nearest, tie_pos, tie_neg, tie_odd, to_odd
             )
             size = from_bits(add(kept, left(away, code_shift)))
-            out[i] = _value(v, a, a if a != a else size, top, over, inf, at_inf, plus)
+            out[i] = _value(v, a, a if a != a else size, top, over_neg if bits(v) < 0 else over, inf, at_inf, plus)
     else:
         for i in range(x.size):
             v = like(x[i], clamp)
@@ -115,7 +118,9 @@ def cast_signed(x, out, words, reals, check, same):
             away = away_rule(
                 rest, unit, odd, bits(v) < 0, one, inexact_pos, inexact_neg, nearest, tie_pos, tie_neg, tie_odd, to_odd
             )
-            out[i] = _value(v, a, from_bits(add(low, away)) - from_bits(word), top, over, inf, at_inf, plus)
+            out[i] = _value(
+                v, a, from_bits(add(low, away)) - from_bits(word), top, over_neg if bits(v) < 0 else over, inf, at_inf, plus
+            )
     return count_nan(x) if check and most > mask else 0
 
 
@@ -161,6 +166,7 @@ def encode_signed(x, out, words, reals, check, same):
     top, over, at_inf, nan = words[TOP_POS], words[OVER_POS], words[INF_POS], words[NAN]
     sign_shift, sign, sign_of_zero = words[SIGN_SHIFT], words[SIGN], words[SIGN_OF_ZERO]
     clamp, inf = reals[R_CLAMP], reals[R_INF]
+    over_neg = words[OVER_NEG]
     most = sub(one, one)
     if same:
         unit = left(one, code_shift)
@@ -184,7 +190,9 @@ def encode_signed(x, out, words, reals, check, same):
                 tie_odd,
                 to_odd,
             )
-            out[i] = _code(v, a, add(size, away), top, over, inf, at_inf, sign_shift, sign, sign_of_zero, nan)
+            out[i] = _code(
+                v, a, add(size, away), top, over_neg if bits(v) < 0 else over, inf, at_inf, sign_shift, sign, sign_of_zero, nan
+            )
     else:
         for i in range(x.size):
             v = like(x[i], clamp)
@@ -195,7 +203,9 @@ def encode_signed(x, out, words, reals, check, same):
             away = away_rule(
                 rest, unit, both(size, one), bits(v) < 0, one, inexact_pos, inexact_neg, nearest, tie_pos, tie_neg, tie_odd, to_odd
             )
-            out[i] = _code(v, a, add(size, away), top, over, inf, at_inf, sign_shift, sign, sign_of_zero, nan)
+            out[i] = _code(
+                v, a, add(size, away), top, over_neg if bits(v) < 0 else over, inf, at_inf, sign_shift, sign, sign_of_zero, nan
+            )
     return count_nan(x) if check and most > mask else 0
 
 

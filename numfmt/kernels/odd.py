@@ -4,7 +4,8 @@ The machine rounds a sum, a product, a quotient or a root to nearest; the exact 
 whether and where to move to the odd neighbour. What is rounded to odd rounds on, to two bits less or fewer, as the exact result
 would (Boldo and Melquiond, 2008).
 
-Operands are float32. In float64 no result or error can leave the normal range, so the errors are exact. In float32 a finite
+In float64 with float32 operands no result or error can leave the normal range, so the errors are exact; for float64 operands
+`leaves_range` tells whether one may have. In float32 a finite
 result beyond the range becomes the largest value (which is odd), and products below 2**-100, whose errors are not exact, become
 odd without looking: both are right for formats whose range lies well inside (`Format` facts are the caller's to check).
 """
@@ -38,20 +39,45 @@ def _two_sum(a, b):
 
 
 @kernel
-def add_double(x, y, out, sign):
-    """out = x + sign * y in float64. x, y: float32 (n,); sign: 1.0 or -1.0."""
+def _signed_zero(total, a, b, down):
+    """Rounding down, a sum that is zero is -0 unless both terms are +0."""
+    return copy_sign(total, -abs(total) - like(1, total)) if down & (total == 0) & ((bits(a) < 0) | (bits(b) < 0)) else total
+
+
+@kernel
+def add_double(x, y, out, sign, down):
+    """out = x + sign * y in float64; sign: 1.0 or -1.0; down: the rounding that follows goes down."""
     wide_vectors()
     for i in range(out.size):
-        total, error = _two_sum(np.float64(x[i]), sign * np.float64(y[i]))
-        out[i] = _to_odd(total, error)
+        a, b = np.float64(x[i]), sign * np.float64(y[i])
+        total, error = _two_sum(a, b)
+        out[i] = _signed_zero(_to_odd(total, error), a, b, down)
+
+
+@kernel
+def leaves_range(kind, x, y, out):
+    """Whether an error of a float64 operation may not have been exact, or the result infinite where the exact one is not.
+
+    kind: 0 sum, 1 product, 2 quotient, 3 root (y unused). An infinity in the operands counts too.
+    """
+    low, high = 2.0**-960, 2.0**1022
+    far = 0
+    for i in range(out.size):
+        size, a, b = abs(out[i]), abs(x[i]), abs(y[i])
+        tiny = (kind > 0) & (kind < 3) & (size < low) & (a > 0) & (b > 0)
+        small = (kind > 1) & (a < low) & (a > 0)
+        far |= np.int64((size >= high) | tiny | small | ((kind == 2) & (b > high)))
+    return far != 0
 
 
 @kernel
 def multiply_double(x, y, out):
-    """Exact in float64."""
+    """out = x * y in float64."""
     wide_vectors()
     for i in range(out.size):
-        out[i] = np.float64(x[i]) * np.float64(y[i])
+        a, b = np.float64(x[i]), np.float64(y[i])
+        product = a * b
+        out[i] = _to_odd(product, fused(a, b, -product))
 
 
 @kernel
@@ -74,22 +100,24 @@ def sqrt_double(x, out):
 
 
 @kernel
-def fma_double(x, y, z, out):
+def fma_double(x, y, z, out, down):
+    """out = x * y + z; x, y, z: float32."""
     wide_vectors()
     for i in range(out.size):
-        total, error = _two_sum(np.float64(x[i]) * np.float64(y[i]), np.float64(z[i]))
-        out[i] = _to_odd(total, error)
+        a, b = np.float64(x[i]) * np.float64(y[i]), np.float64(z[i])
+        total, error = _two_sum(a, b)
+        out[i] = _signed_zero(_to_odd(total, error), a, b, down)
 
 
 @kernel
-def add_single(x, y, out, sign):
-    """out = x + sign * y in float32; sign: np.float32(1) or np.float32(-1)."""
+def add_single(x, y, out, sign, down):
+    """out = x + sign * y in float32; sign: np.float32(1) or np.float32(-1); down as in `add_double`."""
     wide_vectors()
     for i in range(out.size):
         a, b = x[i], sign * y[i]
         total, error = _two_sum(a, b)
         beyond = (abs(total) > _LARGEST) & (abs(a) <= _LARGEST) & (abs(b) <= _LARGEST)
-        out[i] = copy_sign(_LARGEST, total) if beyond else _to_odd(total, error)
+        out[i] = copy_sign(_LARGEST, total) if beyond else _signed_zero(_to_odd(total, error), a, b, down)
 
 
 @kernel

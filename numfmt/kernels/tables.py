@@ -36,3 +36,16 @@ def look_up_groups(packed, table, out):
         row = table[packed[i]]
         for j in range(table.shape[1]):
             out[i, j] = row[j]
+
+
+@kernel
+def look_up_halves(packed, table, half, out):
+    """Values of four-bit codes in blocks of 2 * half: byte j of a block holds code j (low nibble) and code j + half. table: 16."""
+    for block in range(packed.size // half):
+        source = packed[block * half : block * half + half]
+        low = out[2 * half * block : 2 * half * block + half]
+        high = out[2 * half * block + half : 2 * half * block + 2 * half]
+        for j in range(half):
+            byte = source[j]
+            low[j] = table[byte & np.uint8(15)]
+            high[j] = table[byte >> np.uint8(4)]
