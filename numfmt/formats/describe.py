@@ -17,7 +17,7 @@ from .ends import Edge, edge
 from .exact_text import Number, as_number, json_number, log2_of
 from .floats import Float
 from .modes import STOCHASTIC, Modes, resolve
-from .ordered import finite_codes, finite_count, side
+from .ordered import finite_codes, finite_count, has_zero, is_listed, side
 from .p3109 import P3109
 from .parse import parse
 from .special_codes import SpecialCodes, min_normal, special_codes
@@ -150,7 +150,7 @@ def describe(fmt: Format | str) -> Card:
         min_normal=min_normal(fmt),
         specials=special_codes(fmt),
         finite_values=finite_count(fmt),
-        quantum=as_number(fmt.quantum),
+        quantum=as_number(fmt.magnitude(1) if isinstance(fmt, P3109) else fmt.quantum),  # of wide ones no float64
         spacing_at_one=at_one,
         epsilon=at_one if at_one is not None else _epsilon(fmt),
         largest_spacing=_largest_spacing(fmt),
@@ -199,8 +199,8 @@ def _beyond(fmt: Format, mode: Overflow, least: Fraction) -> Beyond:
 def _end(fmt: Format, top: bool) -> Number:
     """Largest or smallest value of a format without values of that sign: zero, or the end of the other sign."""
     other = side(fmt, top)
-    if fmt.bits > 16:
-        return 0.0 if not isinstance(fmt, Float) or fmt.zero else as_number(other.magnitude(0))
+    if not is_listed(fmt):
+        return 0.0 if has_zero(fmt) else as_number(other.magnitude(0))
     values = finite_codes(fmt)[1]
     return as_number(values.max() if top else values.min()) + 0.0
 
@@ -219,11 +219,10 @@ def _epsilon(fmt: Format) -> Number | None:
 
 
 def _largest_spacing(fmt: Format) -> Number | None:
-    if fmt.bits > 16:
+    if not is_listed(fmt):
         line = side(fmt)
         return as_number(line.magnitude(line.size - 1) - line.magnitude(line.size - 2))
-    values = finite_codes(fmt)[1]
-    grid = np.array(sorted(set(values.tolist())), values.dtype)
+    grid = np.unique(finite_codes(fmt)[1])
     if grid.size < 2:
         return None
     k = int(np.argmax(grid[1:] - grid[:-1]))

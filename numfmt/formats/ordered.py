@@ -37,6 +37,11 @@ class Side:
         return low
 
 
+def is_listed(fmt: Format) -> bool:
+    """Whether all values are held in a table: up to 16 bits, unless they are so large or small that float64 does not hold them."""
+    return fmt.bits <= _LISTED_BITS and fmt.value_dtype.kind == "f"
+
+
 def side(fmt: Format, negative: bool = False) -> Side:
     """The positive (or negative) finite values of a format."""
     return _side(fmt, negative)
@@ -44,9 +49,13 @@ def side(fmt: Format, negative: bool = False) -> Side:
 
 @lru_cache(maxsize=64)
 def _side(fmt: Format, negative: bool) -> Side:
-    if fmt.bits <= _LISTED_BITS:
+    if is_listed(fmt):
         return _listed(fmt, negative)
     first, last, magnitude = _wide(fmt, negative)
+    if isinstance(fmt, Ladder):
+        return Side(
+            last - first + 1, lru_cache(1 << 14)(lambda k: magnitude(first + k)), lambda k: fmt.code_at(first + k, negative)
+        )
     if isinstance(fmt, Float):
         top = 1 << (fmt.bits - 1) if negative else 0  # sign and magnitude
         return Side(last - first + 1, lru_cache(1 << 14)(lambda k: magnitude(first + k)), lambda k: top + first + k)
@@ -68,7 +77,8 @@ def _wide(fmt: Format, negative: bool) -> tuple[int, int, Callable[[int], Fracti
         unit = Fraction(2) ** -fmt.frac_bits
         return 1, -fmt.min_int if negative else fmt.max_int, lambda raw: raw * unit
     if isinstance(fmt, Ladder):
-        return 1, fmt.steps - 1, fmt.magnitude
+        first = int(fmt.has_zero)
+        return first, fmt.steps - 1 if fmt.is_signed or not negative else first - 1, fmt.magnitude
     raise ValueError(f"format {fmt} has 2**{fmt.bits} codes and no rule that lists them in order")
 
 
@@ -93,23 +103,25 @@ def _listed(fmt: Format, negative: bool) -> Side:
 
 @lru_cache(maxsize=32)
 def finite_codes(fmt: Format) -> tuple[np.ndarray, np.ndarray]:
-    """(codes, values) of the finite values in code order, of a format of up to 16 bits; values float64 or Fraction objects."""
-    values = fmt.values()
-    if values.dtype.kind == "O":
-        finite = np.array([isinstance(v, Fraction) or bool(np.isfinite(v)) for v in values])
-        exact = np.array([Fraction(v) if ok else Fraction(0) for v, ok in zip(values, finite, strict=True)], dtype=object)
-        return np.flatnonzero(finite), exact[finite]
-    values = values.astype(np.float64)
+    """(codes, values) of the finite values in code order, of a format whose values are listed; values float64."""
+    values = fmt.values().astype(np.float64)
     finite = np.isfinite(values)
     return np.flatnonzero(finite), values[finite]
 
 
 def finite_count(fmt: Format) -> int:
     """How many distinct finite values there are; both zeros are one."""
-    if fmt.bits <= _LISTED_BITS:
-        return len(set(finite_codes(fmt)[1].tolist()))
-    zero = int(not isinstance(fmt, Float) or fmt.zero)
-    return side(fmt).size + side(fmt, True).size + zero
+    if is_listed(fmt):
+        return int(np.unique(finite_codes(fmt)[1] + 0.0).size)
+    return side(fmt).size + side(fmt, True).size + int(has_zero(fmt))
+
+
+@lru_cache(maxsize=256)
+def has_zero(fmt: Format) -> bool:
+    """Whether zero is a value."""
+    if is_listed(fmt):
+        return bool(np.any(finite_codes(fmt)[1] == 0))
+    return bool(fmt.zero if isinstance(fmt, Float) else getattr(fmt, "has_zero", True))
 
 
 def decision(fmt: Format, k: int, negative: bool = False) -> Fraction:
@@ -128,10 +140,6 @@ def decision(fmt: Format, k: int, negative: bool = False) -> Fraction:
         return high
     if isinstance(fmt, Ladder):
         step = k + int(fmt.has_zero)
-        if step >= 0 and fmt.bits > _LISTED_BITS:
-            return fmt.middle(step)
-        if 0 <= step < fmt._middles[0].size and np.isfinite(fmt._middles[0][step]) and fmt.value_dtype.kind != "O":
-            return Fraction(float(fmt._middles[0][step]))
-        if step >= 0 and step + 1 < fmt.steps:
-            return fmt.middle(step)
+        if 0 <= step < fmt.steps - 1:
+            return Fraction(float(fmt._middles[0][step])) if is_listed(fmt) else fmt.middle(step)
     return (low + high) / 2

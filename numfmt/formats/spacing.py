@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import lru_cache
 from itertools import pairwise
 from math import floor, inf
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from .base import Format
 from .ends import edge
 from .exact_text import as_float, log2_of
 from .modes import STOCHASTIC, resolve
-from .ordered import decision, finite_codes, side
+from .ordered import decision, finite_codes, has_zero, is_listed, side
 from .special_codes import min_normal
 
 if TYPE_CHECKING:
@@ -86,10 +85,10 @@ def _worst(fmt: Format, ends: tuple[Fraction, Fraction], ranks: tuple[int, int],
     low, high = ends
     worst = max(_error(fmt, x, rank, negative) for x, rank in zip(ends, ranks, strict=True))
     first, last = ranks[0] - 1, min(ranks[1], line.size - 1)
-    most = _MOST_POINTS if fmt.bits <= 16 else 1
+    most = _MOST_POINTS if is_listed(fmt) else 1
     places = {*range(first, min(first + most, last)), *range(max(last - most, first), last)}
     for k in places:
-        if k < 0 and not _has_zero(fmt):
+        if k < 0 and not has_zero(fmt):
             continue
         point = decision(fmt, k, negative)
         below = line.magnitude(k) if k >= 0 else Fraction(0)
@@ -103,20 +102,13 @@ def _error(fmt: Format, x: Fraction, rank: int, negative: bool) -> float:
     if k >= line.size - 1:
         return as_float((x - line.magnitude(line.size - 1)) / x)
     below = line.magnitude(k) if k >= 0 else Fraction(0)
-    up = (k < 0 and not _has_zero(fmt)) or x > decision(fmt, k, negative)
+    up = (k < 0 and not has_zero(fmt)) or x > decision(fmt, k, negative)
     return as_float(abs(x - (line.magnitude(k + 1) if up else below)) / x)
 
 
-@lru_cache(maxsize=256)
-def _has_zero(fmt: Format) -> bool:
-    if fmt.bits <= 16:
-        return bool(np.any(finite_codes(fmt)[1] == 0))
-    return bool(getattr(fmt, "zero", True))
-
-
 def unit_values(fmt: Format) -> np.ndarray | None:
-    """The distinct finite values over the largest magnitude, ascending, float64; None for formats of more than 16 bits."""
-    if fmt.bits > 16:
+    """The distinct finite values over the largest magnitude, ascending, float64; None where they are not listed (more than 16 bits)."""
+    if not is_listed(fmt):
         return None
     values = finite_codes(fmt)[1]
     if not values.size:
@@ -136,7 +128,7 @@ def value_counts(fmt: Format, edges: Sequence[float]) -> np.ndarray:
     def rank(x: float) -> float:
         if x < 0:
             return -float(minus.rank(Fraction(-x) * top))
-        return float(plus.rank(Fraction(x) * top)) + (1.0 if _has_zero(fmt) else 0.0)
+        return float(plus.rank(Fraction(x) * top)) + (1.0 if has_zero(fmt) else 0.0)
 
     return np.diff([rank(float(x)) for x in edges])
 

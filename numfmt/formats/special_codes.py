@@ -14,8 +14,9 @@ from .exact_text import Number, as_number
 from .fixed import Fixed
 from .floats import Float
 from .hifloat import HiFloat8
+from .ladder import Ladder
+from .ordered import is_listed
 from .p3109 import P3109
-from .tapered import Tapered
 
 CLASSES = ("normal", "subnormal", "zero", "minus_zero", "inf", "nan", "repeated", "unused")
 
@@ -35,14 +36,15 @@ class SpecialCodes:
 
 def special_codes(fmt: Format) -> tuple[SpecialCodes, ...]:
     """The special codes of a format, in the order +inf, -inf, nan, minus_zero, repeated, unused; kinds without codes left out."""
-    found = _wide(fmt) if fmt.bits > 16 else _listed(fmt)
+    found = _listed(fmt) if is_listed(fmt) else _wide(fmt)
     order = ("+inf", "-inf", "nan", "minus_zero", "repeated", "unused")
     return tuple(SpecialCodes(what, tuple(found[what])) for what in order if found.get(what))
 
 
 def _wide(fmt: Format) -> dict[str, list[tuple[int, int]]]:
-    if isinstance(fmt, Tapered):
-        return {"nan": [(fmt.nan_code, fmt.nan_code)]}
+    if isinstance(fmt, Ladder):
+        infinities = {("+inf" if value > 0 else "-inf"): [(code, code)] for code, value in fmt.special_values().items()}
+        return {**infinities, "nan": [(fmt.nan_code, fmt.nan_code)]}
     if not isinstance(fmt, Float):
         return {}
     signs = (0, 1 << (fmt.bits - 1)) if fmt.signed else (0,)
@@ -82,7 +84,7 @@ def code_classes(fmt: Format) -> np.ndarray:
     table = decode_table(fmt).tolist()
     entries = len(fmt.table) if isinstance(fmt, Codebook) else len(table)
     normal = min_normal(fmt) or 0.0
-    seen: set[object] = set()
+    listed, seen = is_listed(fmt), set()
     kinds = []
     for code, value in enumerate(table):
         special = isinstance(value, float) and not isfinite(value)
@@ -92,13 +94,13 @@ def code_classes(fmt: Format) -> np.ndarray:
             kind = "nan" if isnan(value) else "inf"
         elif value == 0 and isinstance(value, float) and copysign(1.0, value) < 0:
             kind = "minus_zero"
-        elif value in seen:
+        elif listed and value in seen:  # wide fractions are slow to hash, and their formats repeat nothing
             kind = "repeated"
         elif value == 0:
             kind = "zero"
         else:
             kind = "normal" if abs(value) >= normal else "subnormal"
-        if kind not in ("minus_zero", "nan"):
+        if listed and kind not in ("minus_zero", "nan"):
             seen.add(value)
         kinds.append(kind)
     return np.array(kinds)
