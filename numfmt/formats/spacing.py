@@ -107,7 +107,7 @@ def _error(fmt: Format, x: Fraction, rank: int, negative: bool) -> float:
 
 
 def unit_values(fmt: Format) -> np.ndarray | None:
-    """The distinct finite values over the largest magnitude, ascending, float64; None where they are not listed (more than 16 bits)."""
+    """The distinct finite values over the largest magnitude, ascending, float64; None beyond 16 bits."""
     if not is_listed(fmt):
         return None
     values = finite_codes(fmt)[1]
