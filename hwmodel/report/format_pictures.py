@@ -84,7 +84,7 @@ def _row(made: Figure, card: Card, colour: str, top: float, colours: Theme) -> N
     facts = next((text for text in _facts(card) if used + text_inches(text, _SMALL + 0.5) <= room), "")
     made.text((_LEFT + used) / width, y, facts, fontsize=_SMALL + 0.5, color=colours.muted, va="center")
     whole = Window(-1.0 if card.min < 0 else 0.0, 1.0 if card.max > 0 else 0.0)
-    reach = min(median_magnitude(card.format), 1.0)
+    reach = min(max(median_magnitude(card.format), 1e-300), 1.0)
     near = Window(-reach if card.min < 0 else 0.0, reach if card.max > 0 else 0.0)
     largest = max(abs(card.max), abs(card.min))
     places = (top + _NAME, top + _NAME + _STRIP + _JOIN)
