@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from numfmt import Card
 
+LEGEND_LINE = 0.155  # inches
 _TICK = 7.5
 _TOP = 0.6  # log2 of the error at the upper edge: 1 (all is lost) stands below it
 _DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = (
@@ -37,8 +38,8 @@ def error_panel(made: Figure, cards: Sequence[Card], inches: float, colours: The
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     width, height = (float(v) for v in made.get_size_inches())
-    rows = _legend_rows(cards, width)
-    bottom, top = 0.42, 0.08 + 0.155 * rows
+    rows = legend_rows(cards, width)
+    bottom, top = 0.42, 0.08 + LEGEND_LINE * rows
     axes = made.add_axes((0.55 / width, bottom / height, (width - 0.67) / width, (inches - bottom - top) / height))
     fine = 8 if len(cards) == 1 else 1  # saw teeth of several formats would hide each other
     curves = [card.spacing_curve(fine) if card.binades is not None else None for card in cards]
@@ -72,7 +73,8 @@ def _columns(cards: Sequence[Card], width: float) -> int:
     return max(1, min(len(cards), int((width - 0.6) / widest)))
 
 
-def _legend_rows(cards: Sequence[Card], width: float) -> int:
+def legend_rows(cards: Sequence[Card], width: float) -> int:
+    """Lines of the legend; none for one format."""
     return math.ceil(len(cards) / _columns(cards, width)) if len(cards) > 1 else 0
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from hwmodel.report.format_pictures import short
+from hwmodel.report.format_pictures import rounded, short
 from numfmt import Overflow
 from numfmt.formats.card_text import facts, heading
 from numfmt.formats.exact_text import number_text
@@ -99,7 +100,7 @@ def number_line(card: Card, width: int) -> list[str]:
     lines = []
     for scale in (1.0, reach):
         low, high = (-scale if card.min < 0 else 0.0), (scale if card.max > 0 else 0.0)
-        ends = [short(_rounded(card, end)) for end in (low, high)]
+        ends = [short(rounded(Fraction(end) * Fraction(card.largest_magnitude))) for end in (low, high)]
         left, right = f"{ends[0]:>10} ", f" {ends[1]}"
         cells = max(width - len(left) - len(right), 8)
         span = high - low
@@ -109,13 +110,3 @@ def number_line(card: Card, width: int) -> list[str]:
         marks = (_LEVELS[min(int(h * len(_LEVELS)), len(_LEVELS) - 1)] if n else "·" for h, n in zip(heights, counts, strict=True))
         lines.append(left + "".join(marks) + right)
     return lines
-
-
-def _rounded(card: Card, share: float) -> float:
-    """A share of the largest magnitude to three digits."""
-    from fractions import Fraction
-
-    from numfmt.formats.exact_text import as_float
-
-    exact = as_float(Fraction(share) * Fraction(max(abs(card.max), abs(card.min))))
-    return float(f"{exact:.3g}")

@@ -12,11 +12,11 @@ import numpy as np
 
 import numfmt as nf
 from hwmodel.report.canvas import check_width, figure, style, text_inches
-from hwmodel.report.error_curves import error_panel
+from hwmodel.report.error_curves import LEGEND_LINE, error_panel, legend_rows
 from hwmodel.report.save import save
 from hwmodel.report.theme import Theme
 from hwmodel.report.theme import theme as theme_named
-from numfmt.formats.exact_text import Number, as_float, dyadic, number_text
+from numfmt.formats.exact_text import Number, as_float, dyadic, log2_of, number_text
 from numfmt.formats.spacing import median_magnitude, unit_values, value_counts
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def plot_formats(
     cards = list({card.name: card for card in map(nf.describe, names)}.values())
     with style(colours):
         inches = _NARROW if narrow else _WIDE
-        panel = 2.0 if narrow else 2.5
+        panel = (2.0 if narrow else 2.5) + LEGEND_LINE * max(legend_rows(cards, inches) - 1, 0)
         height = 0.1 + _ROW * len(cards) + panel
         made = figure(inches, height)
         for i, card in enumerate(cards):
@@ -86,15 +86,14 @@ def _row(made: Figure, card: Card, colour: str, top: float, colours: Theme) -> N
     whole = Window(-1.0 if card.min < 0 else 0.0, 1.0 if card.max > 0 else 0.0)
     reach = min(max(median_magnitude(card.format), 1e-300), 1.0)
     near = Window(-reach if card.min < 0 else 0.0, reach if card.max > 0 else 0.0)
-    largest = max(abs(card.max), abs(card.min))
     places = (top + _NAME, top + _NAME + _STRIP + _JOIN)
     strips = []
     for window, place in zip((whole, near), places, strict=True):
         axes = made.add_axes((_LEFT / width, 1 - (place + _STRIP) / height, inner / width, _STRIP / height))
         _strip(axes, card.format, window, inner, colour, colours)
         strips.append(axes)
-    _join(made, strips, near, whole, colours)
-    _ends(strips[1], near, largest, whole, colours)
+    _join(made, strips, near, colours)
+    _ends(strips[1], near, card.largest_magnitude, colours)
 
 
 def _facts(card: Card) -> list[str]:
@@ -117,14 +116,24 @@ def _facts(card: Card) -> list[str]:
 
 def short(value: Number) -> str:
     """A number in few characters: `448`, `2⁻⁹`, `3.4e38`."""
-    exact, text = Fraction(value), number_text(value)
-    if len(text) > 6 and exact:
+    text = number_text(value)
+    if len(text) > 6 and value:
+        exact = Fraction(value)
         power = dyadic(abs(exact))
+        sign = "-" if exact < 0 else ""
         if power.startswith("2**"):
-            text = ("-" if exact < 0 else "") + _power(2, int(power[3:]))
+            text = sign + _power(2, int(power[3:]))
         elif np.isfinite(as_float(value)):
-            text = f"{as_float(value):.3g}".replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")
+            text = f"{as_float(value):.4g}".replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")
+        else:
+            text = f"{sign}~{_power(2, round(log2_of(abs(exact))))}"
     return text.replace("-", "−")
+
+
+def rounded(value: Fraction) -> Number:
+    """To three digits, where float64 has the range."""
+    near = as_float(value)
+    return float(f"{near:.3g}") if np.isfinite(near) else value
 
 
 def _power(base: int, exponent: int) -> str:
@@ -141,7 +150,7 @@ def _factor(value: float) -> str:
 
 def _strip(axes: Axes, fmt: nf.Format, window: Window, inches: float, colour: str, colours: Theme) -> None:
     """The values in a window: a line each, or their density."""
-    from matplotlib.colors import LinearSegmentedColormap, to_rgb
+    from matplotlib.colors import LinearSegmentedColormap
 
     span = (window.high - window.low) or 1.0
     axes.set_xlim(window.low - 0.004 * span, window.high + 0.004 * span)
@@ -159,12 +168,12 @@ def _strip(axes: Axes, fmt: nf.Format, window: Window, inches: float, colour: st
     edges = np.linspace(*axes.get_xlim(), round(120 * inches) + 1)
     counts = value_counts(fmt, edges.tolist())
     shade = np.log1p(counts / max(counts[counts > 0].min(initial=np.inf), 1.0))
-    ramp = LinearSegmentedColormap.from_list("density", [colours.surface, to_rgb(colour)])
+    ramp = LinearSegmentedColormap.from_list("density", [colours.surface, colour])
     shade = np.where(counts > 0, 0.12 + 0.88 * shade / (shade.max() or 1.0), 0.0)
     axes.imshow(shade[None], cmap=ramp, vmin=0, vmax=1, aspect="auto", interpolation="nearest", extent=(*axes.get_xlim(), 0, 1))
 
 
-def _join(made: Figure, strips: Sequence[Axes], near: Window, whole: Window, colours: Theme) -> None:
+def _join(made: Figure, strips: Sequence[Axes], near: Window, colours: Theme) -> None:
     """Thin lines from the part of the upper strip that the lower one enlarges."""
     from matplotlib.lines import Line2D
 
@@ -176,12 +185,12 @@ def _join(made: Figure, strips: Sequence[Axes], near: Window, whole: Window, col
         made.add_artist(line)
 
 
-def _ends(axes: Axes, near: Window, largest: Number, whole: Window, colours: Theme) -> None:
+def _ends(axes: Axes, near: Window, largest: Number, colours: Theme) -> None:
     """The numbers below the lower strip: its ends, zero, and how much it is enlarged."""
     look: dict[str, Any] = {"fontsize": _SMALL, "color": colours.muted, "va": "top", "xycoords": ("data", "axes fraction")}
     look |= {"textcoords": "offset points", "xytext": (0, -2), "annotation_clip": False}
     reach = Fraction(max(near.high, -near.low)) * Fraction(largest)
-    text = short(float(f"{as_float(reach):.3g}") if np.isfinite(as_float(reach)) else reach)
+    text = short(rounded(reach))
     zoom = _factor(1.0 / max(near.high, -near.low))
     if near.low < 0:
         axes.annotate(f"−{text}", (near.low, 0), ha="left", **look)

@@ -95,6 +95,11 @@ class Card:
         """The format itself."""
         return parse(self.name)
 
+    @property
+    def largest_magnitude(self) -> Number:
+        """Largest absolute value."""
+        return as_number(max(Fraction(self.max), -Fraction(self.min)))
+
     def __str__(self) -> str:
         from .card_text import card_text
 

@@ -64,12 +64,12 @@ def number_text(value: Number | None, digits: int = 17) -> str:
 
 
 def shown(value: Number | None) -> str:
-    """`number_text`; what is long there is written as an integer times a power of two where that is short, with a decimal beside it."""
+    """`number_text`; where that is long, the integer times a power of two that it is, if short, with a decimal beside it."""
     text = number_text(value)
     if value is None or len(text) <= 12:
         return text
     if not isfinite(as_float(value)):
-        return text if len(text) <= 40 else f"{'-' if value < 0 else ''}2**{log2_of(abs(value)):.6g}, rounded"
+        return text if len(text) <= 40 else f"{'-' if value < 0 else ''}2**{log2_of(abs(Fraction(value))):.6g}, rounded"
     exact = Fraction(value)
     short = dyadic(exact)
     if abs(exact.numerator) >> 200 or "/" in short or len(short) > 28 or len(short) >= len(text) + 4:
