@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, fields
 from fractions import Fraction
-from math import log10
+from math import log10, nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -188,7 +188,8 @@ def _result(fmt: Format, value: Fraction | float, modes: Modes) -> Result:
         code = fmt.encode_exact(value, modes)
     except ValueError:
         return Result(None, None)
-    return Result(int(code), as_number(fmt.decode_exact(int(code))))
+    exact = as_number(fmt.decode_exact(int(code)))
+    return Result(int(code), exact if exact == exact else nan)  # one NaN object, so that equal cards are equal
 
 
 def _beyond(fmt: Format, mode: Overflow, least: Fraction) -> Beyond:

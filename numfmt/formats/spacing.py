@@ -83,27 +83,38 @@ def _worst(fmt: Format, ends: tuple[Fraction, Fraction], ranks: tuple[int, int],
     """Largest relative error between two magnitudes: at an end or where the choice between neighbours changes."""
     line = side(fmt, negative)
     low, high = ends
-    worst = max(_error(fmt, x, rank, negative) for x, rank in zip(ends, ranks, strict=True))
+    worst = max(_error(fmt, low, ranks[0], negative, from_above=True), _error(fmt, high, ranks[1], negative, from_above=False))
     first, last = ranks[0] - 1, min(ranks[1], line.size - 1)
     most = _MOST_POINTS if is_listed(fmt) else 1
-    places = {*range(first, min(first + most, last)), *range(max(last - most, first), last)}
-    for k in places:
+    for k in {*range(first, min(first + most, last)), *range(max(last - most, first), last)}:
         if k < 0 and not has_zero(fmt):
             continue
         point = decision(fmt, k, negative)
         below = line.magnitude(k) if k >= 0 else Fraction(0)
-        if point > 0 and low <= point <= high:
+        if low < point < high:
             worst = max(worst, as_float(max(point - below, line.magnitude(k + 1) - point) / point))
     return worst
 
 
-def _error(fmt: Format, x: Fraction, rank: int, negative: bool) -> float:
+def _error(fmt: Format, x: Fraction, rank: int, negative: bool, from_above: bool) -> float:
+    """Relative error as a magnitude nears x, from above or from below."""
     line, k = side(fmt, negative), rank - 1
     if k >= line.size - 1:
         return as_float((x - line.magnitude(line.size - 1)) / x)
     below = line.magnitude(k) if k >= 0 else Fraction(0)
-    up = (k < 0 and not has_zero(fmt)) or x > decision(fmt, k, negative)
+    if k >= 0 and x == below and not from_above:
+        return _error_below(fmt, x, k, negative)
+    point = decision(fmt, k, negative)
+    up = (k < 0 and not has_zero(fmt)) or (x >= point if from_above else x > point)
     return as_float(abs(x - (line.magnitude(k + 1) if up else below)) / x)
+
+
+def _error_below(fmt: Format, x: Fraction, k: int, negative: bool) -> float:
+    """The error just below the k-th value x: none, unless numbers up to it are kept at the value before."""
+    if k == 0 and not has_zero(fmt):
+        return 0.0
+    before = side(fmt, negative).magnitude(k - 1) if k else Fraction(0)
+    return as_float((x - before) / x) if decision(fmt, k - 1, negative) >= x else 0.0
 
 
 def unit_values(fmt: Format) -> np.ndarray | None:
