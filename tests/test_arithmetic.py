@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import numfmt as nf
-from numfmt.formats import arithmetic
+from numfmt.formats import arithmetic, named_floats
 
 from .reference import arithmetic as ref
 from .reference import formats as ref_formats
@@ -123,11 +123,8 @@ def test_values_equal_mpfr(fmt, operation):
                 assert same(float(got[i]), want), (mode, [float(c[i]) for c in columns], float(got[i]), want)
 
 
-@pytest.mark.parametrize("operation", ["add", "multiply"])
-@pytest.mark.parametrize("target", ["same", "float16", "bfloat16", "float32"])
-@pytest.mark.parametrize("fmt", ["e4m3fn", "e5m2", "float8_e4m3fnuz", "e2m3", "float8_e3m4"])
-def test_every_pair_of_8_bit_operands(fmt, target, operation):
-    """All operand pairs; the exact result (float64 holds it) rounded by the independent model of casts."""
+def every_pair(fmt, target, operation, mode):
+    """How many operand pairs were compared: the exact result (float64 holds it) rounded by the independent model of casts."""
     f = nf.parse(fmt)
     g = f if target == "same" else nf.parse(target)
     values = f.values()
@@ -136,17 +133,38 @@ def test_every_pair_of_8_bit_operands(fmt, target, operation):
     exact = x + y if operation == "add" else x * y
     if operation == "add":  # float64 holds every sum: all are multiples of the quantum below 2**53 of it; products are short
         assert 2 * Fraction(f.max) / Fraction(f.quantum) < 2**53
+        exact = np.where((exact == 0) & (mode == "down") & (np.signbit(x) | np.signbit(y)), -0.0, exact)
     for array in (np.float32, np.float64):
-        got = getattr(nf, operation)(x.astype(array), y.astype(array), g, returns="codes")
+        got = getattr(nf, operation)(x.astype(array), y.astype(array), g, rounding=mode, returns="codes")
         if g.bits > 8:
-            np.testing.assert_array_equal(got, nf.encode(exact, g))
+            np.testing.assert_array_equal(got, nf.encode(exact, g, rounding=mode))
             continue
         unique, places = np.unique(np.stack([exact, np.signbit(exact)]), axis=1, return_inverse=True)
         table = ref_formats.float_values(g.exp_bits, g.man_bits, g.bias, g.specials, g.signed, g.zero)
         model = ref_formats.FloatModel(table, g.man_bits, g.bias, g.signed)
-        want = [model.encode(v if v or not s else -0.0, "ties_even", str(g.overflow)) for v, s in unique.T.tolist()]
+        want = [model.encode(v if v or not s else -0.0, mode, str(g.overflow)) for v, s in unique.T.tolist()]
         want = np.array([g.nan_code if w == "nan" else w for w in want])[places.reshape(-1)]
         np.testing.assert_array_equal(got, want)
+    return x.size
+
+
+@pytest.mark.parametrize("operation", ["add", "multiply"])
+@pytest.mark.parametrize("target", ["same", "float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("fmt", ["e4m3fn", "e5m2", "float8_e4m3fnuz", "e2m3", "float8_e3m4"])
+def test_every_pair_of_8_bit_operands(fmt, target, operation):
+    assert every_pair(fmt, target, operation, "ties_even") >= 64**2
+
+
+SMALL_FLOATS = [e.name for e in named_floats.entries() if e.format.bits <= 8 and e.name != "e8m0"] + ["float<3,4,bias=3,fn>"]
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("operation", ["add", "multiply"])
+@pytest.mark.parametrize("target", ["same", "e5m2", "float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("fmt", SMALL_FLOATS)
+def test_every_pair_of_every_8_bit_format_in_every_rounding(fmt, target, operation):
+    for mode in MODES:
+        assert every_pair(fmt, target, operation, mode) >= 15**2
 
 
 @pytest.mark.parametrize("operation", ["add", "subtract", "multiply", "divide", "sqrt"])
@@ -198,6 +216,21 @@ def test_stochastic_results_have_the_exact_probability(fmt):
             exact = Fraction(y) / Fraction(ulp) * 2**width
             want = {"a": math.floor(exact), "b": math.floor(exact + Fraction(1, 2)), "c": round(exact)}[kind]
             assert np.sum(got > x) == want, (fmt, kind, tail)
+
+
+@pytest.mark.parametrize(("fmt", "width"), [("float32", 32), ("float64", 6), ("float64", 20), ("float16", 32)])
+def test_many_random_bits_reach_far_below_the_result(fmt, width):
+    """1 + tail, whose tail differs from a whole number of random steps by far less: only its exact bits decide."""
+    f = nf.parse(fmt)
+    ulp = Fraction(2) ** -f.man_bits
+    step = ulp / 2**width
+    for count in (1, 3, 2 ** (width - 1)):
+        for nudge in (-1, 0, 1):
+            tail = float(count * step) * (1 + nudge * 2.0**-40)
+            exact = Fraction(tail) / step
+            random = np.array([2**width - count])
+            got = nf.add(1.0, np.array([tail]), f, rounding="stochastic_a", random_bits=random, random_width=width)
+            assert (got[0] > 1) == (math.floor(exact) + 2**width - count >= 2**width), (count, nudge)
 
 
 def test_flush_to_zero_and_denormals_are_zero_are_apart():
@@ -278,3 +311,30 @@ def test_torch_tensors_come_back_as_tensors():
     got = nf.multiply(x, x, "e4m3fn")
     assert isinstance(got, torch.Tensor)
     assert got.tolist() == [1.0, 4.0, 9.0]
+
+
+@pytest.mark.parametrize(
+    "fmt",
+    ["fixed<16,6>", "ap_fixed<9,3,AP_RND,AP_SAT>", "ap_fixed<8,4>", "ufixed<12,2>", "int8", "posit16", "posit<8,0>",
+     "p3109<8,3,se>", "p3109<8,4,uf>", "takum16", "hif8", "nf4", "pot4", "lns<8,3>", "takum_log16", "fixed<60,20>", "posit32"],
+)  # fmt: skip
+@pytest.mark.parametrize("operation", sorted(ARITY))
+def test_other_families_take_one_rounding_too(fmt, operation):
+    """Vector paths and exact fractions must agree: the exact result, encoded once by the format's own exact rule."""
+    f = nf.parse(fmt)
+    if operation == "sqrt" and not f.rational_decisions:  # the root of 2**-3 lies on a decision point of pot4: nothing to round
+        with pytest.raises(ValueError, match="irrational decision points"):
+            nf.sqrt(np.ones(1), f)
+        return
+    rng = np.random.default_rng(len(fmt) + len(operation))
+    columns = [(rng.standard_normal(40) * 2.0 ** rng.integers(-6, 5, 40)).astype(np.float32) for _ in range(ARITY[operation])]
+    columns[0][:3] = [0.0, -0.0, 1.0]
+    columns = [np.abs(c) + np.float32(0.125) if operation in ("sqrt", "divide", "remainder") else c for c in columns]
+    for mode in [m for m in ("ties_even", "down", "toward_zero", "ties_up") if nf.Rounding(m) in f.roundings] or [None]:
+        for dtype in (np.float32, np.float64):
+            got = getattr(nf, operation)(*(c.astype(dtype) for c in columns), f, rounding=mode, returns="codes")
+            modes = nf.formats.modes.resolve(f, mode)
+            for i, given_operands in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
+                exact, _ = ref.exact(operation, *given_operands, down=mode == "down")
+                want = f.encode_exact(exact, modes)
+                assert got[i] == want, (mode, dtype, given_operands, int(got[i]), want)

@@ -4,8 +4,8 @@ import hashlib
 import itertools
 import math
 from fractions import Fraction
+from pathlib import Path
 
-import bitsandbytes.functional as bnb
 import numpy as np
 import pytest
 import torch
@@ -17,6 +17,7 @@ import numfmt as nf
 from numfmt.formats.line import Line
 from numfmt.kernels.table import Buckets, cuts_of, keys
 
+BITSANDBYTES = np.load(Path(__file__).parent / "vectors" / "bitsandbytes.npz")
 TIES = ["lower", "upper", "zero", "away", "even"]
 
 
@@ -126,30 +127,14 @@ def test_any_table(table, ties, x):
 def test_dynamic_maps_are_bitsandbytes(name, digest):
     grid = nf.parse(name).grid.astype("<f4")
     assert hashlib.sha256(grid.tobytes()).hexdigest() == digest
-    np.testing.assert_array_equal(grid, bnb.create_dynamic_map(signed=name == "dynamic8").numpy())
-
-
-def bnb_fp4_words(x):
-    """Codes by bitsandbytes for blocks whose largest magnitude is 1: no scale acts."""
-    packed, state = bnb.quantize_4bit(torch.from_numpy(x), quant_type="fp4", blocksize=64)
-    assert (state.absmax == 1).all()
-    words = packed.numpy().reshape(-1)
-    return np.stack([words >> 4, words & 15], 1).reshape(-1)
-
-
-def blocks(f):
-    x = np.unique(np.clip(around(f), -1, 1).astype(np.float32))
-    rng = np.random.default_rng(1)
-    x = np.concatenate([x, rng.uniform(-1, 1, 4000).astype(np.float32)])
-    x = x[: x.size // 63 * 63].reshape(-1, 63)
-    return np.concatenate([np.ones((x.shape[0], 1), np.float32), x], 1).reshape(-1)
+    np.testing.assert_array_equal(grid, BITSANDBYTES[f"{name}_map"])
 
 
 def test_fp4_equals_bitsandbytes_but_on_rounded_midpoints():
     """bitsandbytes' CPU holds decision points as float32; where one lies above the exact middle, the float on it differs."""
     f = nf.parse("bnb_fp4")
-    x = blocks(f)
-    got, want = nf.encode(x, f), bnb_fp4_words(x)
+    x, want = BITSANDBYTES["fp4_x"], BITSANDBYTES["fp4_words"].copy()  # recorded for blocks whose largest magnitude is 1
+    got = nf.encode(x, f)
     want[want == 8] = 0  # its minus zero is what small positive values get; the values are equal
     values = nf.decode(np.arange(16), f)
     table = np.array([0.0, 0.0052083335, 0.6666667, 1, 0.33333334, 0.5, 0.16666667, 0.25], np.float32)
@@ -176,11 +161,7 @@ def test_dynamic_maps_encode_as_bitsandbytes(name):
 def test_the_compiled_search_of_bitsandbytes_is_not_nearest(name):
     """bitsandbytes 0.50.2 on the CPU: one value in a thousand near a decision point gets the neighbour of the nearest entry."""
     f = nf.parse(name)
-    rng = np.random.default_rng(2)
-    x = rng.uniform(-1 if name == "dynamic8" else 0, 1, 1 << 17).astype(np.float32)
-    x[::4096] = 1.0
-    words, _ = bnb.quantize_blockwise(torch.from_numpy(x), code=torch.from_numpy(f.grid.astype(np.float32)), blocksize=4096)
-    words = words.numpy().reshape(-1).astype(np.int64)
+    x, words = BITSANDBYTES[f"{name}_x"], BITSANDBYTES[f"{name}_words"].astype(np.int64)
     got = nf.encode(x, f).astype(np.int64)
     differ = got != words
     assert differ.mean() < 0.005

@@ -244,3 +244,14 @@ def test_a_program_is_priced_by_its_steps():
         hw.unit(program, format="nf4")
     with pytest.raises(ValueError, match="parameter of a program unit"):
         hw.unit(program, formt="float16")
+
+
+@pytest.mark.parametrize("weight", ["posit8", "hif8", "pot4", "apot5", "denseshift3", "p3109<8,3,se>", "dynamic8"])
+def test_any_small_format_is_a_table_in_front(weight):
+    cost = hw.unit("fp32", weight=weight, activation="float16").cost()
+    assert any("table" in part for part in cost.breakdown.part)
+
+
+def test_wide_formats_without_a_model_are_refused():
+    with pytest.raises(ValueError, match="posit16 has no hardware model"):
+        hw.unit("fp32", weight="posit16", activation="float16")

@@ -1,10 +1,14 @@
 """Packed codes: against plain integers of Python, and against bitsandbytes, gguf's orders and torchao's rule."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import numfmt as nf
 from numfmt.kernels import packing
+
+VECTORS = Path(__file__).parent / "vectors"
 
 
 def plain_stream(codes, bits):
@@ -54,17 +58,18 @@ def test_order_of_a_recorded_word_of_bitsandbytes():
     np.testing.assert_array_equal(nf.decode_packed(np.array([0xF0], np.uint8), "nf4", 2, "high_first"), [1, -1])
 
 
-@pytest.mark.exhaustive
 def test_high_first_is_the_order_of_bitsandbytes():
-    import torch
-    from bitsandbytes.functional import dequantize_4bit, quantize_4bit
-
-    x = np.random.default_rng(0).standard_normal(4096).astype(np.float32)
-    x[::64] = 1.0 + np.abs(x).max()  # absmax of each block, so that scales are all the same
-    words, state = quantize_4bit(torch.from_numpy(x), blocksize=64, quant_type="nf4")
-    want = dequantize_4bit(words, state).numpy()
-    got = nf.decode_packed(words.numpy().reshape(-1), "nf4", x.size, "high_first")
-    np.testing.assert_array_equal(got * x[0], want.reshape(-1))
+    """Recorded NF4 blocks whose largest magnitude is 1: no scale acts."""
+    recorded = np.load(VECTORS / "nf4_bitsandbytes.npz")
+    rows = recorded["absmax"].reshape(-1) == 1
+    assert rows.sum() == 2
+    x, packed = recorded["x"][rows], recorded["packed"].reshape(len(rows), -1)[rows]
+    f = nf.parse("nf4")
+    values = x.reshape(-1)
+    near = np.abs(values[:, None].astype(np.float64) - f.midpoints).min(1) < 1e-6  # there its float32 midpoints decide
+    codes = nf.unpack(np.ascontiguousarray(packed).reshape(-1), 4, x.size, "high_first")
+    np.testing.assert_array_equal(codes[~near], nf.encode(values, f)[~near])
+    assert (~near).sum() > 20
 
 
 def test_ggml_is_the_order_of_gguf():

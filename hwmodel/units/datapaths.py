@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from hwmodel._checks import positive_int, unknown
 from hwmodel.units import components, gates
 from hwmodel.units.gates import Netlist
 from hwmodel.units.unit import Unit
-from numfmt import Codebook, Datapath, Fixed, Float, Format, datapath, parse
+from numfmt import Datapath, Fixed, Float, Format, datapath, parse
 from numfmt.arith.datapath import Accumulator, BitSerialAccumulator, ExactAccumulator, FloatAccumulator, IntAccumulator
 
 LANES = 4  # of the BitMoD element
@@ -39,8 +41,10 @@ def operand(fmt: Format) -> Operand:
         return Operand(bits=fmt.width)
     if isinstance(fmt, Float):
         return Operand(exponent=fmt.exp_bits, mantissa=fmt.man_bits)
-    assert isinstance(fmt, Codebook)
-    steps = [abs(v) / fmt.quantum for v in fmt.grid.tolist()]
+    if fmt.bits > 8:
+        raise ValueError(f"{fmt} has no hardware model: give a float, fixed point or integer format, or one of at most 8 bits")
+    values = np.asarray(fmt.values(), dtype=np.float64)  # any other format is a table of its values in front of the multiplier
+    steps = [abs(v) / fmt.quantum for v in np.unique(values[np.isfinite(values)]).tolist()]
     if max(steps) < 2**8:  # a small grid is a small integer in units of its step
         bits = int(max(steps)).bit_length() + 1
         return Operand(bits=bits, table=gates.table(2**fmt.bits, bits, "value table"))

@@ -31,6 +31,7 @@ OPERATIONS = {
 }  # fmt: skip
 _NATIVE = {"add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide, "sqrt": np.sqrt}
 _BLOCK = 1 << 16
+_ODD_BITS, _SOFT_BITS = 52, 60  # what a float64 rounded to odd, and the integers of kernels.soft, keep of an exact result
 _VECTOR = {"add": 0, "subtract": 0, "multiply": 1, "divide": 2, "sqrt": 3}  # numbered as in kernels.odd.leaves_range
 _SINGLE = ("add", "subtract", "multiply")
 _WRAPS = (Overflow.WRAP, Overflow.WRAP_SIGN_MAGNITUDE)
@@ -113,12 +114,19 @@ def compute(name: str, inputs: list[np.ndarray], fmt: Format, given: Options, re
             _NATIVE[name](*values, out=result)
         return
     special = given.nan is not None or given.ftz or given.daz
-    exactly = any(v.dtype.kind == "O" for v in values)
-    if exactly and special:
+    objects = any(v.dtype.kind == "O" for v in values)
+    if objects and special:
         raise ValueError("operands of int or Fraction objects take no nan, ftz or daz; pass them as float64 if they fit")
-    if not exactly and isinstance(fmt, Float) and (special or not fmt.odd_safe):
+    # leading bits of the exact result that decide: the format's, one for the tie, those that a stochastic rounding looks at
+    decisive = (
+        (fmt.man_bits + 1 if isinstance(fmt, Float) else fmt.bits) + (given.modes.random.width if given.modes.random else 0) + 1
+    )
+    odd = fmt.odd_safe and decisive <= _ODD_BITS and given.modes.overflow not in _WRAPS  # what wraps tells every bit
+    if isinstance(fmt, Float) and not objects and decisive <= _SOFT_BITS and (special or not odd):
         _deliver(with_flags(name, inputs, fmt, given)[0], fmt, given, result)
-    elif exactly or not fmt.odd_safe or given.modes.overflow in _WRAPS:  # what wraps tells every bit of a large result
+    elif special:
+        raise ValueError(f"nan, ftz and daz are not served for stochastic rounding of {decisive} bits; use a smaller random_width")
+    elif objects or not odd:
         _deliver(exact_results(name, values, fmt, given.modes), fmt, given, result)
     else:
         _rounded_twice_safely(name, values, fmt, given, result)
@@ -219,6 +227,10 @@ def _deliver(codes: np.ndarray, fmt: Format, given: Options, result: np.ndarray)
 def with_flags(name: str, inputs: list[np.ndarray], fmt: Float, given: Options) -> tuple[np.ndarray, np.ndarray]:
     """Codes and IEEE flags (uint8: invalid 16, divide by zero 8, overflow 4, underflow 2, inexact 1) of a float format."""
     number, _ = OPERATIONS[name]
+    if given.modes.random and fmt.man_bits + given.modes.random.width + 2 > _SOFT_BITS:
+        raise ValueError(
+            f"flags are not served for stochastic rounding to {fmt} with that many random bits; use a smaller random_width"
+        )
     by_code = given.operands == "codes"
     operands = [decode(a, fmt) if by_code else a for a in inputs]
     if any(a.dtype.kind == "O" for a in operands):

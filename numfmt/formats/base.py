@@ -113,6 +113,11 @@ class Format(ABC):
         """Whether every decision point has 52 bits or fewer, so that rounding to odd in float64 first is harmless."""
         return self.bits <= 16 and self.value_dtype.kind == "f" and short_midpoints(self)
 
+    @property
+    def rational_decisions(self) -> bool:
+        """Whether every decision point is rational. Formats that decide in a logarithm or a power have irrational ones."""
+        return True
+
     @abstractmethod
     def encode_array(self, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:
         """Write the codes of x (float32 or float64, 1-D, contiguous) to out; how many elements have none."""

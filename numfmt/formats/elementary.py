@@ -15,6 +15,7 @@ from ..kernels import tables
 from .base import Format
 from .cast import decode, encode
 from .edges import as_codes, check_out
+from .exact_ops import check_roots
 from .functions import FUNCTIONS, Function
 from .modes import Modes, resolve
 from .parse import parse
@@ -52,6 +53,7 @@ def elementary(
     check_in("operands", operands, ("values", "codes"))
     check_in("returns", returns, ("values", "codes"))
     fmt = parse(fmt)
+    check_roots(fmt)
     if operands == "codes" and source is None:
         raise ValueError("operands='codes' needs source=: the format of the codes")
     array, restore = to_numpy(x)

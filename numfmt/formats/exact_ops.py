@@ -16,6 +16,8 @@ _ROOT_BITS = 400
 
 def exact_results(name: str, values: list[np.ndarray], fmt: Format, modes: Modes) -> np.ndarray:
     """Codes of the operation on `values` (arrays of one shape), rounded once by `fmt.encode_exact`; flat, in the code dtype."""
+    if name == "sqrt":
+        check_roots(fmt)
     columns = [[as_number(v) for v in a.reshape(-1).tolist()] for a in values]
     random = modes.random.take(0, len(columns[0])) if modes.random else None
     codes = np.empty(len(columns[0]), fmt.code_dtype)
@@ -23,6 +25,15 @@ def exact_results(name: str, values: list[np.ndarray], fmt: Format, modes: Modes
     for i, operands in enumerate(zip(*columns, strict=True)):
         codes[i] = fmt.encode_exact(exact(name, operands, down), modes, int(random[i]) if random is not None else 0)
     return codes
+
+
+def check_roots(fmt: Format) -> None:
+    """Refuse a format in which an irrational result can lie exactly on a decision point, where no digits would tell."""
+    if not fmt.rational_decisions:
+        raise ValueError(
+            f"roots and elementary functions into {fmt} can fall exactly on its irrational decision points; compute into a wider "
+            "float format and cast"
+        )
 
 
 def as_number(value: int | float | Fraction) -> Number:

@@ -235,10 +235,10 @@ class Float(Format):
         return f"{kind}<{self.exp_bits},{self.man_bits},bias={self.bias},{self.specials}{zero}>"
 
 
-def _float(match: re.Match[str], text: str) -> Float:
+def _float(match: re.Match[str], text: str) -> Format:
     exp_bits, man_bits = int(match[2]), int(match[3])
     bias = (1 << (exp_bits - 1)) - 1
-    specials, zero = "ieee" if man_bits else "none", True
+    specials, zero, subnormals = "ieee" if man_bits else "none", True, True
     for option in (part.strip() for part in match[4].split(",") if part.strip()):
         if given := re.fullmatch(r"bias=(-?\d+)", option):
             bias = int(given[1])
@@ -246,9 +246,16 @@ def _float(match: re.Match[str], text: str) -> Float:
             specials = option
         elif option == "nozero":
             zero = False
+        elif option == "nosub":
+            subnormals = False
         else:
-            raise ValueError(f"option {option!r} of format {text!r} is unknown; use bias=N, ieee, fn, fnuz, none, nozero")
-    return Float(exp_bits, man_bits, bias, cast(Specials, specials), not match[1], zero)
+            raise ValueError(f"option {option!r} of format {text!r} is unknown; use bias=N, ieee, fn, fnuz, none, nozero, nosub")
+    made = Float(exp_bits, man_bits, bias, cast(Specials, specials), not match[1], zero)
+    if subnormals:
+        return made
+    from .flushed import FlushedFloat
+
+    return FlushedFloat(made)
 
 
 RULES = [(re.compile(r"(u?)float<\s*(\d+)\s*,\s*(\d+)\s*((?:,[^>]*)?)>"), _float)]

@@ -93,6 +93,11 @@ class Ladder(Format):
 
     # -- properties of every format
 
+    @cached_property
+    def odd_safe(self) -> bool:
+        floors = (self._magnitudes, self._middles)
+        return all(bool(exact.all()) and not (values.view(np.int64) & 1).any() for values, exact in floors)
+
     @property
     def max(self) -> float:
         return as_number(self.magnitude(self.steps - 1))

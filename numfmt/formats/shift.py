@@ -55,6 +55,10 @@ class PowerOfTwo(SignMagnitude):
     width: int
     nearness: Literal["log", "value"] = "log"
 
+    @property
+    def rational_decisions(self) -> bool:
+        return self.nearness == "value"
+
     def __post_init__(self) -> None:
         check_int_range("width", self.width, 2, 8)
         check_in("nearness", self.nearness, ("log", "value"))
@@ -168,6 +172,10 @@ class Logarithmic(SignMagnitude):
     width: int
     frac_bits: int
 
+    @property
+    def rational_decisions(self) -> bool:
+        return False
+
     def __post_init__(self) -> None:
         check_int_range("width", self.width, 3, 16)
         check_int_range("frac_bits", self.frac_bits, 0, 12)
@@ -224,6 +232,10 @@ class PowerExponent(Ladder):
 
     width: int
     a: float
+
+    @property
+    def rational_decisions(self) -> bool:
+        return False
 
     def __post_init__(self) -> None:
         check_int_range("width", self.width, 2, 10)

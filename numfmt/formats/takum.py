@@ -92,6 +92,10 @@ class LogTakum(Tapered):
 
     width: int
 
+    @property
+    def rational_decisions(self) -> bool:
+        return False
+
     def __post_init__(self) -> None:
         check_int_range("width", self.width, 2, 32)
 

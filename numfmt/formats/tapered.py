@@ -55,6 +55,10 @@ class Tapered(Ladder):
         return 1 << (self.width - 1)
 
     @property
+    def odd_safe(self) -> bool:
+        return self.width <= 48 and self.rational_decisions  # at most width - 2 significant bits, the decision points one more
+
+    @property
     def overflow(self) -> Overflow:
         return Overflow.PROPAGATE
 
