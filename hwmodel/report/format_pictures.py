@@ -36,10 +36,14 @@ _LINES_PER_INCH = 55.0  # more values than that are drawn as a density
 
 @dataclass(frozen=True)
 class Window:
-    """A part of the number line, in units of the largest magnitude."""
+    """The part of the number line from low * reach to high * reach, in units of the largest magnitude; low is -1 or 0, high 0 or 1.
+
+    Axes run from low to high: matplotlib does not draw ranges as small as some of these are.
+    """
 
     low: float
     high: float
+    reach: float = 1.0
 
 
 def plot_formats(
@@ -77,15 +81,16 @@ def plot_formats(
 def _row(made: Figure, card: Card, colour: str, top: float, colours: Theme) -> None:
     width, height = (float(v) for v in made.get_size_inches())
     inner = width - _LEFT - _RIGHT
-    name = card.name if text_inches(card.name, 9, "bold") < inner - 0.3 else f"{card.name[: int(inner * 11)]}…"
+    name = card.name
+    while text_inches(name, 9, "bold") > inner - 0.5:
+        name = f"{name.rstrip('…')[:-1]}…"
     y = 1 - (top + 0.12) / height
     made.text(_LEFT / width, y, name, fontsize=9, fontweight="bold", color=colour, va="center")
     used, room = text_inches(name, 9, "bold") + 0.1, inner
     facts = next((text for text in _facts(card) if used + text_inches(text, _SMALL + 0.5) <= room), "")
     made.text((_LEFT + used) / width, y, facts, fontsize=_SMALL + 0.5, color=colours.muted, va="center")
-    whole = Window(-1.0 if card.min < 0 else 0.0, 1.0 if card.max > 0 else 0.0)
-    reach = min(max(median_magnitude(card.format), 1e-300), 1.0)
-    near = Window(-reach if card.min < 0 else 0.0, reach if card.max > 0 else 0.0)
+    low, high = -1.0 if card.min < 0 else 0.0, 1.0 if card.max > 0 or card.min >= 0 else 0.0
+    whole, near = Window(low, high), Window(low, high, min(max(median_magnitude(card.format), 1e-310), 1.0))
     places = (top + _NAME, top + _NAME + _STRIP + _JOIN)
     strips = []
     for window, place in zip((whole, near), places, strict=True):
@@ -152,21 +157,24 @@ def _strip(axes: Axes, fmt: nf.Format, window: Window, inches: float, colour: st
     """The values in a window: a line each, or their density."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    span = (window.high - window.low) or 1.0
-    axes.set_xlim(window.low - 0.004 * span, window.high + 0.004 * span)
+    margin = 0.004 * (window.high - window.low)
+    axes.set_xlim(window.low - margin, window.high + margin)
     axes.set_ylim(0, 1)
     axes.set_xticks([])
     axes.set_yticks([])
     for side in axes.spines.values():
         side.set_visible(False)
     values = unit_values(fmt)
-    inside = None if values is None else values[(values >= window.low) & (values <= window.high)]
+    inside = None
+    if values is not None:
+        inside = values / window.reach
+        inside = inside[(inside >= window.low - margin) & (inside <= window.high + margin)]
     if inside is not None and inside.size <= _LINES_PER_INCH * inches:
         axes.axhline(0.5, color=colours.line, linewidth=0.8, zorder=0)
         axes.vlines(inside, 0, 1, color=colour, linewidth=0.9 if inside.size < 25 * inches else 0.6)
         return
     edges = np.linspace(*axes.get_xlim(), round(120 * inches) + 1)
-    counts = value_counts(fmt, edges.tolist())
+    counts = value_counts(fmt, (edges * window.reach).tolist())
     shade = np.log1p(counts / max(counts[counts > 0].min(initial=np.inf), 1.0))
     ramp = LinearSegmentedColormap.from_list("density", [colours.surface, colour])
     shade = np.where(counts > 0, 0.12 + 0.88 * shade / (shade.max() or 1.0), 0.0)
@@ -178,8 +186,8 @@ def _join(made: Figure, strips: Sequence[Axes], near: Window, colours: Theme) ->
     from matplotlib.lines import Line2D
 
     back = made.transFigure.inverted().transform
-    for x, end in ((near.low, near.low), (near.high, near.high)):
-        upper = back(strips[0].transData.transform((x, 0)))
+    for end in (near.low, near.high):
+        upper = back(strips[0].transData.transform((end * near.reach, 0)))
         lower = back(strips[1].transData.transform((end, 1)))
         line = Line2D([upper[0], lower[0]], [upper[1], lower[1]], transform=made.transFigure, color=colours.muted, linewidth=0.5)
         made.add_artist(line)
@@ -189,9 +197,9 @@ def _ends(axes: Axes, near: Window, largest: Number, colours: Theme) -> None:
     """The numbers below the lower strip: its ends, zero, and how much it is enlarged."""
     look: dict[str, Any] = {"fontsize": _SMALL, "color": colours.muted, "va": "top", "xycoords": ("data", "axes fraction")}
     look |= {"textcoords": "offset points", "xytext": (0, -2), "annotation_clip": False}
-    reach = Fraction(max(near.high, -near.low)) * Fraction(largest)
+    reach = Fraction(near.reach) * Fraction(largest)
     text = short(rounded(reach))
-    zoom = _factor(1.0 / max(near.high, -near.low))
+    zoom = _factor(1.0 / near.reach)
     if near.low < 0:
         axes.annotate(f"−{text}", (near.low, 0), ha="left", **look)
     if near.low < 0 < near.high:

@@ -6,6 +6,7 @@ from .base import Format
 from .codebook import Codebook
 from .fixed import Fixed
 from .floats import Float
+from .flushed import FlushedFloat
 from .hifloat import HiFloat8
 from .p3109 import P3109
 from .posit import Posit
@@ -60,6 +61,8 @@ def split(fmt: Format, code: int) -> tuple[tuple[str, str], ...]:
 
 def _fixed_layout(fmt: Format) -> Widths:
     """Layout of the formats whose fields have the same width in every code."""
+    if isinstance(fmt, FlushedFloat):
+        return _fixed_layout(fmt.base)
     if isinstance(fmt, Float):
         return _present(("sign", int(fmt.signed)), ("exponent", fmt.exp_bits), ("mantissa", fmt.man_bits))
     if isinstance(fmt, P3109):

@@ -10,6 +10,7 @@ from .fixed import Fixed
 from .floats import Float
 from .ladder import Ladder
 from .ordered import _INWARD, _OUTWARD, side
+from .p3109 import P3109
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,8 @@ def _last_step(fmt: Format, overflow: Overflow, negative: bool) -> tuple[Fractio
         step = Fraction(2) ** (_exponent(fmt) - fmt.man_bits)
         return last, last + step, last + step / 2, fmt.max_magnitude_code % 2 == 1
     if isinstance(fmt, Ladder) and fmt.open_end:
-        if below_unsigned:
-            return last, fmt.magnitude(1), fmt.middle(0), False
+        if below_unsigned:  # P3109 rounds first; the others take any negative value as below their range
+            return (last, fmt.magnitude(1), fmt.middle(0), False) if isinstance(fmt, P3109) else (last, None, None, False)
         top = fmt.steps - 1
         return last, fmt.magnitude(top + 1), fmt.middle(top), fmt.code_at(top, negative) % 2 == 1
     return last, None, None, False

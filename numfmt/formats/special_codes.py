@@ -13,6 +13,7 @@ from .codebook import Codebook
 from .exact_text import Number, as_number
 from .fixed import Fixed
 from .floats import Float
+from .flushed import FlushedFloat
 from .hifloat import HiFloat8
 from .ladder import Ladder
 from .ordered import is_listed
@@ -85,7 +86,7 @@ def code_classes(fmt: Format) -> np.ndarray:
     entries = len(fmt.table) if isinstance(fmt, Codebook) else len(table)
     normal = min_normal(fmt) or 0.0
     listed, seen = is_listed(fmt), set()
-    kinds = []
+    minus_zero, kinds = False, []
     for code, value in enumerate(table):
         special = isinstance(value, float) and not isfinite(value)
         if code >= entries:
@@ -93,7 +94,8 @@ def code_classes(fmt: Format) -> np.ndarray:
         elif special:
             kind = "nan" if isnan(value) else "inf"
         elif value == 0 and isinstance(value, float) and copysign(1.0, value) < 0:
-            kind = "minus_zero"
+            kind = "repeated" if minus_zero else "minus_zero"
+            minus_zero = True
         elif listed and value in seen:  # wide fractions are slow to hash, and their formats repeat nothing
             kind = "repeated"
         elif value == 0:
@@ -108,6 +110,8 @@ def code_classes(fmt: Format) -> np.ndarray:
 
 def min_normal(fmt: Format) -> Number | None:
     """Smallest value with a full significand, where the format has subnormals or could have."""
+    if isinstance(fmt, FlushedFloat):
+        return fmt.base.min_normal
     if isinstance(fmt, Float):
         return fmt.min_normal if fmt.min_normal <= fmt.max else None
     if isinstance(fmt, P3109):
