@@ -96,7 +96,7 @@ def number_line(card: Card, width: int) -> list[str]:
     """Two lines of block characters: the density of the values over the whole range, and over the middle half of them."""
     if card.binades is None:
         return []
-    reach = max(median_magnitude(card.format), 1e-310)
+    reach = max(median_magnitude(card.format), 1e-307)
     lines = []
     for scale in (1.0, reach):
         low, high = (-scale if card.min < 0 else 0.0), (scale if card.max > 0 else 0.0)

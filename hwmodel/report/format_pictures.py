@@ -82,15 +82,15 @@ def _row(made: Figure, card: Card, colour: str, top: float, colours: Theme) -> N
     width, height = (float(v) for v in made.get_size_inches())
     inner = width - _LEFT - _RIGHT
     name = card.name
-    while text_inches(name, 9, "bold") > inner - 0.5:
+    while text_inches(name, 9, "bold") > inner - 0.8:
         name = f"{name.rstrip('…')[:-1]}…"
     y = 1 - (top + 0.12) / height
     made.text(_LEFT / width, y, name, fontsize=9, fontweight="bold", color=colour, va="center")
-    used, room = text_inches(name, 9, "bold") + 0.1, inner
+    used, room = 1.04 * text_inches(name, 9, "bold") + 0.1, inner  # drawn letters are a little wider than measured
     facts = next((text for text in _facts(card) if used + text_inches(text, _SMALL + 0.5) <= room), "")
     made.text((_LEFT + used) / width, y, facts, fontsize=_SMALL + 0.5, color=colours.muted, va="center")
     low, high = -1.0 if card.min < 0 else 0.0, 1.0 if card.max > 0 or card.min >= 0 else 0.0
-    whole, near = Window(low, high), Window(low, high, min(max(median_magnitude(card.format), 1e-310), 1.0))
+    whole, near = Window(low, high), Window(low, high, min(max(median_magnitude(card.format), 1e-307), 1.0))
     places = (top + _NAME, top + _NAME + _STRIP + _JOIN)
     strips = []
     for window, place in zip((whole, near), places, strict=True):
