@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hwmodel.show import add_parser as add_show
+
 DEFAULT_OUT = "report"
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
 # The kernels of numfmt and the BLAS each keep a pool of threads; waiting threads of one that spin slow the other down twofold on
@@ -46,10 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _score_parser(commands)
-    show = commands.add_parser("show", help="the card of a number format", description="The card of a number format.")
-    show.add_argument("format", help="format string, such as e4m3fn, nf4, int4 or float<4,3,bias=11,fnuz>")
-    show.add_argument("--json", action="store_true", help="print JSON")
-    show.set_defaults(run=_show)
+    add_show(commands)
     study = commands.add_parser("study", help="published results reproduced", description="Published results reproduced.")
     study.add_argument("name", choices=["bitmod"], help="bitmod: the published BitMoD simulator and its headline ratios")
     study.add_argument("--rows", action="store_true", help="print every simulator row as CSV instead of the ratios")
@@ -150,20 +149,6 @@ def _entries(text: str, acc: Any) -> list[Any]:
     if not entries:
         raise ValueError(f"--schemes={text!r} names no scheme; write for example --schemes 'int4/g128,bitmod4'")
     return entries
-
-
-def _show(arguments: argparse.Namespace) -> int:
-    import numfmt as nf
-    from hwmodel.report.card import format_card, format_facts
-
-    fmt = nf.parse(arguments.format)
-    if arguments.json:
-        print(json.dumps(format_facts(fmt), indent=1))
-        return 0
-    from rich.console import Console
-
-    Console().print(format_card(fmt))
-    return 0
 
 
 def _study(arguments: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .arith import Datapath, datapath, datapaths, explain, matmul
     from .blocks import QuantizedTensor, Scheme, from_codes, load, quantize, scheme
     from .formats import (
+        Card,
         Codebook,
         Comparison,
         Fixed,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         convert,
         decode,
         decode_packed,
+        describe,
         divide,
         elementary,
         encode,
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from .plan import LayerPlan, Plan
 
 __all__ = [
+    "Card",
     "Codebook",
     "Comparison",
     "Datapath",
@@ -71,6 +74,7 @@ __all__ = [
     "datapaths",
     "decode",
     "decode_packed",
+    "describe",
     "divide",
     "elementary",
     "encode",

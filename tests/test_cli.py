@@ -215,3 +215,60 @@ def test_usage_errors_exit_with_2(capsys):
             main(arguments)
         assert stop.value.code == 2
         assert capsys.readouterr().err
+
+
+def test_show_compares_lists_and_draws(tmp_path, capsys):
+    code, text, _ = run(capsys, "show", "e4m3fn", "int4", "posit8")
+    assert code == 0
+    assert "posit8" in text
+    assert "above 464" in text.replace("\n", " ")
+    code, text, _ = run(capsys, "show", "e4m3fn", "fixed<64,3>", "--json")
+    first, second = json.loads(text)
+    assert (first["name"], first["fields"]) == ("e4m3fn", {"sign": "1", "exponent": "4", "mantissa": "3"})
+    assert second["max"] == "9223372036854775807*2**-61"
+    code, text, _ = run(capsys, "show", "ternary", "--json")
+    assert json.loads(text)["values"] == [-1.0, 0.0, 1.0, None]
+    code, text, _ = run(capsys, "show", "float16", "--values")
+    assert len(text.splitlines()) == 65537
+    assert text.splitlines()[0x3C01 + 1] == "0x3c01\t0 01111 0000000001\t1.0009765625\tnormal"
+    head = {".svg": b"<?xml", ".png": b"\x89PNG", ".pdf": b"%PDF"}
+    for suffix, first_bytes in head.items():
+        for theme in ("light", "dark"):
+            path = tmp_path / f"{theme}{suffix}"
+            assert run(capsys, "show", "e4m3fn", "nf4", "--json", "--plot", path, "--theme", theme, "--width", "wide")[0] == 0
+            assert path.read_bytes().startswith(first_bytes)
+    content = (tmp_path / "light.svg").read_bytes()
+    assert run(capsys, "show", "e4m3fn", "nf4", "--plot", tmp_path / "light.svg", "--width", "wide")[0] == 0
+    assert (tmp_path / "light.svg").read_bytes() == content  # the same bytes every time
+    assert len(list(tmp_path.iterdir())) == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("nope",), ("unknown format 'nope'",)),
+        (("e4m3fn", "e4m3"), ("ambiguous", "float8_e4m3fnuz")),
+        (("e4m3fn", "--plot", "a.gif"), ("'.gif'", ".svg")),
+        (("e4m3fn", "--plot", "no/such/folder/a.svg"), ("cannot be written",)),
+        (("float32", "--values"), ("2**32 codes", "nf.decode")),
+        ((*(f"int{b}" for b in range(2, 11)), "--plot", "a.svg"), ("9 formats", "1 to 8")),
+    ],
+)
+def test_show_refuses_in_one_line(tmp_path, monkeypatch, capsys, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    code, text, err = run(capsys, "show", *arguments)
+    assert (code, text) == (2, "")
+    assert err.startswith("hwmodel: error: ")
+    assert err.count("\n") == 1
+    for word in words:
+        assert word in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_show_draws_a_line_of_values_in_a_terminal(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    for name in ("e2m1", "p3109<16,1,ue>", "fixed<0,0>", "ternary", "takum64"):
+        code, text, _ = run(capsys, "show", name)
+        assert code == 0
+        assert ("█" in text) == (name != "fixed<0,0>")

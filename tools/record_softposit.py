@@ -1,4 +1,4 @@
-"""Records SoftPosit's posits with two exponent bits as test vectors: `python tools/record_softposit.py tests/vectors/posit2_softposit.npz`.
+"""Records SoftPosit's posits with two exponent bits as test vectors: `python tools/record_softposit.py PATH`.
 
 Needs the package softposit (0.3.4.4, compiled from its source distribution). Its type pX2 holds any width up to 32, left-aligned.
 """

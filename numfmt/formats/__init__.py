@@ -8,6 +8,7 @@ from .catalogue import catalogue
 from .codebook import Codebook
 from .compare import Comparison, compare
 from .convert import convert
+from .describe import Card, describe
 from .elementary import elementary
 from .fixed import Fixed
 from .floats import Float
@@ -21,6 +22,7 @@ from .program import Program
 
 __all__ = [
     "P3109",
+    "Card",
     "Codebook",
     "Comparison",
     "Fixed",
@@ -37,6 +39,7 @@ __all__ = [
     "convert",
     "decode",
     "decode_packed",
+    "describe",
     "divide",
     "elementary",
     "encode",
