@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 _LEVELS = "▁▂▃▄▅▆▇█"
 _CELL = 26  # characters of one code and its value, at most
+
+# A power of two is exact; any other number in few digits is not.
+_EXACT_POWER = re.compile("[-−]?2[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 
 
 def card_table(card: Card) -> Table:
@@ -89,7 +93,10 @@ def _shown(value: object, kind: str) -> str:
     if isinstance(value, str):
         return value
     text = number_text(value)  # type: ignore[arg-type]
-    return text if len(text) <= 12 else short(value)  # type: ignore[arg-type]
+    if len(text) <= 15:
+        return text
+    brief = short(value)  # type: ignore[arg-type]
+    return brief if _EXACT_POWER.fullmatch(brief) else f"≈{brief}"
 
 
 def number_line(card: Card, width: int) -> list[str]:
