@@ -91,6 +91,8 @@ def _choose(
         return None
     known = facts(fmt, rounding, overflow, width, carrier)
     plain = (known.words, known.reals, known.check)
+    if rounding is Rounding.TIES_EVEN and known.clipped:
+        return _EVEN[codes], plain
     if not _short(known, codes):
         return (_RANDOM if width else _ANY)[codes], plain
     if width:
