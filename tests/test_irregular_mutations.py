@@ -1,12 +1,14 @@
 """The comparisons of irregular formats can fail: one wrong rule in the product, and they notice."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 
 import numfmt as nf
-from numfmt.formats import hifloat, p3109, posit
+from numfmt.formats import float_facts, float_loops, hifloat, p3109, posit
 from numfmt.formats.ladder import Ladder
+from numfmt.kernels import float_lanes
 
 from . import test_p3109, test_tapered
 from .reference import irregular as ref
@@ -24,25 +26,46 @@ def test_a_posit_rounded_to_the_arithmetic_middle(monkeypatch):
     notices(test_tapered.test_posits_everywhere, 6, 3)
 
 
-def test_a_nan_by_overflow_in_a_finite_domain(monkeypatch):
-    plain = p3109.P3109.outside
+@pytest.fixture
+def fresh_facts():
+    """The loops' facts are kept for each format: not those made by a wrong rule, nor those made before it."""
+    float_loops._choose.cache_clear()
+    float_facts.facts.cache_clear()
+    yield
+    float_loops._choose.cache_clear()
+    float_facts.facts.cache_clear()
+
+
+def test_a_nan_by_overflow_in_a_finite_domain(fresh_facts, monkeypatch):
+    plain = p3109.P3109._beyond
     wrong = lambda self, *a: plain(self, *a) if self.extended else self.nan_code  # noqa: E731
-    monkeypatch.setattr(p3109.P3109, "outside", wrong)
+    monkeypatch.setattr(p3109.P3109, "_beyond", wrong)
     notices(test_p3109.test_encode_everywhere_small, p3109.P3109(4, 2, True, False))
 
 
-def test_ties_of_one_bit_significands_by_the_fraction(monkeypatch):
-    """With P = 1 the fraction has no bits: taking it for even in place of the code's parity."""
-
-    f = p3109.P3109(4, 1, False, False)
+@pytest.mark.parametrize("wide", [False, True])
+def test_ties_of_one_bit_significands_by_the_fraction(fresh_facts, monkeypatch, wide):
+    """With P = 1 the fraction has no bits: taking it for even in place of the code's parity, in the loops and in the tables."""
+    f, g = p3109.P3109(4, 1, False, False), p3109.P3109(4, 1, False, True)
     test_p3109.check_encode(f, ["ties_even"], ["saturate"], test_p3109.telling(test_p3109.model(f)))
-    g = p3109.P3109(4, 1, False, True)
-    plain = Ladder._limits
+    if wide:  # as for formats whose range float64 does not hold
+        limits = Ladder._limits
 
-    def even(self, rounding, negative):
-        return plain(self, nf.Rounding.TIES_ZERO if rounding is nf.Rounding.TIES_EVEN else rounding, negative)
+        def even(self, rounding, negative):
+            return limits(self, nf.Rounding.TIES_ZERO if rounding is nf.Rounding.TIES_EVEN else rounding, negative)
 
-    monkeypatch.setattr(Ladder, "_limits", even)
+        monkeypatch.setattr(p3109, "encode_lanes", lambda *a: None)
+        monkeypatch.setattr(Ladder, "_limits", even)
+    else:
+        facts = float_loops.facts
+
+        def never_odd(*a):
+            made = facts(*a)
+            words = made.words.copy()
+            words[float_lanes.TIE_ODD] = 0
+            return replace(made, words=words)
+
+        monkeypatch.setattr(float_loops, "facts", never_odd)
     notices(test_p3109.check_encode, g, ["ties_even"], ["saturate"], test_p3109.telling(test_p3109.model(g)))
 
 

@@ -80,6 +80,7 @@ class Facts:
     check: bool  # NaN has no code
     signed: bool  # `float_signed` (and `float_even` for ties_even) serve for values
     signed_codes: bool  # and for codes
+    clipped: bool  # unsigned, and negative numbers become 0: `float_even` serves for ties_even
     drawn: bool  # the short way of stochastic rounding serves
 
 
@@ -170,6 +171,7 @@ def facts(fmt: FloatLike, rounding: Rounding, overflow: Overflow, width: int, ca
     if fmt.zero and fmt.max_magnitude_code >> t == 0:
         unit *= 2  # the largest value is subnormal
     quick = fmt.signed and fmt.zero and t >= 1
+    clipped = not fmt.signed and fmt.zero and t >= 1 and over_neg[0] == inf_neg[0] == 0
     nan_code = np.isnan(over_pos[1]) or np.isnan(inf_pos[1])  # has no sign, which the short loops would add
     if overflow is Overflow.NONSAT:
         begin = carrier.real(float(largest + unit / 2))
@@ -196,6 +198,7 @@ def facts(fmt: FloatLike, rounding: Rounding, overflow: Overflow, width: int, ca
         k.R_LIMIT: 2.0**width if stochastic else 1.0,
         k.R_HALF: 0.5 if rounding is Rounding.STOCHASTIC_B else 2.0,
         k.R_MAX: fmt.max,
+        k.R_FLOOR: -inf if fmt.signed else 0.0,
         k.R_FACTOR: 2.0 ** (width - (p - t)),
     }
     word[k.OVER] = beyond[0]
@@ -203,4 +206,6 @@ def facts(fmt: FloatLike, rounding: Rounding, overflow: Overflow, width: int, ca
     words = np.array([int(word[i]) & unsigned for i in range(len(word))], np.uint64).astype(f"u{np.dtype(carrier.word).itemsize}")
     with np.errstate(over="ignore"):
         reals = np.array([real[i] for i in range(len(real))], dtype=np.float64).astype(carrier.real)
-    return Facts(words.view(carrier.word), reals, not fmt.has_nan, quick, quick and not (nan_code and fmt.has_minus_zero), drawn)
+    return Facts(
+        words.view(carrier.word), reals, not fmt.has_nan, quick, quick and not (nan_code and fmt.has_minus_zero), clipped, drawn
+    )

@@ -10,7 +10,7 @@ import numpy as np
 
 from .._threads import in_pieces
 from ..kernels import encode as scalar
-from ..kernels import float_even, float_lanes, float_powers, float_signed
+from ..kernels import float_even, float_lanes, float_powers, float_seeded, float_signed
 from .base import Overflow, Rounding
 from .float_facts import DOUBLE, SINGLE, Facts, FloatLike, facts
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from .floats import Float
     from .modes import Modes
 
-_DRAWN = 1 << 16  # elements whose random bits are drawn at a time
 _ALONE = 1 << 18  # elements for which a second thread costs more than it brings: a cast takes 0.05 ms
 
 
@@ -59,13 +58,14 @@ def _run(fmt: FloatLike, x: np.ndarray, out: np.ndarray, modes: Modes, codes: bo
             return loop(x, out, *arguments)
         return in_pieces(x.size, lambda i, j: loop(x[i:j], out[i:j], *arguments))
 
+    if random.bits is not None:
+        given = random.bits
+        return in_pieces(x.size, lambda i, j: loop(x[i:j], out[i:j], given[i:j], 0, *arguments))
+    seeded, shift = _SEEDED[loop], 8 * random.word.itemsize - width
+
     def piece(i: int, j: int) -> int:
-        refused = 0
-        scratch = random.scratch(min(_DRAWN, j - i))
-        for start in range(i, j, _DRAWN):  # the random bits stay in the cache
-            stop = min(start + _DRAWN, j)
-            refused += loop(x[start:stop], out[start:stop], *random.lanes(start, stop, scratch), *arguments)
-        return refused
+        first, seed = np.int64(random.first + i), np.uint64(random.seed)
+        return seeded(x[i:j], out[i:j], *random.scratch(j - i), first, seed, shift, *arguments)
 
     return in_pieces(x.size, piece)
 
@@ -91,6 +91,8 @@ def _choose(
         return None
     known = facts(fmt, rounding, overflow, width, carrier)
     plain = (known.words, known.reals, known.check)
+    if rounding is Rounding.TIES_EVEN and known.clipped:
+        return _EVEN[codes], plain
     if not _short(known, codes):
         return (_RANDOM if width else _ANY)[codes], plain
     if width:
@@ -120,6 +122,12 @@ _POWERS = (float_powers.cast_powers, float_powers.encode_powers)
 _ANY = (float_lanes.cast_any, float_lanes.encode_any)
 _SIGNED_RANDOM = (float_signed.cast_signed_random, float_signed.encode_signed_random)
 _RANDOM = (float_lanes.cast_random, float_lanes.encode_random)
+_SEEDED = {
+    float_signed.cast_signed_random: float_seeded.cast_signed_seeded,
+    float_signed.encode_signed_random: float_seeded.encode_signed_seeded,
+    float_lanes.cast_random: float_seeded.cast_seeded,
+    float_lanes.encode_random: float_seeded.encode_seeded,
+}
 
 
 def _one_by_one(fmt: Float, x: np.ndarray, out: np.ndarray, modes: Modes) -> int:

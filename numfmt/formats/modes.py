@@ -47,25 +47,24 @@ class RandomBits:
         return lanes.astype(np.uint32) >> np.uint32(shift)
 
     @property
-    def _dtype(self) -> np.dtype:
+    def word(self) -> np.dtype:
+        """The type of the words that hold one element's drawn bits, at their top."""
         return np.dtype(np.uint8 if self.width <= 8 else np.uint16 if self.width <= 16 else np.uint32)
 
-    def scratch(self, count: int) -> np.ndarray:
-        """Room for the words of `lanes` of `count` elements, to be used again and again."""
-        if self.bits is not None:
-            return np.empty(0, "<u4")
-        return np.empty((-(-count * self._dtype.itemsize // 1024) + 1) * 256, "<u4")
+    def scratch(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Room for the runs of `count` elements and of those around them, at most 32 runs: as uint32 and as elements' words."""
+        room = np.empty(256 * min(32, count * self.word.itemsize // 1024 + 2), "<u4")
+        return room, room.view(self.word)
 
-    def lanes(self, start: int, stop: int, scratch: np.ndarray | None = None) -> tuple[np.ndarray, int]:
+    def lanes(self, start: int, stop: int) -> tuple[np.ndarray, int]:
         """(words, shift): the random integers of elements start..stop-1 are words >> shift; words: uint8, uint16 or uint32."""
         if self.bits is not None:
             return self.bits[start:stop], 0
-        dtype = self._dtype
-        size = 1024 // dtype.itemsize
+        size = 1024 // self.word.itemsize
         run, skip = divmod(self.first + start, size)
-        words = (self.scratch(stop - start) if scratch is None else scratch)[: -(-(skip + stop - start) // size) * 256]
+        words = np.empty(-(-(skip + stop - start) // size) * 256, "<u4")
         philox_runs(words, run, np.uint64(self.seed))
-        return words.view(dtype)[skip : skip + stop - start], 8 * dtype.itemsize - self.width
+        return words.view(self.word)[skip : skip + stop - start], 8 * self.word.itemsize - self.width
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
-"""The most used casts, in as few operations as they take: signed formats with a zero, to nearest even.
+"""The most used casts, in as few operations as they take: formats with a zero, to nearest even.
 
-From R_FROM on (the least magnitude that overflows under the rule) the result is R_OVER (its code OVER); the facts' other entries
-have the meanings of `float_lanes`, whose method is used.
+Unsigned formats clip at R_FLOOR = 0. From R_FROM on (the least magnitude that overflows under the rule) the result is R_OVER (its
+code OVER); the facts' other entries have the meanings of `float_lanes`, whose method is used.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from .float_lanes import (
     NAN,
     ONE,
     OVER,
+    R_FLOOR,
     R_FROM,
     R_MAX,
     R_OVER,
@@ -36,9 +37,11 @@ def cast_even(x, out, words, reals, check):
     wide_vectors()
     mask, emin, shift, one = words[MASK], words[EMIN], words[SHIFT], words[ONE]
     clamp, plus, start_over, over = reals[R_MAX], reals[R_PLUS], reals[R_FROM], reals[R_OVER]
+    floor = reals[R_FLOOR]
     most = sub(one, one)
     for i in range(x.size):
         v = like(x[i], clamp)
+        v = floor if v < floor else v
         a = abs(v)
         most = larger(most, bits(a))
         held = clamp if clamp < a else a
@@ -56,10 +59,11 @@ def encode_even(x, out, words, reals, check):
     wide_vectors()
     mask, emin, shift, one, code_shift = words[MASK], words[EMIN], words[SHIFT], words[ONE], words[CODE_SHIFT]
     nan, over_code, sign, sign_of_zero, sign_shift = words[NAN], words[OVER], words[SIGN], words[SIGN_OF_ZERO], words[SIGN_SHIFT]
-    clamp, start_over = reals[R_MAX], reals[R_FROM]
+    clamp, start_over, floor = reals[R_MAX], reals[R_FROM], reals[R_FLOOR]
     most = sub(one, one)
     for i in range(x.size):
         v = like(x[i], clamp)
+        v = floor if v < floor else v
         a = abs(v)
         most = larger(most, bits(a))
         held = clamp if clamp < a else a
