@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .._arrays import Restore, to_numpy
+from .._arrays import Restore, exact_operand, to_numpy
 from .._checks import check_in
 from .._threads import in_pieces
 from ..kernels import odd as kernels
@@ -16,7 +16,7 @@ from ..kernels import soft as ops
 from ..kernels import soft_ops
 from .base import Format, Overflow, Rounding
 from .cast import decode, encode
-from .edges import check_out
+from .edges import apart, check_out
 from .exact_ops import exact_results
 from .float_facts import SINGLE
 from .floats import Float
@@ -57,6 +57,7 @@ def operate(name: str, arrays: Sequence[Any], fmt: Format | str, out: np.ndarray
     given = _options(fmt, shape, **options)
     dtype = fmt.code_dtype if given.returns == "codes" else fmt.value_dtype
     result = np.empty(shape, dtype) if out is None else check_out(out, shape, dtype)
+    inputs = [apart(a, result) for a in inputs]
     compute(name, inputs, fmt, given, result)
     return restore(result) if out is None else out
 
@@ -101,7 +102,8 @@ def operands_of(arrays: Sequence[Any], kind: str, fmt: Format) -> tuple[list[np.
             decode(array.reshape(-1)[:0], fmt)  # refuses arrays that are not integers
             if array.size and not 0 <= int(array.min()) <= int(array.max()) < 1 << fmt.bits:
                 raise ValueError(f"operands hold codes outside 0..{(1 << fmt.bits) - 1}, the codes of {fmt}")
-    return [np.broadcast_to(a, shape) for a, _ in pairs], shape, restore
+    arrays = [a if kind == "codes" else exact_operand(a) for a, _ in pairs]
+    return [np.broadcast_to(a, shape) for a in arrays], shape, restore
 
 
 def compute(name: str, inputs: list[np.ndarray], fmt: Format, given: Options, result: np.ndarray) -> None:

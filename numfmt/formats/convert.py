@@ -12,7 +12,7 @@ from .._threads import in_pieces
 from ..kernels import tables
 from .base import Format
 from .cast import decode, encode
-from .edges import as_codes, check_out
+from .edges import apart, as_codes, check_out
 from .modes import STOCHASTIC
 from .parse import parse
 
@@ -34,6 +34,7 @@ def convert(codes: Any, source: Format | str, target: Format | str, *, out: np.n
         if table is not None:
             words = np.ascontiguousarray(as_codes(array, source.bits, str(source))).reshape(-1)
             result = check_out(out, array.shape, target.code_dtype)
+            words = apart(words.reshape(array.shape), result).reshape(-1)
             flat = result.reshape(-1)
             loop = tables.look_up_all if table.size == 1 << (8 * words.dtype.itemsize) else tables.look_up
             in_pieces(words.size, lambda a, b: int(loop(words[a:b], table, flat[a:b]) is None))

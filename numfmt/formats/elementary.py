@@ -14,7 +14,7 @@ from .._threads import in_pieces
 from ..kernels import tables
 from .base import Format
 from .cast import decode, encode
-from .edges import as_codes, check_out
+from .edges import apart, as_codes, check_out
 from .functions import FUNCTIONS, Function
 from .modes import Modes, resolve
 from .parse import parse
@@ -58,6 +58,7 @@ def elementary(
     modes = resolve(fmt, shape=array.shape, **options)
     dtype = fmt.code_dtype if returns == "codes" else fmt.value_dtype
     result = check_out(out, array.shape, dtype)
+    array = apart(array, result)
     port = parse(source) if source is not None else _port(array)
     if port is not None and port.bits <= _TABLE_BITS and modes.random is None:
         table = function_table(function, port, fmt, modes.rounding, modes.overflow, returns)

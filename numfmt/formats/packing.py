@@ -13,7 +13,7 @@ from .._threads import ALIGN, in_pieces
 from ..kernels import packing as kernels
 from ..kernels.tables import look_up_all, look_up_groups, look_up_halves
 from .base import Format, decode_table
-from .edges import as_codes, check_out
+from .edges import apart, as_codes, check_out
 from .floats import Float
 from .parse import parse
 
@@ -40,6 +40,7 @@ def pack(codes: Any, bits: int, order: str = "low_first", block: int = 32, out: 
         raise ValueError(f"codes has {array.size} elements; order='ggml' takes a multiple of block={block}")
     flat = np.ascontiguousarray(array).reshape(-1)
     target = check_out(out, (packed_size(array.size, bits),), np.dtype(np.uint8))
+    flat = apart(flat, target)
     if order == "ggml":
         kernels.pack_halves(flat, block // 2, target)
     elif bits == 4:
@@ -57,6 +58,7 @@ def unpack(packed: Any, bits: int, count: int, order: str = "low_first", block: 
     flat = _packed(packed, bits, count, order, block)
     dtype = np.min_scalar_type((1 << bits) - 1)
     target = check_out(out, (count,), dtype)
+    flat = apart(flat, target)
     _unpack(flat, bits, order, block, 0, target)
     return restore_like(packed, target) if out is None else out
 
@@ -67,6 +69,7 @@ def decode_packed(packed: Any, fmt: Format | str, count: int, order: str = "low_
     _check_order(fmt.bits, order, block)
     flat = _packed(packed, fmt.bits, count, order, block)
     values = check_out(out, (count,), fmt.value_dtype)
+    flat = apart(flat, values)
     if fmt.value_dtype.kind == "O":
         codes = np.empty(count, fmt.code_dtype)
         _unpack(flat, fmt.bits, order, block, 0, codes)
