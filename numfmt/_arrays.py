@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from fractions import Fraction
+from math import inf
 from numbers import Rational
 from typing import Any
 
@@ -119,6 +120,26 @@ def restore_like(x: Any, result: np.ndarray) -> Any:
 def exact_operand(array: np.ndarray) -> np.ndarray:
     """`array`, as objects where float64 does not hold its integers."""
     return array if array.dtype.kind not in "iu" or exact_integers(array) else array.astype(object)
+
+
+def float_near(value: float | Fraction) -> float:
+    """The float64 nearest an int, float or Fraction; an infinity beyond the range."""
+    try:
+        return float(value)
+    except OverflowError:
+        return inf if value > 0 else -inf
+
+
+def as_floats(array: np.ndarray, what: str = "x") -> np.ndarray:
+    """`array` in float64; ValueError where that does not hold one of its integers or fractions."""
+    array = exact_operand(array)
+    if array.dtype.kind != "O":
+        return to_float64(array)
+    near = [float_near(v) for v in array.reshape(-1).tolist()]
+    for value, close in zip(array.reshape(-1).tolist(), near, strict=True):
+        if value == value and value != close:
+            raise ValueError(f"{what} holds {value!r}, which float64 does not hold; round it first (nf.cast to a format)")
+    return np.array(near, np.float64).reshape(array.shape)
 
 
 def to_lanes(array: np.ndarray) -> np.ndarray:

@@ -94,3 +94,87 @@ def test_out_that_overlaps_x(name: str) -> None:
         work = x.copy()
         nf.add(work[source], work[source], name, out=work[target])
         assert np.array_equal(work[target], nf.add(x[source], x[source], name))
+
+
+def test_functions_into_formats_that_wrap() -> None:
+    # e**50 = 5184705528587072464087.4533..., e**2 = 7.389...
+    low_bits = 5184705528587072464087 % 256
+    assert nf.elementary("exp", np.array([50.0]), "fixed<8,8,ties_even,wrap>", returns="codes").tolist() == [low_bits]
+    # a table of all float16 would meet infinities, which no element of x is
+    assert nf.elementary("exp", np.float16([2.0]), "fixed<8,4,ties_even,wrap>").tolist() == [7.375]
+    with pytest.raises(ValueError, match="log gives 1 result"):
+        nf.elementary("log", np.float16([0.0, 2.0]), "fixed<8,4,ties_even,wrap>")
+
+
+def test_functions_of_numbers_beyond_float64() -> None:
+    assert nf.elementary("reciprocal", np.array([Fraction(1, 3)], object), "fixed<64,10>").tolist() == [3]
+    assert nf.elementary("sqrt", np.array([2**62 + 2**32 + 1]), "fixed<64,33>").tolist() == [2**31 + 1]
+
+
+def test_stochastic_functions_into_formats_beyond_float64() -> None:
+    ones = np.full(4, 255, np.uint32)  # e = 2.718... lies between 2.5 and 3 of three significant bits: the largest bits go up
+    got = nf.elementary("exp", np.ones(4), "p3109<16,3,se>", rounding="stochastic_a", random_bits=ones, random_width=8)
+    assert got.tolist() == [3] * 4
+
+
+def test_conversion_into_a_format_whose_own_mode_is_stochastic() -> None:
+    target = nf.Fixed(4, 4, True, nf.Rounding.STOCHASTIC_A)
+    half = np.full(5000, 8, np.uint8)  # 0.5
+    assert set(nf.convert(half, "fixed<8,4>", target, seed=1).tolist()) == {0, 1}
+    with pytest.raises(ValueError, match="random_bits"):
+        nf.convert(half, "fixed<8,4>", "e4m3fn", random_bits=np.zeros(5000, np.uint32))
+
+
+def test_predicates_do_not_round_integers() -> None:
+    big, near = np.array([2**53 + 1]), np.array([2.0**53])
+    assert nf.ieee.compares("equal", big, near).tolist() == [False]
+    assert nf.ieee.compares("less", near, big).tolist() == [True]
+    for operation in (nf.ieee.logb, lambda x: nf.ieee.maximum(x, 0.0, "float64"), lambda x: nf.ieee.scaleb(x, 1, "float64")):
+        with pytest.raises(ValueError, match="float64 does not hold"):
+            operation(big)
+
+
+def test_integers_from_nan_of_any_kind_of_array() -> None:
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    for x in (np.array([np.nan, 3], ml_dtypes.bfloat16), np.array([np.nan, 3], object), np.float32([np.nan, 3])):
+        assert nf.ieee.to_integer(x, "int8", nan=7).tolist() == [7, 3]
+
+
+def test_subnormals_of_p3109_are_classified() -> None:
+    assert nf.ieee.classify(np.array([1, 4], np.uint8), "p3109<8,3,se>").tolist() == ["positive_subnormal", "positive_normal"]
+
+
+@pytest.mark.parametrize("method", ["adder", "formula"])
+def test_lmul_at_the_ends_of_float64(method: str) -> None:
+    for x, want in ((2.0**1000, np.inf), (2.0**-1000, 0.0)):
+        assert nf.lmul(np.array([x]), np.array([x]), "float<11,49>", method).tolist() == [want]
+
+
+def test_distances_of_64_bits() -> None:
+    assert nf.compare(np.array([2**63], np.uint64), np.array([2**63 - 1], np.uint64), "int64").max_ulp == 2**64 - 1
+    assert nf.compare(np.array([2**64 - 1], np.uint64), np.array([0], np.uint64), "ufixed<64,64>").max_ulp == 2**64 - 1
+    assert nf.compare(np.array([1.7e308]), np.array([-1.7e308]), "float64").max_ulp > 2**63
+    assert nf.compare(np.array([3, 0x8001], np.uint16), np.array([2, 1], np.uint16), "p3109<16,2,se>").max_ulp == 2
+
+
+def test_a_program_may_copy_its_last_step() -> None:
+    assert nf.Program.parse("a = x * 2\nb = a\ny = a + b")(np.array([3.0]), "float32").tolist() == [12.0]
+    with pytest.raises(ValueError, match="not a program"):
+        nf.Program.parse(None)  # type: ignore[arg-type]
+
+
+def test_numpy_integers_as_counts_and_seeds() -> None:
+    packed = nf.pack(np.arange(5), np.int64(3))
+    assert nf.unpack(packed, np.int8(3), np.int64(5)).tolist() == [0, 1, 2, 3, 4]
+    assert nf.cast(1.3, "e4m3fn", "stochastic_a", seed=np.int64(5)) == nf.cast(1.3, "e4m3fn", "stochastic_a", seed=5)
+
+
+def test_a_codebook_of_values_beyond_float32_is_refused() -> None:
+    with pytest.raises(ValueError, match="beyond float32"):
+        nf.learn_codebook(np.array([1e300, 2e300]), 1)
+
+
+def test_sums_of_neighbours_beyond_float64_leave_no_warning() -> None:
+    x = np.array([1.0, 2.0])  # warnings are errors
+    assert nf.multiply(x, x, "p3109<12,1,se>").tolist() == [1.0, 4.0]
+    assert nf.multiply(x, x, "p3109<13,2,se>").tolist() == [1.0, 4.0]

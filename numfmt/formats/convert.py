@@ -28,7 +28,7 @@ def convert(codes: Any, source: Format | str, target: Format | str, *, out: np.n
     """
     source, target = parse(source), parse(target)
     array, restore = to_numpy(codes, "codes")
-    random = options.get("rounding") in STOCHASTIC
+    random = (options.get("rounding") or target.rounding) in STOCHASTIC or options.get("random_bits") is not None
     if source.bits <= _TABLE_BITS and array.size >= _WORTH_A_TABLE and not random:
         table = _table(source, target, tuple(sorted((k, v) for k, v in options.items() if v is not None)))
         if table is not None:

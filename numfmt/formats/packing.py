@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._arrays import restore_like, to_numpy
-from .._checks import check_in, check_int_range
+from .._checks import check_in, check_int_range, plain_int
 from .._threads import ALIGN, in_pieces
 from ..kernels import packing as kernels
 from ..kernels.tables import look_up_all, look_up_groups, look_up_halves
@@ -34,6 +34,7 @@ def pack(codes: Any, bits: int, order: str = "low_first", block: int = 32, out: 
 
     The last byte is filled with zero bits. Raises ValueError for codes out of range and for widths or lengths an order lacks.
     """
+    bits = plain_int(bits)
     _check_order(bits, order, block)
     array = as_codes(codes, bits, f"a width of {bits} bits")
     if order == "ggml" and array.size % block:
@@ -54,6 +55,7 @@ def pack(codes: Any, bits: int, order: str = "low_first", block: int = 32, out: 
 
 def unpack(packed: Any, bits: int, count: int, order: str = "low_first", block: int = 32, out: Any = None) -> Any:
     """The first `count` codes that `pack` wrote: 1-D, in the smallest unsigned dtype of `bits` bits."""
+    bits, count = plain_int(bits), plain_int(count)
     _check_order(bits, order, block)
     flat = _packed(packed, bits, count, order, block)
     dtype = np.min_scalar_type((1 << bits) - 1)
@@ -65,7 +67,7 @@ def unpack(packed: Any, bits: int, count: int, order: str = "low_first", block: 
 
 def decode_packed(packed: Any, fmt: Format | str, count: int, order: str = "low_first", block: int = 32, out: Any = None) -> Any:
     """The values of `count` packed codes, decode(unpack(packed, ...)) without the codes in between. Returns a 1-D array."""
-    fmt = parse(fmt)
+    fmt, count = parse(fmt), plain_int(count)
     _check_order(fmt.bits, order, block)
     flat = _packed(packed, fmt.bits, count, order, block)
     values = check_out(out, (count,), fmt.value_dtype)
