@@ -178,3 +178,17 @@ def test_sums_of_neighbours_beyond_float64_leave_no_warning() -> None:
     x = np.array([1.0, 2.0])  # warnings are errors
     assert nf.multiply(x, x, "p3109<12,1,se>").tolist() == [1.0, 4.0]
     assert nf.multiply(x, x, "p3109<13,2,se>").tolist() == [1.0, 4.0]
+
+
+def test_minus_one_in_54_bits_that_wrap() -> None:
+    x = np.array([-1.0, -0.72, -(2.0**53) + 1, -(2.0**53) - 2, 3.0])
+    want = [2**54 - 1, 2**54 - 1, 2**53 + 1, 2**53 - 2, 3]
+    assert nf.encode(x, "fixed<54,54,ties_even,wrap>").tolist() == want
+
+
+@pytest.mark.parametrize(("function", "factor"), [("tanh", 1), ("gelu", 2), ("silu", 2), ("gelu_tanh", 2)])
+def test_functions_one_place_beyond_a_power_of_two(function: str, factor: int) -> None:
+    # the value lies strictly between 2**-70 and its float64 neighbour, so that rounding away must leave the power of two
+    x = -factor * np.nextafter(2.0**-70, 1.0)
+    assert nf.elementary(function, np.array([x]), "bfloat16", rounding="down").tolist() == [-(2.0**-70) * (1 + 2.0**-7)]
+    assert nf.elementary(function, np.array([x]), "bfloat16", rounding="up").tolist() == [-(2.0**-70)]

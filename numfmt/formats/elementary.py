@@ -182,7 +182,8 @@ def function_codes(function: Function, x: np.ndarray, fmt: Format, modes: Modes)
         with np.errstate(invalid="ignore"):
             near, side = function.nearby(x)
         known = finite & ~np.isnan(near)
-        nudged = np.nextafter(near, side)
+        # an odd last bit is no decision point: it lies where the value does, while its neighbour may be one
+        nudged = np.where(near.view(np.int64) & 1 == 1, near, np.nextafter(near, side))
         low, high = np.where(known, nudged, low), np.where(known, nudged, high)
     low, high = _codes(low, fmt, modes, function), _codes(high, fmt, modes, function)
     unsettled = finite & ((low != high) | ((y == 0) & (x == 1)))  # a logarithm's zero is exact
