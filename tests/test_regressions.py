@@ -192,3 +192,18 @@ def test_functions_one_place_beyond_a_power_of_two(function: str, factor: int) -
     x = -factor * np.nextafter(2.0**-70, 1.0)
     assert nf.elementary(function, np.array([x]), "bfloat16", rounding="down").tolist() == [-(2.0**-70) * (1 + 2.0**-7)]
     assert nf.elementary(function, np.array([x]), "bfloat16", rounding="up").tolist() == [-(2.0**-70)]
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (None, "None is not a format"),  # NumPy takes it for float64
+        ("float<0,3>", "exp_bits=0 is not allowed"),
+        ("float<4,3,bias=1,bias=2>", "names its bias twice"),
+        ("float<4,3,ieee,fn>", "names its specials twice"),
+    ],
+)
+def test_specs_that_say_too_little_or_too_much(spec: str | None, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        nf.parse(spec)
+    assert nf.parse("float < 4 , 3 >") == nf.parse("float<4,3>")
