@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from fractions import Fraction
+from math import inf
+from numbers import Rational
 from typing import Any
 
 import numpy as np
@@ -29,28 +31,64 @@ def to_numpy(x: Any, what: str = "x") -> tuple[np.ndarray, Restore]:
     Raises ValueError for arrays that do not hold real numbers.
     """
     if is_torch(x):
-        torch = sys.modules["torch"]
-        device = x.device
-        tensor = x.detach()
-        if tensor.dtype in (torch.bfloat16,) or "float8" in str(tensor.dtype):
+        tensor = _dense(x, what)
+        if tensor.dtype == sys.modules["torch"].bfloat16 or "float8" in str(tensor.dtype):
             tensor = tensor.float()  # exact: every bfloat16 and float8 value is a float32 value
-        array = tensor.cpu().numpy()
-
-        def restore(result: np.ndarray) -> Any:
-            return torch.from_numpy(np.ascontiguousarray(result)).to(device)
-
-        return array, restore
-    array = np.asarray(x)
+        return tensor.cpu().numpy(), lambda result: restore_like(x, result)
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        raise ValueError(f"{what} is a masked array with masked elements, which have no value; pass {what}.filled(value)")
+    try:
+        array = np.asarray(x)
+    except ValueError as error:
+        raise ValueError(f"{what} is no array of numbers ({error}); pass rows of equal length") from None
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        array = _from_longdouble(array)
     if array.dtype.kind == "O":
-        strange = [v for v in array.reshape(-1).tolist() if not isinstance(v, (int, float, Fraction))]
-        if strange:
-            raise ValueError(
-                f"{what} holds {strange[0]!r} of type {type(strange[0]).__name__}; object arrays hold int, float or Fraction"
-            )
-        return array, lambda result: result
+        return _plain_objects(array, what), lambda result: result
     if array.dtype.kind not in "fiub" and not array.dtype.name.startswith(("bfloat", "float", "int", "uint")):
         raise ValueError(f"{what} has dtype {array.dtype}, which does not hold real numbers; pass floats or integers")
     return array, lambda result: result
+
+
+def _dense(x: Any, what: str) -> Any:
+    """The tensor x without its graph, refused unless it holds real numbers that lie in memory."""
+    torch = sys.modules["torch"]
+    if x.layout != torch.strided or x.is_quantized or x.is_complex() or x.is_meta or "x2" in str(x.dtype):
+        kind = f"{x.dtype}, layout {x.layout}, device {x.device}"
+        raise ValueError(f"{what} is a tensor of {kind}; pass a dense tensor of real numbers (to_dense(), dequantize(), .real)")
+    return x.detach().resolve_neg()
+
+
+def _from_longdouble(array: np.ndarray) -> np.ndarray:
+    """float64 where it holds every value, else an object array of the exact fractions."""
+    with np.errstate(over="ignore"):
+        near = array.astype(np.float64)
+    if np.array_equal(near.astype(array.dtype), array, equal_nan=True):
+        return near
+    flat = array.reshape(-1)
+    exact = [Fraction(*v.as_integer_ratio()) if v != 0 and np.isfinite(v) else float(v) for v in flat]
+    made = np.empty(flat.size, object)
+    made[:] = exact
+    return made.reshape(array.shape)
+
+
+def _plain_objects(array: np.ndarray, what: str) -> np.ndarray:
+    """Objects as int, float and Fraction; NumPy scalars and other rational numbers (gmpy2's) become these."""
+    flat = array.reshape(-1).tolist()
+    if all(isinstance(v, (int, float, Fraction)) for v in flat):
+        return array
+    made = np.empty(array.size, object)
+    for i, value in enumerate(flat):
+        if isinstance(value, np.generic):
+            value = to_numpy(value, what)[0].item()
+        elif isinstance(value, Rational):
+            value = Fraction(int(value.numerator), int(value.denominator))
+        if not isinstance(value, (int, float, Fraction)):
+            raise ValueError(f"{what} holds {value!r} of type {type(value).__name__}; object arrays hold int, float or Fraction")
+        made[i] = value
+    return made.reshape(array.shape)
 
 
 def narrow_view(x: Any, what: str = "x") -> tuple[np.ndarray, Restore]:
@@ -58,7 +96,7 @@ def narrow_view(x: Any, what: str = "x") -> tuple[np.ndarray, Restore]:
     if not is_torch(x) or x.device.type != "cpu":
         return to_numpy(x, what)
     torch = sys.modules["torch"]
-    tensor = x.detach()
+    tensor = _dense(x, what)
     name = str(tensor.dtype).removeprefix("torch.")
     if name != "bfloat16" and not name.startswith("float8"):
         return to_numpy(x, what)
@@ -72,7 +110,36 @@ def restore_like(x: Any, result: np.ndarray) -> Any:
     """`result` as the kind of array that `x` is: a tensor on the device of a tensor (sharing memory on the CPU)."""
     if not is_torch(x):
         return result
-    return sys.modules["torch"].from_numpy(np.ascontiguousarray(result)).to(x.device)
+    if result.dtype.kind == "O":
+        raise ValueError(
+            "the result holds exact fractions, which no tensor can hold; pass a NumPy array, or take codes (nf.encode)"
+        )
+    return sys.modules["torch"].from_numpy(np.ascontiguousarray(result).reshape(result.shape)).to(x.device)
+
+
+def exact_operand(array: np.ndarray) -> np.ndarray:
+    """`array`, as objects where float64 does not hold its integers."""
+    return array if array.dtype.kind not in "iu" or exact_integers(array) else array.astype(object)
+
+
+def float_near(value: float | Fraction) -> float:
+    """The float64 nearest an int, float or Fraction; an infinity beyond the range."""
+    try:
+        return float(value)
+    except OverflowError:
+        return inf if value > 0 else -inf
+
+
+def as_floats(array: np.ndarray, what: str = "x") -> np.ndarray:
+    """`array` in float64; ValueError where that does not hold one of its integers or fractions."""
+    array = exact_operand(array)
+    if array.dtype.kind != "O":
+        return to_float64(array)
+    near = [float_near(v) for v in array.reshape(-1).tolist()]
+    for value, close in zip(array.reshape(-1).tolist(), near, strict=True):
+        if value == value and value != close:
+            raise ValueError(f"{what} holds {value!r}, which float64 does not hold; round it first (nf.cast to a format)")
+    return np.array(near, np.float64).reshape(array.shape)
 
 
 def to_lanes(array: np.ndarray) -> np.ndarray:

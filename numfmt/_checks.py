@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from operator import index
+from typing import Any
 
 
 def nearest(name: str, known: Iterable[str], count: int = 4) -> list[str]:
@@ -28,7 +30,13 @@ def check_in(what: str, value: object, allowed: Iterable[object]) -> None:
         raise ValueError(f"{what}={value!r} is not allowed; use one of {', '.join(map(str, allowed))}")
 
 
+def plain_int(value: Any) -> Any:
+    """A NumPy integer as a Python one; anything else as it is."""
+    return value if isinstance(value, bool) or not hasattr(value, "__index__") else index(value)
+
+
 def check_int_range(what: str, value: int, low: int, high: int) -> None:
     """Refuse a value that is not an integer in [low, high]."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ValueError(f"{what}={value!r} is not allowed; it must be an integer from {low} to {high}")
+        hint = "" if isinstance(value, int) or not hasattr(value, "__index__") else ": write int(...)"
+        raise ValueError(f"{what}={value!r} is not allowed; it must be an integer from {low} to {high}{hint}")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .._arrays import Restore, to_numpy
+from .._arrays import Restore, exact_operand, to_numpy
 from .._checks import check_in
 from .._threads import in_pieces
 from ..kernels import odd as kernels
@@ -16,11 +16,11 @@ from ..kernels import soft as ops
 from ..kernels import soft_ops
 from .base import Format, Overflow, Rounding
 from .cast import decode, encode
-from .edges import check_out
+from .edges import apart, check_out
 from .exact_ops import exact_results
 from .float_facts import SINGLE
 from .floats import Float
-from .modes import Modes, resolve
+from .modes import WRAPS, Modes, resolve
 from .nan_rules import check_rule, is_nan_code, is_signalling, nan_results
 from .parse import parse
 
@@ -34,7 +34,6 @@ _BLOCK = 1 << 16
 _ODD_BITS, _SOFT_BITS = 52, 60  # what a float64 rounded to odd, and the integers of kernels.soft, keep of an exact result
 _VECTOR = {"add": 0, "subtract": 0, "multiply": 1, "divide": 2, "sqrt": 3}  # numbered as in kernels.odd.leaves_range
 _SINGLE = ("add", "subtract", "multiply")
-_WRAPS = (Overflow.WRAP, Overflow.WRAP_SIGN_MAGNITUDE)
 Kind = Literal["values", "codes"]
 
 
@@ -58,6 +57,7 @@ def operate(name: str, arrays: Sequence[Any], fmt: Format | str, out: np.ndarray
     given = _options(fmt, shape, **options)
     dtype = fmt.code_dtype if given.returns == "codes" else fmt.value_dtype
     result = np.empty(shape, dtype) if out is None else check_out(out, shape, dtype)
+    inputs = [apart(a, result) for a in inputs]
     compute(name, inputs, fmt, given, result)
     return restore(result) if out is None else out
 
@@ -102,7 +102,8 @@ def operands_of(arrays: Sequence[Any], kind: str, fmt: Format) -> tuple[list[np.
             decode(array.reshape(-1)[:0], fmt)  # refuses arrays that are not integers
             if array.size and not 0 <= int(array.min()) <= int(array.max()) < 1 << fmt.bits:
                 raise ValueError(f"operands hold codes outside 0..{(1 << fmt.bits) - 1}, the codes of {fmt}")
-    return [np.broadcast_to(a, shape) for a, _ in pairs], shape, restore
+    arrays = [a if kind == "codes" else exact_operand(a) for a, _ in pairs]
+    return [np.broadcast_to(a, shape) for a in arrays], shape, restore
 
 
 def compute(name: str, inputs: list[np.ndarray], fmt: Format, given: Options, result: np.ndarray) -> None:
@@ -124,7 +125,7 @@ def compute(name: str, inputs: list[np.ndarray], fmt: Format, given: Options, re
     decisive = (
         (fmt.man_bits + 1 if isinstance(fmt, Float) else fmt.bits) + (given.modes.random.width if given.modes.random else 0) + 1
     )
-    odd = fmt.odd_safe and decisive <= _ODD_BITS and given.modes.overflow not in _WRAPS  # what wraps tells every bit
+    odd = fmt.odd_safe and decisive <= _ODD_BITS and given.modes.overflow not in WRAPS  # what wraps tells every bit
     if isinstance(fmt, Float) and not objects and decisive <= _SOFT_BITS and (special or not odd):
         _deliver(with_flags(name, inputs, fmt, given)[0], fmt, given, result)
     elif special:

@@ -203,9 +203,10 @@ def short_midpoints(fmt: Format) -> bool:
     """Whether the values of the format and their midpoints are float64 numbers of 52 bits or fewer."""
     values = fmt.values()
     grid = np.unique(values[np.isfinite(values)])
-    total = grid[1:] + grid[:-1]
-    part = total - grid[1:]
-    exact = not np.any((grid[1:] - (total - part)) + (grid[:-1] - part))
+    with np.errstate(over="ignore", invalid="ignore"):  # a sum beyond float64 leaves NaN, which is no exact sum
+        total = grid[1:] + grid[:-1]
+        part = total - grid[1:]
+        exact = not np.any((grid[1:] - (total - part)) + (grid[:-1] - part))
     return exact and not np.any((np.concatenate([total, grid]).view(np.int64) & 1) == 1)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from .._arrays import exact_integers, narrow_view, restore_like, to_lanes
 from .._threads import in_pieces
 from .base import Format, Overflow, Rounding
-from .edges import as_codes, check_out
+from .edges import apart, as_codes, check_out
 from .fixed import Fixed
 from .modes import Modes, resolve
 from .parse import parse
@@ -49,6 +49,7 @@ def encode(
     array, restore = narrow_view(x)
     modes = resolve(fmt, rounding, overflow, nan, random_bits, random_width, seed, array.shape)
     codes = check_out(out, array.shape, fmt.code_dtype)
+    array = apart(array, codes)
     flat = codes.reshape(-1)
     if _needs_exact(array, fmt):
         _encode_exactly(array, flat, fmt, modes)
@@ -70,7 +71,7 @@ def decode(codes: Any, fmt: Format | str, out: Any = None) -> Any:
     fmt = parse(fmt)
     array = as_codes(codes, fmt.bits, str(fmt))
     values = check_out(out, array.shape, fmt.value_dtype)
-    flat = np.ascontiguousarray(array).reshape(-1)
+    flat = np.ascontiguousarray(apart(array, values)).reshape(-1)
     if fmt.value_dtype.kind == "O":
         values.reshape(-1)[...] = [fmt.decode_exact(int(code)) for code in flat]
     else:
@@ -96,7 +97,7 @@ def cast(
         return restore(decode(encode(array, fmt, rounding, overflow, nan, random_bits, random_width, seed), fmt, out))
     modes = resolve(fmt, rounding, overflow, nan, random_bits, random_width, seed, array.shape)
     values = check_out(out, array.shape, fmt.value_dtype)
-    _refuse(_in_blocks(fmt.cast_array, array, values.reshape(-1), modes), fmt)
+    _refuse(_in_blocks(fmt.cast_array, apart(array, values), values.reshape(-1), modes), fmt)
     return restore(values) if out is None else out
 
 

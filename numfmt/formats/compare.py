@@ -84,7 +84,8 @@ def compare(got: Any, want: Any, fmt: Format | str, *, inputs: Sequence[Any] = (
     places = np.flatnonzero(flat_got != flat_want)
     a, b = flat_got[places], flat_want[places]
     kinds = _kinds(a, b, fmt)
-    distance = np.where(kinds == "value", np.abs(_rank(a, fmt) - _rank(b, fmt)), 0)
+    ranks = [_rank(c, fmt).astype(object if fmt.bits > 62 else np.int64) for c in (a, b)]  # a distance may take 64 bits
+    distance = np.where(kinds == "value", np.abs(ranks[0] - ranks[1]), 0)
     repeated = (kinds == "value") & (distance == 0)  # two codes of one value
     cases = tuple(
         Case(
@@ -139,13 +140,19 @@ def _rank(codes: np.ndarray, fmt: Format) -> np.ndarray:
     """Place of each code's value in the ascending list of values; int64."""
     if isinstance(fmt, Fixed):
         words = codes.astype(np.uint64).view(np.int64)
-        return np.where(words > fmt.max_int, words - (1 << fmt.width), words) if fmt.signed and fmt.width < 64 else words
+        if fmt.width == 64:
+            return words if fmt.signed else codes
+        return np.where(words > fmt.max_int, words - (1 << fmt.width), words) if fmt.signed else words
     if isinstance(fmt, Float):
         size = np.uint64((1 << (fmt.exp_bits + fmt.man_bits)) - 1)
         magnitude = (codes.astype(np.uint64) & size).astype(np.int64)
         return np.where(codes.astype(np.uint64) > size, -magnitude, magnitude) if fmt.signed else magnitude
     if fmt.bits <= 16:
         values = fmt.values()
+        if values.dtype.kind == "O":  # P3109: sign and magnitude
+            half = 1 << (fmt.bits - 1)
+            words = codes.astype(np.int64)
+            return np.where((words > half) & (fmt.min < 0), half - words, words)
         return np.searchsorted(np.unique(values[np.isfinite(values)]), values[codes])
     half = 1 << (fmt.bits - 1)  # posits and takums: ordered as two's complement integers
     words = codes.astype(np.uint64).view(np.int64)

@@ -12,7 +12,7 @@ from .._threads import in_pieces
 from ..kernels import tables
 from .base import Format
 from .cast import decode, encode
-from .edges import as_codes, check_out
+from .edges import apart, as_codes, check_out
 from .modes import STOCHASTIC
 from .parse import parse
 
@@ -28,12 +28,13 @@ def convert(codes: Any, source: Format | str, target: Format | str, *, out: np.n
     """
     source, target = parse(source), parse(target)
     array, restore = to_numpy(codes, "codes")
-    random = options.get("rounding") in STOCHASTIC
+    random = (options.get("rounding") or target.rounding) in STOCHASTIC or options.get("random_bits") is not None
     if source.bits <= _TABLE_BITS and array.size >= _WORTH_A_TABLE and not random:
         table = _table(source, target, tuple(sorted((k, v) for k, v in options.items() if v is not None)))
         if table is not None:
             words = np.ascontiguousarray(as_codes(array, source.bits, str(source))).reshape(-1)
             result = check_out(out, array.shape, target.code_dtype)
+            words = apart(words.reshape(array.shape), result).reshape(-1)
             flat = result.reshape(-1)
             loop = tables.look_up_all if table.size == 1 << (8 * words.dtype.itemsize) else tables.look_up
             in_pieces(words.size, lambda a, b: int(loop(words[a:b], table, flat[a:b]) is None))

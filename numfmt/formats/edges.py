@@ -26,6 +26,14 @@ def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     return array
 
 
+def apart(array: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """`array`, copied where writing `out` element by element would change what is yet to be read; in place is no such case."""
+    if not np.may_share_memory(array, out):
+        return array
+    in_place = array.ctypes.data == out.ctypes.data and array.shape == out.shape and array.itemsize == out.itemsize
+    return array if in_place and array.flags.c_contiguous else array.copy()
+
+
 def as_codes(codes: Any, bits: int, what: str) -> np.ndarray:
     """`codes` as unsigned integers, refused unless 0 <= code < 2**bits; no look at the values where their dtype rules that out."""
     array, _ = to_numpy(codes, "codes")

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import to_float64, to_numpy
+from .._arrays import exact_operand, float_near, to_float64, to_numpy
 from .._checks import check_in
 from .._threads import in_pieces
 from ..kernels import tables
 from .base import Format
 from .cast import decode, encode
-from .edges import as_codes, check_out
+from .edges import apart, as_codes, check_out
 from .exact_ops import check_roots
 from .functions import FUNCTIONS, Function
-from .modes import Modes, resolve
+from .modes import WRAPS, Modes, resolve
 from .parse import parse
 
 _BLOCK = 1 << 16
@@ -60,8 +60,10 @@ def elementary(
     modes = resolve(fmt, shape=array.shape, **options)
     dtype = fmt.code_dtype if returns == "codes" else fmt.value_dtype
     result = check_out(out, array.shape, dtype)
+    array = apart(array, result)
     port = parse(source) if source is not None else _port(array)
-    if port is not None and port.bits <= _TABLE_BITS and modes.random is None:
+    tabled = modes.random is None and modes.overflow not in WRAPS  # which refuses infinities, and tells every bit of large results
+    if tabled and port is not None and port.bits <= _TABLE_BITS:
         table = function_table(function, port, fmt, modes.rounding, modes.overflow, returns)
         _look_up(array, port, table, operands, result.reshape(-1), source is None, function, fmt)
     else:
@@ -70,9 +72,22 @@ def elementary(
             array = decode(array, port)
         elif port is not None and source is not None:
             array = decode(encode(array, port), port)
-        codes = function_codes(FUNCTIONS[function], to_float64(array).reshape(-1), fmt, modes).reshape(array.shape)
+        codes = _direct_codes(FUNCTIONS[function], exact_operand(array).reshape(-1), fmt, modes).reshape(array.shape)
         result[...] = codes if returns == "codes" else decode(codes, fmt)
     return restore(result) if out is None else out
+
+
+def _direct_codes(function: Function, x: np.ndarray, fmt: Format, modes: Modes) -> np.ndarray:
+    """Codes of the function of x, 1-D of any dtype: what float64 does not hold is evaluated from its exact value."""
+    if x.dtype.kind != "O":
+        return function_codes(function, to_float64(x), fmt, modes)
+    near = np.array([float_near(v) for v in x.tolist()])
+    codes = function_codes(function, near, fmt, modes)
+    random = modes.random.take(0, x.size) if modes.random else np.zeros(x.size, np.uint32)
+    for i, value in enumerate(x.tolist()):
+        if value == value and value != near[i] and not (function.positive_only and value < 0):
+            codes[i] = exact_code(function, Fraction(value), fmt, modes, int(random[i]))
+    return codes
 
 
 def _port(array: np.ndarray) -> Format | None:
@@ -169,10 +184,13 @@ def function_codes(function: Function, x: np.ndarray, fmt: Format, modes: Modes)
         with np.errstate(invalid="ignore"):
             near, side = function.nearby(x)
         known = finite & ~np.isnan(near)
-        nudged = np.nextafter(near, side)
+        # an odd last bit is no decision point: it lies where the value does, while its neighbour may be one
+        nudged = np.where(near.view(np.int64) & 1 == 1, near, np.nextafter(near, side))
         low, high = np.where(known, nudged, low), np.where(known, nudged, high)
     low, high = _codes(low, fmt, modes, function), _codes(high, fmt, modes, function)
     unsettled = finite & ((low != high) | ((y == 0) & (x == 1)))  # a logarithm's zero is exact
+    if modes.overflow in WRAPS:  # what wraps tells every bit of a large result
+        unsettled |= finite & (np.abs(y) > fmt.largest_magnitude)
     if wide:
         unsettled |= finite & ~((np.abs(y) > 2.0**-900) & (np.abs(y) < 2.0**900))
     if (places := np.flatnonzero(unsettled)).size:
@@ -185,9 +203,10 @@ def function_codes(function: Function, x: np.ndarray, fmt: Format, modes: Modes)
 def _codes(values: np.ndarray, fmt: Format, modes: Modes, function: Function) -> np.ndarray:
     codes = np.empty(values.shape, fmt.code_dtype)
     if fmt.value_dtype.kind == "O":
+        random = modes.random.take(0, values.size) if modes.random else np.zeros(values.size, np.uint32)
         for i, value in enumerate(values.tolist()):
             settled = np.isfinite(value) and value != 0
-            codes[i] = fmt.encode_exact(Fraction(value) if settled else value, modes)
+            codes[i] = fmt.encode_exact(Fraction(value) if settled else value, modes, int(random[i]))
         return codes
     if refused := fmt.encode_array(values, codes, modes):
         raise _no_code(function.name, refused, fmt)
@@ -204,7 +223,7 @@ def exact_code(function: Function, x: Fraction, fmt: Format, modes: Modes, rando
         value = function.digits(x, bits)
         error = abs(value) * Fraction(1, 1 << (bits - 12))
         codes = {fmt.encode_exact(value + side * error, modes, random) for side in (-1, 1)}
-        if len(codes) == 1:
+        if len(codes) == 1 and (modes.overflow not in WRAPS or error < fmt.quantum):
             return codes.pop()
         bits *= 2
     raise ArithmeticError(f"{function.name}({float(x)!r}) is not decided by {_MOST_BITS} bits; please report this argument")

@@ -86,6 +86,12 @@ def round_blocks(
 
     words: random integers of the elements, in the bits above `shift`. `slowly` does what is not for the SIMD kernels.
     """
+    if np.may_share_memory(x, out):  # blocks done again must find x as it was
+        step, refused = _RUN * BLOCK, 0
+        for i in range(0, x.size, step):
+            some = words[i : i + step] if modes.random else words
+            refused += round_blocks(fmt, x[i : i + step].copy(), out[i : i + step], modes, some, shift, slowly)
+        return refused
     random_width = modes.random.width if modes.random else 0
     work = arithmetic(fmt, x.dtype, random_width)
     if work is None:

@@ -225,9 +225,14 @@ class Float(Format):
 
 def _float(match: re.Match[str], text: str) -> Format:
     exp_bits, man_bits = int(match[2]), int(match[3])
+    check_int_range("exp_bits", exp_bits, 1, 11)
     bias = (1 << (exp_bits - 1)) - 1
     specials, zero, subnormals = "ieee" if man_bits else "none", True, True
-    for option in (part.strip() for part in match[4].split(",") if part.strip()):
+    options = [part.strip() for part in match[4].split(",") if part.strip()]
+    kinds = ["bias" if o.startswith("bias") else "specials" if o not in ("nozero", "nosub") else o for o in options]
+    if twice := [kind for kind in kinds if kinds.count(kind) > 1]:
+        raise ValueError(f"format {text!r} names its {twice[0]} twice; write it once")
+    for option in options:
         if given := re.fullmatch(r"bias=(-?\d+)", option):
             bias = int(given[1])
         elif option in ("ieee", "fn", "fnuz", "none"):
@@ -246,4 +251,4 @@ def _float(match: re.Match[str], text: str) -> Format:
     return FlushedFloat(made)
 
 
-RULES = [(re.compile(r"(u?)float<\s*(\d+)\s*,\s*(\d+)\s*((?:,[^>]*)?)>"), _float)]
+RULES = [(re.compile(r"(u?)float\s*<\s*(\d+)\s*,\s*(\d+)\s*((?:,[^>]*)?)>"), _float)]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import to_float64, to_numpy
+from .._arrays import as_floats, exact_operand, to_numpy
 from .._checks import check_in
 from .arithmetic import operate
 from .base import Format, Overflow, Rounding, as_rounding
@@ -17,6 +17,7 @@ from .cast import cast, decode, encode
 from .fixed import Fixed
 from .floats import Float
 from .nan_rules import is_nan_code, is_signalling
+from .p3109 import P3109
 from .parse import parse
 
 CLASSES = (
@@ -40,7 +41,7 @@ def next_down(x: Any, fmt: Format | str) -> Any:
 
 def _neighbour(x: Any, fmt: Format, toward: float, rounding: Rounding) -> Any:
     array, restore = to_numpy(x)
-    values = to_float64(array)
+    values = as_floats(array)
     if isinstance(fmt, Float) and fmt.man_bits > 49:
         if fmt.bits != 64:
             raise ValueError(f"the neighbours of {fmt} need more than float64; use a format of at most 49 mantissa bits or float64")
@@ -60,7 +61,7 @@ def scaleb(x: Any, n: Any, fmt: Format | str, **options: Any) -> Any:
     if exponents.dtype.kind not in "iu":
         raise ValueError(f"n has dtype {exponents.dtype}; scaleb takes integer exponents")
     with np.errstate(invalid="ignore"):
-        fraction, place = np.frexp(to_float64(array))
+        fraction, place = np.frexp(as_floats(array))
     total = np.clip(place + exponents.astype(np.int64), -4000, 4000)
     near = np.where(total < 0, -500, 500)
     power = np.ldexp(1.0, np.clip(total - near, -1074, 1023).astype(np.int32))
@@ -70,7 +71,7 @@ def scaleb(x: Any, n: Any, fmt: Format | str, **options: Any) -> Any:
 def logb(x: Any) -> Any:
     """floor(log2|x|) as float64, exactly; -inf for zero, inf for infinities, NaN for NaN."""
     array, restore = to_numpy(x)
-    values = np.abs(to_float64(array))
+    values = np.abs(as_floats(array))
     with np.errstate(invalid="ignore"):
         place = np.frexp(values)[1] - 1.0
     return restore(np.where(values == 0, -np.inf, np.where(np.isfinite(values), place, values)))
@@ -82,7 +83,7 @@ def classify(codes: Any, fmt: Format | str) -> np.ndarray:
     array, _ = to_numpy(codes, "codes")
     values = np.asarray(decode(array, fmt), dtype=np.float64)
     negative = np.signbit(values)
-    least = fmt.min_normal if isinstance(fmt, Float) else 0.0
+    least = fmt.min_normal if isinstance(fmt, Float) else 2.0**fmt.emin if isinstance(fmt, P3109) else 0.0
     size = np.select([np.isinf(values), values == 0, np.abs(values) < least], [3, 0, 1], default=2)
     index = np.where(negative, 5 - size, 6 + size)
     nan = is_nan_code(array, fmt) if isinstance(fmt, Float) else np.isnan(values)
@@ -97,7 +98,7 @@ def round_to_integral(x: Any, fmt: Format | str, rounding: Rounding | str | None
     """
     fmt = parse(fmt)
     array, restore = to_numpy(x)
-    return restore(cast(_integral(to_float64(array), as_rounding(rounding, Rounding.TIES_EVEN)), fmt))
+    return restore(cast(_integral(as_floats(array), as_rounding(rounding, Rounding.TIES_EVEN)), fmt))
 
 
 def _integral(values: np.ndarray, mode: Rounding) -> np.ndarray:
@@ -134,7 +135,7 @@ def to_integer(
         raise ValueError(f"to_integer needs an integer format such as 'int8', not {target}")
     fmt = target
     array, restore = to_numpy(x)
-    missing = np.isnan(array) if array.dtype.kind in "f" else np.zeros(array.shape, bool)
+    missing = np.asarray(array != array, bool)
     if nan is not None and not fmt.min_int <= nan <= fmt.max_int:
         raise ValueError(f"nan={nan} is no value of {fmt}; choose one from {fmt.min_int} to {fmt.max_int}")
     source = np.where(missing, array.dtype.type(0), array) if nan is not None else array
@@ -163,7 +164,7 @@ def maximum(x: Any, y: Any, fmt: Format | str, *, number: bool = False, magnitud
 
 def _extremum(x: Any, y: Any, fmt: Format, direction: int, number: bool, magnitude: bool) -> Any:
     (a, restore), (b, _) = to_numpy(x, "x"), to_numpy(y, "y")
-    a, b = np.broadcast_arrays(to_float64(a), to_float64(b))
+    a, b = np.broadcast_arrays(as_floats(a, "x"), as_floats(b, "y"))
     less = (a < b) | ((a == b) & np.signbit(a) & ~np.signbit(b))
     if magnitude:
         less = np.where(np.abs(a) != np.abs(b), np.abs(a) < np.abs(b), less)
@@ -201,5 +202,7 @@ def compares(predicate: str, x: Any, y: Any) -> np.ndarray:
     check_in("predicate", predicate, [*functions, "unordered"])
     a, b = to_numpy(x, "x")[0], to_numpy(y, "y")[0]
     if predicate == "unordered":
-        return np.isnan(to_float64(a)) | np.isnan(to_float64(b))
-    return functions[predicate](a, b)
+        return np.asarray((a != a) | (b != b), bool)
+    if "f" in a.dtype.kind + b.dtype.kind:  # no integer may be rounded to meet a float
+        a, b = exact_operand(a), exact_operand(b)
+    return np.asarray(functions[predicate](a, b), bool)

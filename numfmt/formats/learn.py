@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._arrays import to_float64, to_numpy
-from .._checks import check_int_range
+from .._checks import check_int_range, plain_int
 from ..kernels.cluster import best_splits
 from .codebook import Codebook
 
@@ -23,6 +23,7 @@ def learn_codebook(x: Any, bits: int, weights: Any = None, bins: int | None = 40
     Raises ValueError for an empty x, NaN or infinities, weights that are negative, not finite, all zero or of another shape.
     Source: SqueezeLLM, ICML 2024, and KVQuant, NeurIPS 2024 (what is learned); Wang and Song, R Journal 3(2), 2011 (how).
     """
+    bits = plain_int(bits)
     check_int_range("bits", bits, 1, 12)
     if bins is not None:
         check_int_range("bins", bins, 1 << bits, 1 << 20)
@@ -41,6 +42,8 @@ def learn_codebook(x: Any, bits: int, weights: Any = None, bins: int | None = 40
     ends = best_splits(points, mass, count)
     starts = np.append(0, ends[:-1])
     centres = np.add.reduceat(points * mass, starts) / np.add.reduceat(mass, starts)
+    if np.abs(centres).max() > np.finfo(np.float32).max:
+        raise ValueError("x holds values beyond float32, in which codebooks are learned; scale it first")
     table = np.unique(centres.astype(np.float32)).astype(np.float64)
     if table.size < 2:  # one distinct value: a codebook has two at least
         table = np.array([table[0], np.nextafter(np.float32(table[0]), np.float32(np.inf))], np.float64)

@@ -85,7 +85,8 @@ def _adder(x_codes: np.ndarray, y_codes: np.ndarray, fmt: Float) -> np.ndarray:
     total -= (fmt.bias << m) - (1 << (m - offset_bits(m)))
     field, fraction = total >> m, total & ((1 << m) - 1)
     exponent = np.clip(field - fmt.bias - m, -1074, 1023 - m).astype(np.int32)
-    return np.where(field <= 0, 0.0, np.ldexp((fraction + (1 << m)).astype(np.float64), exponent))
+    size = np.where(field - fmt.bias > 1023, np.inf, np.ldexp((fraction + (1 << m)).astype(np.float64), exponent))
+    return np.where(field <= 0, 0.0, size)
 
 
 def _formula(left: np.ndarray, right: np.ndarray, fmt: Float) -> np.ndarray:
@@ -93,7 +94,8 @@ def _formula(left: np.ndarray, right: np.ndarray, fmt: Float) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         (xf, xe), (yf, ye) = np.frexp(np.abs(left)), np.frexp(np.abs(right))
         u = (2 * xf - 1) + (2 * yf - 1) + 2.0 ** -offset_bits(fmt.man_bits)
-    value = np.ldexp(1 + u, np.clip(xe + ye - 2, -1000, 1020).astype(np.int32))
+    with np.errstate(over="ignore"):
+        value = np.ldexp(1 + u, np.clip(xe + ye - 2, -1100, 1030).astype(np.int32))
     return np.where(value < fmt.min_normal, 0.0, value)
 
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from .._checks import check_int_range
+from .._checks import check_int_range, plain_int
 from ..kernels.philox import philox_runs
 from .base import Format, Overflow, Rounding, as_overflow, as_rounding
 from .policy import check_policy
 
 STOCHASTIC = (Rounding.STOCHASTIC_A, Rounding.STOCHASTIC_B, Rounding.STOCHASTIC_C)
+WRAPS = (Overflow.WRAP, Overflow.WRAP_SIGN_MAGNITUDE)
 DEFAULT_RANDOM_WIDTH = 16
 
 
@@ -133,6 +134,7 @@ def _resolve(
 def _random(mode: Rounding, random_bits: Any, random_width: int | None, seed: int | None, shape: tuple[int, ...]) -> RandomBits:
     if (random_bits is None) == (seed is None):
         raise ValueError(f"rounding={str(mode)!r} takes its randomness from exactly one of random_bits and seed")
+    random_width, seed = plain_int(random_width), plain_int(seed)
     if random_width is not None:
         check_int_range("random_width", random_width, 1, 32)
     if seed is not None:

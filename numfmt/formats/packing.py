@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from .._arrays import restore_like, to_numpy
-from .._checks import check_in, check_int_range
+from .._checks import check_in, check_int_range, plain_int
 from .._threads import ALIGN, in_pieces
 from ..kernels import packing as kernels
 from ..kernels.tables import look_up_all, look_up_groups, look_up_halves, look_up_nibbles, look_up_nibbles_high
 from .base import Format, decode_table
-from .edges import as_codes, check_out
+from .edges import apart, as_codes, check_out
 from .floats import Float
 from .parse import parse
 
@@ -34,12 +34,14 @@ def pack(codes: Any, bits: int, order: str = "low_first", block: int = 32, out: 
 
     The last byte is filled with zero bits. Raises ValueError for codes out of range and for widths or lengths an order lacks.
     """
+    bits = plain_int(bits)
     _check_order(bits, order, block)
     array = as_codes(codes, bits, f"a width of {bits} bits")
     if order == "ggml" and array.size % block:
         raise ValueError(f"codes has {array.size} elements; order='ggml' takes a multiple of block={block}")
     flat = np.ascontiguousarray(array).reshape(-1)
     target = check_out(out, (packed_size(array.size, bits),), np.dtype(np.uint8))
+    flat = apart(flat, target)
     if order == "ggml":
         kernels.pack_halves(flat, block // 2, target)
     elif bits == 4:
@@ -53,20 +55,23 @@ def pack(codes: Any, bits: int, order: str = "low_first", block: int = 32, out: 
 
 def unpack(packed: Any, bits: int, count: int, order: str = "low_first", block: int = 32, out: Any = None) -> Any:
     """The first `count` codes that `pack` wrote: 1-D, in the smallest unsigned dtype of `bits` bits."""
+    bits, count = plain_int(bits), plain_int(count)
     _check_order(bits, order, block)
     flat = _packed(packed, bits, count, order, block)
     dtype = np.min_scalar_type((1 << bits) - 1)
     target = check_out(out, (count,), dtype)
+    flat = apart(flat, target)
     _unpack(flat, bits, order, block, 0, target)
     return restore_like(packed, target) if out is None else out
 
 
 def decode_packed(packed: Any, fmt: Format | str, count: int, order: str = "low_first", block: int = 32, out: Any = None) -> Any:
     """The values of `count` packed codes, decode(unpack(packed, ...)) without the codes in between. Returns a 1-D array."""
-    fmt = parse(fmt)
+    fmt, count = parse(fmt), plain_int(count)
     _check_order(fmt.bits, order, block)
     flat = _packed(packed, fmt.bits, count, order, block)
     values = check_out(out, (count,), fmt.value_dtype)
+    flat = apart(flat, values)
     if fmt.value_dtype.kind == "O":
         codes = np.empty(count, fmt.code_dtype)
         _unpack(flat, fmt.bits, order, block, 0, codes)

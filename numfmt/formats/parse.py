@@ -47,6 +47,8 @@ def _dtype_name(spec: Any) -> str:
     if type(spec).__module__.startswith("torch"):
         return str(spec).removeprefix("torch.")
     try:
+        if spec is None:  # which NumPy takes for float64
+            raise TypeError
         return np.dtype(spec).name
     except TypeError:
         raise ValueError(f"{spec!r} is not a format: pass a format string such as 'e4m3fn', a dtype or a Format") from None

@@ -48,6 +48,8 @@ class Program:
 
         Raises ValueError for anything but + - * /, min, max, abs, neg, fma, numbers, x and earlier names.
         """
+        if not isinstance(text, str):
+            raise ValueError(f"text={text!r} is not a program; write lines such as 'y = x * x + 1'")
         steps: list[Step] = []
         try:
             lines = ast.parse("\n".join(line.strip() for line in text.replace(";", "\n").splitlines())).body
@@ -59,7 +61,7 @@ class Program:
             if line.targets[0].id == "x":
                 raise ValueError("a program cannot assign to x, its argument; choose another name")
             result = _operand(line.value, steps)
-            if steps and result == steps[-1].name:
+            if steps and result == steps[-1].name and not isinstance(line.value, ast.Name):
                 steps[-1] = Step(line.targets[0].id, steps[-1].operation, steps[-1].operands)
             else:
                 steps.append(Step(line.targets[0].id, "copy", (result,)))

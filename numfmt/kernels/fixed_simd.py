@@ -159,7 +159,7 @@ def store_integers(whole, out, unit, mask, low, high, modulus):
 
     Before that they are wrapped (AP_WRAP with N = 0) where modulus is 2**width, made zero out of [low, high] where it is 0, and
     left alone where it is negative. Wrapping is exact: floor(whole * inverse) and its product need no more bits than `whole` has,
-    and the difference is below the modulus.
+    and the difference is below the modulus. What is in range stays: with 54 bits the difference of -1 would need 54 bits.
     """
     if modulus < 0.0:
         for i in range(whole.size):
@@ -172,8 +172,9 @@ def store_integers(whole, out, unit, mask, low, high, modulus):
         inverse = 1.0 / modulus
         for i in range(whole.size):
             value = whole[i]
-            value -= np.floor(value * inverse) * modulus
-            finish_wide(out, i, value - modulus if value > high else value, unit, mask)
+            rest = value - np.floor(value * inverse) * modulus
+            rest = rest - modulus if rest > high else rest
+            finish_wide(out, i, value if low <= value <= high else rest, unit, mask)
 
 
 @kernel
