@@ -29,6 +29,17 @@ def test_neighbours_are_the_next_values_of_the_table(name):
         assert math.copysign(1, ieee.next_down(np.array([f.min_positive]), f)[0]) == 1
 
 
+@pytest.mark.parametrize("name", ["posit8", "posit<8,0>", "nf4", "takum8", "pot4"])
+def test_neighbours_in_formats_that_round_to_nearest_only(name):
+    f = nf.parse(name)
+    values = np.unique(f.values()[~np.isnan(f.values())])
+    np.testing.assert_array_equal(ieee.next_up(values, f), np.append(values[1:], values[-1]))
+    np.testing.assert_array_equal(ieee.next_down(values, f), np.append(values[0], values[:-1]))
+    between = (values[1:] + values[:-1]) / 2
+    np.testing.assert_array_equal(ieee.next_up(between, f), values[1:])
+    assert np.isnan(ieee.next_up(np.array([np.nan]), f)).all()
+
+
 def test_neighbours_between_values_and_in_float64():
     assert ieee.next_up(np.array([1.01]), "e4m3fn")[0] == 1.125
     assert ieee.next_down(np.array([1.01]), "e4m3fn")[0] == 1.0

@@ -90,7 +90,10 @@ def cast(
     seed: int | None = None,
     out: Any = None,
 ) -> Any:
-    """The values of `x` rounded to the format: decode(encode(x)), with the same arguments and errors as `encode`."""
+    """The values of `x` rounded to the format: decode(encode(x)), with the same arguments and errors as `encode`.
+
+    A NaN among values is a NaN: its sign and payload mean nothing and may differ between machines. Codes are canonical.
+    """
     fmt = parse(fmt)
     array, restore = narrow_view(x)
     if _needs_exact(array, fmt) or fmt.value_dtype.kind == "O" or (nan is not None and nan != "default"):

@@ -37,6 +37,8 @@ def apart(array: np.ndarray, out: np.ndarray) -> np.ndarray:
 def as_codes(codes: Any, bits: int, what: str) -> np.ndarray:
     """`codes` as unsigned integers, refused unless 0 <= code < 2**bits; no look at the values where their dtype rules that out."""
     array, _ = to_numpy(codes, "codes")
+    if not array.size and array.dtype.kind == "f":  # an empty list is no list of floats
+        array = array.astype(np.uint8)
     if array.dtype.kind not in "iu":
         raise ValueError(f"codes has dtype {array.dtype}; codes are unsigned integers (use nf.encode to make them from values)")
     unsigned = array.dtype.kind == "u"

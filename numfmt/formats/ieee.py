@@ -30,6 +30,7 @@ def next_up(x: Any, fmt: Format | str) -> Any:
     """The least value of the format above x; the largest finite value goes to infinity, or stays where there is none.
 
     x: array of values. NaN stays NaN, the smallest negative value becomes -0, and both zeros become the smallest positive value.
+    Formats that round to nearest only, such as posits, need 16 bits or fewer.
     """
     return _neighbour(x, parse(fmt), np.inf, Rounding.UP)
 
@@ -47,11 +48,22 @@ def _neighbour(x: Any, fmt: Format, toward: float, rounding: Rounding) -> Any:
             raise ValueError(f"the neighbours of {fmt} need more than float64; use a format of at most 49 mantissa bits or float64")
         with np.errstate(over="ignore"):
             return restore(np.nextafter(values, toward))
+    if rounding not in fmt.roundings:
+        return restore(_neighbour_in_table(values, fmt, toward))
     overflow = Overflow.NONSAT if fmt.has_inf else Overflow.SATURATE
     stepped = np.nextafter(values, toward)
     zero = (np.abs(stepped) <= 5e-324) & (values == 0)  # from a zero of either sign to the first value beyond it
     result = cast(np.where(zero, np.copysign(fmt.min_positive, toward) * 0.5, stepped), fmt, rounding, overflow)
     return restore(result)
+
+
+def _neighbour_in_table(values: np.ndarray, fmt: Format, toward: float) -> np.ndarray:
+    """Neighbours in formats that round to nearest only (posits, codebooks): by the list of their values, up to 16 bits."""
+    table = np.asarray(fmt.values(), dtype=np.float64)
+    grid = np.unique(table[~np.isnan(table)])
+    place = np.searchsorted(grid, values, "right") if toward > 0 else np.searchsorted(grid, values, "left") - 1
+    found = grid[np.clip(place, 0, grid.size - 1)]
+    return np.where(np.isnan(values), np.nan, found).astype(fmt.value_dtype)
 
 
 def scaleb(x: Any, n: Any, fmt: Format | str, **options: Any) -> Any:
