@@ -195,6 +195,20 @@ def test_conversion_rounds_once(source, target):
         nf.convert(np.full(5000, 1 << f.bits), f, g)
 
 
+def test_wide_fixed_point_converts_without_fractions():
+    """The integer path against the same conversion through exact fractions."""
+    source, target = nf.parse("fixed<64,40>"), nf.parse("fixed<60,44,ties_away,wrap>")
+    codes = np.random.default_rng(4).integers(0, 2**64, 300, dtype=np.uint64)
+    want = nf.encode(nf.decode(codes, source), target)
+    np.testing.assert_array_equal(nf.convert(codes, source, target), want)
+    out = np.empty(300, np.uint64)
+    assert nf.convert(codes, source, target, out=out) is out
+    np.testing.assert_array_equal(out, want)
+    np.testing.assert_array_equal(
+        nf.convert(codes, source, target, overflow="saturate"), nf.encode(nf.decode(codes, source), target, overflow="saturate")
+    )
+
+
 def test_compare_counts_and_explains():
     got = np.array([0x01, 0x02, 0x7F, 0x80, 0xFF, 0x38], np.uint8)
     want = np.array([0x01, 0x04, 0x7E, 0x00, 0x7F, 0xB8], np.uint8)

@@ -13,6 +13,8 @@ from ..kernels import tables
 from .base import Format
 from .cast import decode, encode
 from .edges import apart, as_codes, check_out
+from .fixed import Fixed
+from .fixed_ops import convert_fixed
 from .modes import STOCHASTIC
 from .parse import parse
 
@@ -39,6 +41,14 @@ def convert(codes: Any, source: Format | str, target: Format | str, *, out: np.n
             loop = tables.look_up_all if table.size == 1 << (8 * words.dtype.itemsize) else tables.look_up
             in_pieces(words.size, lambda a, b: int(loop(words[a:b], table, flat[a:b]) is None))
             return restore(result) if out is None else out
+    if isinstance(source, Fixed) and isinstance(target, Fixed) and source.value_dtype.kind == "O" and not random:
+        words = convert_fixed(
+            as_codes(array, source.bits, str(source)), source, target, options.get("rounding"), options.get("overflow")
+        )
+        if out is None:
+            return restore(words)
+        check_out(out, array.shape, target.code_dtype)[...] = words
+        return out
     converted = encode(decode(array, source), target, out=out, **options)
     return restore(converted) if out is None else out
 
