@@ -209,15 +209,19 @@ def test_a_quotient_too_small_for_float64_is_not_nan():
 
 @pytest.mark.parametrize("operation", sorted(ARITY))
 def test_float32_operands_take_the_same_result_as_float64_ones(operation):
-    """The vector path (float32 operands) against the integer path (the same values as float64)."""
+    """The vector paths (float32 operands, codes and values) against the integer path (the same values as float64)."""
     rng = np.random.default_rng(11)
     with np.errstate(all="ignore"):
         columns = [c.astype(np.float32) for c in operands(rng, "float32", 4000, ARITY[operation])]
     wide = [c.astype(np.float64) for c in columns]
-    for fmt in ("float32", "float16", "e4m3fn", "e5m2", "bfloat16", "tf32"):
+    for fmt in ("float32", "float16", "e4m3fn", "e5m2", "float8_e4m3fnuz", "float<6,9>", "bfloat16", "tf32"):
         for mode in MODES:
             narrow = getattr(nf, operation)(*columns, fmt, rounding=mode, returns="codes")
             assert nf.compare(narrow, getattr(nf, operation)(*wide, fmt, rounding=mode, returns="codes"), fmt)
+            values, want = getattr(nf, operation)(*columns, fmt, rounding=mode), nf.decode(narrow, fmt)
+            number = ~np.isnan(want)
+            np.testing.assert_array_equal(np.isnan(values), ~number)
+            np.testing.assert_array_equal(values[number].view(np.uint32), want[number].view(np.uint32))
 
 
 @pytest.mark.parametrize("fmt", ["float64", "float16", "e4m3fn"])

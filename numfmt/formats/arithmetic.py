@@ -11,14 +11,15 @@ import numpy as np
 from .._arrays import Restore, exact_operand, to_numpy
 from .._checks import check_in
 from .._threads import in_pieces
+from ..kernels import float_ops, soft_ops
 from ..kernels import odd as kernels
 from ..kernels import soft as ops
-from ..kernels import soft_ops
 from .base import Format, Overflow, Rounding
 from .cast import decode, encode
 from .edges import apart, check_out
 from .exact_ops import exact_results
 from .float_facts import SINGLE
+from .float_loops import even_facts
 from .floats import Float
 from .modes import WRAPS, Modes, resolve
 from .nan_rules import check_rule, is_nan_code, is_signalling, nan_results
@@ -202,11 +203,15 @@ def _rounded_twice_safely(name: str, values: list[np.ndarray], fmt: Format, give
     narrow = all(_fits_float32(v) for v in values)
     vector = name in _VECTOR or (name == "fma" and narrow)
     single = narrow and name in _SINGLE and given.modes.random is None and _single_serves(fmt)
+    fused = even_facts(fmt, given.modes) if single and given.returns == "values" and isinstance(fmt, Float) else None
     flat = [np.ascontiguousarray(v).reshape(-1) for v in values]
     target = result.reshape(-1)
     write = fmt.encode_array if given.returns == "codes" else fmt.cast_array
 
     def piece(first: int, last: int) -> int:
+        if fused and all(a.dtype == np.float32 for a in flat):
+            _fused(name, [a[first:last] for a in flat], target[first:last], *fused)
+            return 0
         refused = 0
         middle = np.empty(min(_BLOCK, last - first), np.float32 if single else np.float64)
         for start in range(first, last, _BLOCK):
@@ -225,6 +230,13 @@ def _rounded_twice_safely(name: str, values: list[np.ndarray], fmt: Format, give
 
     if refused := in_pieces(target.size, piece):
         raise _no_code(name, refused, fmt)
+
+
+def _fused(name: str, part: list[np.ndarray], out: np.ndarray, words: np.ndarray, reals: np.ndarray) -> None:
+    if name == "multiply":
+        float_ops.multiply_even(part[0], part[1], out, words, reals)
+    else:
+        float_ops.add_even(part[0], part[1], out, np.float32(1 if name == "add" else -1), words, reals)
 
 
 def _single_serves(fmt: Format) -> bool:

@@ -26,6 +26,15 @@ def cast_array(fmt: FloatLike, x: np.ndarray, out: np.ndarray, modes: Modes) -> 
     return _run(fmt, x, out, modes, codes=False)
 
 
+def even_facts(fmt: FloatLike, modes: Modes) -> tuple[np.ndarray, np.ndarray] | None:
+    """The facts with which `float_even.cast_even` serves a cast from float32 and has no NaN to count; None where it does not."""
+    chosen = _choose(fmt, modes.rounding, modes.overflow, 0, True, False) if modes.random is None else None
+    if chosen is None or chosen[0] is not float_even.cast_even:
+        return None
+    words, reals, check = chosen[1]
+    return None if check or words.dtype != np.int32 else (words, reals)
+
+
 def encode_lanes(fmt: FloatLike, x: np.ndarray, out: np.ndarray, modes: Modes) -> int | None:
     """`Format.encode_array`, with None as in `cast_array`."""
     return _run(fmt, x, out, modes, codes=True)

@@ -32,6 +32,17 @@ from .lanes import add, bits, both, copy_sign, either, from_bits, like, right, s
 
 
 @kernel
+def even_value(v, a, mask, emin, shift, clamp, plus, start_over, over):
+    """v, of magnitude a, rounded to nearest even."""
+    held = clamp if clamp < a else a
+    exponent = both(bits(held), mask)
+    magic = from_bits(add(exponent if exponent > emin else emin, shift))
+    size = (held + magic) - magic
+    size = over if a >= start_over else size
+    return copy_sign(size, v) + plus
+
+
+@kernel
 def cast_even(x, out, words, reals, check):
     """out = x rounded to nearest even; x, out: float32 or float64. Returns how many elements are NaN if `check`."""
     wide_vectors()
@@ -44,12 +55,7 @@ def cast_even(x, out, words, reals, check):
         v = floor if v < floor else v
         a = abs(v)
         most = larger(most, bits(a))
-        held = clamp if clamp < a else a
-        exponent = both(bits(held), mask)
-        magic = from_bits(add(exponent if exponent > emin else emin, shift))
-        size = (held + magic) - magic
-        size = over if a >= start_over else size
-        out[i] = copy_sign(size, v) + plus
+        out[i] = even_value(v, a, mask, emin, shift, clamp, plus, start_over, over)
     return count_nan(x) if check and most > mask else 0
 
 

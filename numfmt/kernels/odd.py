@@ -113,27 +113,38 @@ def fma_double(x, y, z, out, down):
 
 
 @kernel
+def sum_single(a, b, down):
+    """a + b of two float32, to odd."""
+    total, error = _two_sum(a, b)
+    beyond = (abs(total) > _LARGEST) & (abs(a) <= _LARGEST) & (abs(b) <= _LARGEST)
+    return copy_sign(_LARGEST, total) if beyond else _signed_zero(_to_odd(total, error), a, b, down)
+
+
+@kernel
+def product_single(a, b):
+    """a * b of two float32, to odd."""
+    product = a * b
+    odd = _to_odd(product, fused(a, b, -product))
+    tiny = (abs(product) < _SMALL) & (a != 0) & (b != 0)
+    odd = from_bits(either(bits(product), like(1, bits(product)))) if tiny else odd
+    beyond = (abs(product) > _LARGEST) & (abs(a) <= _LARGEST) & (abs(b) <= _LARGEST)
+    return copy_sign(_LARGEST, product) if beyond else odd
+
+
+@kernel
 def add_single(x, y, out, sign, down):
     """out = x + sign * y in float32; sign: np.float32(1) or np.float32(-1); down as in `add_double`."""
     wide_vectors()
     for i in range(out.size):
-        a, b = x[i], sign * y[i]
-        total, error = _two_sum(a, b)
-        beyond = (abs(total) > _LARGEST) & (abs(a) <= _LARGEST) & (abs(b) <= _LARGEST)
-        out[i] = copy_sign(_LARGEST, total) if beyond else _signed_zero(_to_odd(total, error), a, b, down)
+        out[i] = sum_single(x[i], sign * y[i], down)
 
 
 @kernel
 def multiply_single(x, y, out):
+    """out = x * y in float32."""
     wide_vectors()
     for i in range(out.size):
-        a, b = x[i], y[i]
-        product = a * b
-        odd = _to_odd(product, fused(a, b, -product))
-        tiny = (abs(product) < _SMALL) & (a != 0) & (b != 0)
-        odd = from_bits(either(bits(product), like(1, bits(product)))) if tiny else odd
-        beyond = (abs(product) > _LARGEST) & (abs(a) <= _LARGEST) & (abs(b) <= _LARGEST)
-        out[i] = copy_sign(_LARGEST, product) if beyond else odd
+        out[i] = product_single(x[i], y[i])
 
 
 @kernel
