@@ -145,10 +145,14 @@ def _encode_exactly(array: np.ndarray, flat: np.ndarray, fmt: Format, modes: Mod
 
 
 def _refuse(count: int, fmt: Format) -> None:
-    if count:
-        remedy = (
+    if not count:
+        return
+    if isinstance(fmt, Fixed):
+        raise ValueError(
+            f"x holds {count} value(s) that {fmt} cannot hold (NaN in a format without NaN, or an infinity under a wrapping mode); "
             "replace them first, or pass nan= with a policy"
-            if isinstance(fmt, Fixed)
-            else "replace them first, or use a format with NaN such as e4m3fn"
         )
-        raise ValueError(f"x holds {count} value(s) that {fmt} cannot hold (NaN in a format without NaN); {remedy}")
+    raise ValueError(
+        f"x holds {count} value(s) that {fmt} cannot hold (NaN in a format without NaN); replace them first, pass nan= with a policy, "
+        "or use a format with NaN such as e4m3fn"
+    )
