@@ -153,6 +153,6 @@ def _refuse(count: int, fmt: Format) -> None:
             "replace them first, or pass nan= with a policy"
         )
     raise ValueError(
-        f"x holds {count} value(s) that {fmt} cannot hold (NaN in a format without NaN); replace them first, pass nan= with a policy, "
-        "or use a format with NaN such as e4m3fn"
+        f"x holds {count} value(s) that {fmt} cannot hold (NaN in a format without NaN); replace them first, pass nan= with a "
+        "policy, or use a format with NaN such as e4m3fn"
     )

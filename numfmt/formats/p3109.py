@@ -266,7 +266,7 @@ def entries() -> list[Entry]:
             str(f),
             f,
             _SOURCE,
-            "verified",
+            "verified" if f.width <= 8 else "read",  # gfloat's tables, with which the tests compare, end at 8 bits
             (f"binary{f.width}p{f.precision}{'s' if f.signed else 'u'}{'e' if f.extended else 'f'}",),
         )
         for f in made
