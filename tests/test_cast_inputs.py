@@ -11,6 +11,8 @@ import pytest
 
 import numfmt as nf
 from numfmt import _threads
+from numfmt.formats import float_loops, modes
+from numfmt.kernels import float_even, float_lanes
 
 NARROW = [
     np.float16, ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2, ml_dtypes.float8_e8m0fnu,
@@ -158,7 +160,7 @@ def test_pieces_cover_everything_once_and_errors_come_through(monkeypatch):
 
     with pytest.raises(KeyError):
         _threads.in_pieces(size, fails)
-    # an array of 2**40 elements, of which only the ends of the pieces are looked at
+    # an array of 2**33 elements, of which only the ends of the pieces are looked at
     ends = []
     monkeypatch.setattr(_threads, "_PIECE", 1 << 36)
     _threads.in_pieces((1 << 40) + 5, lambda i, j: ends.append((i, j)) or 0)
@@ -178,3 +180,20 @@ def test_a_forked_child_starts_its_own_threads():
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], timeout=120)
     assert done.returncode == 0
+
+
+def test_indices_beyond_32_bits():
+    """Arrays of more than 2**31 elements without their memory: one element seen that many times, and pieces that only count."""
+    size = 2**31 + 5
+    x, out = (np.lib.stride_tricks.as_strided(np.full(1, v, np.float32), (size,), (0,)) for v in (1.03, 0.0))
+    assert float_lanes.count_nan(np.broadcast_to(np.float32(np.nan), (size,))) == size
+    words, reals = float_loops.even_facts(nf.parse("e4m3fn"), modes.resolve(nf.parse("e4m3fn")))
+    assert float_even.cast_even(x, out, words, reals, False) == 0
+    assert out[-1] == 1.0
+    seen = []
+    assert _threads.in_pieces(2**33, lambda i, j: seen.append((i, j)) or 0) == 0
+    assert sum(j - i for i, j in seen) == 2**33
+    far = modes.RandomBits(16, None, 7)
+    start = 2**33 + 3
+    np.testing.assert_array_equal(far.take(start, start + 40), far.beyond(start).take(0, 40))
+    assert len(set(far.take(start, start + 40).tolist())) > 30
