@@ -85,9 +85,12 @@ def decodes(x: np.ndarray) -> Iterator[Row]:
 
 
 def bitsandbytes(x: np.ndarray) -> Iterator[Row]:
-    import torch
-    from bitsandbytes.functional import dequantize_4bit, quantize_4bit
-
+    try:
+        import torch
+        from bitsandbytes.functional import dequantize_4bit, quantize_4bit
+    except ImportError:
+        print("bitsandbytes is not installed: its row is left out")
+        return
     size = x.size // 64 * 64
     words, state = quantize_4bit(torch.from_numpy(x[:size]), blocksize=64, quant_type="nf4")
     packed, out = words.numpy().reshape(-1), np.empty(size, np.float32)

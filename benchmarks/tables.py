@@ -26,9 +26,17 @@ def formats(x: np.ndarray) -> Iterator[Row]:
 
 
 def peers(x: np.ndarray) -> Iterator[Row]:
-    import bitsandbytes.functional as bnb
-    import torch
+    yield from bitsandbytes(x)
+    yield from softposit_words(x)
 
+
+def bitsandbytes(x: np.ndarray) -> Iterator[Row]:
+    try:
+        import bitsandbytes.functional as bnb
+        import torch
+    except ImportError:
+        print("bitsandbytes is not installed: its rows are left out")
+        return
     torch.set_num_threads(1)
     codes, blocks = np.empty(x.size, np.uint8), torch.from_numpy(x)
     # theirs finds and divides by the largest of each block too
@@ -37,6 +45,9 @@ def peers(x: np.ndarray) -> Iterator[Row]:
         ("dynamic8", partial(bnb.quantize_blockwise, blocks, blocksize=4096)),
     ):
         yield Row(f"encode to {name}", "x bitsandbytes", ratio(partial(nf.encode, x, name, out=codes), theirs, 3))
+
+
+def softposit_words(x: np.ndarray) -> Iterator[Row]:
     try:
         import softposit  # no wheel: built from source where there is a compiler
     except ImportError:
