@@ -136,6 +136,9 @@ def every_pair(fmt, target, operation, mode):
         exact = np.where((exact == 0) & (mode == "down") & (np.signbit(x) | np.signbit(y)), -0.0, exact)
     for array in (np.float32, np.float64):
         got = getattr(nf, operation)(x.astype(array), y.astype(array), g, rounding=mode, returns="codes")
+        values, decoded = getattr(nf, operation)(x.astype(array), y.astype(array), g, rounding=mode), nf.decode(got, g)
+        np.testing.assert_array_equal(values, decoded)  # another loop writes values
+        np.testing.assert_array_equal(np.signbit(values[~np.isnan(values)]), np.signbit(decoded[~np.isnan(decoded)]))
         if g.bits > 8:
             np.testing.assert_array_equal(got, nf.encode(exact, g, rounding=mode))
             continue
