@@ -1,5 +1,6 @@
 """How a tensor maps to codes: scales, groups, shared exponents, mixtures of datatypes."""
 
+from .dual import narrow
 from .family import Family, Part, SchemeEntry
 from .files import load
 from .grid import Granularity, Grid
@@ -18,6 +19,7 @@ __all__ = [
     "SchemeEntry",
     "from_codes",
     "load",
+    "narrow",
     "quantize",
     "scheme",
     "schemes",

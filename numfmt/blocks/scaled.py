@@ -344,7 +344,7 @@ def _mixed(match: re.Match[str], text: str) -> Scheme:
     return Scheme(f"mixed<{','.join(map(str, formats))}>", formats, Granularity("none"), None)
 
 
-FAMILY = Scaled()
+FAMILIES = (Scaled(),)
 RULES: list[tuple[str, Any]] = [
     ("|".join(_MX), _mx),
     ("nf4", _nf4),
