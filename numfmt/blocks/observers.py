@@ -83,7 +83,7 @@ def entropy(batches: Sequence[Any], spec: str | Scheme, bins: int = 2048) -> np.
     activations after a ReLU fill it). For each threshold of i bins, from the number of levels up: P is the counts up to i, those
     beyond added to the last; Q is the counts up to i merged into levels of equal width and spread again over the bins that are not
     empty. The threshold is that of the least sum P log(P / Q), the first of equal ones.
-    batches: a sequence, as they are read twice. Integers only: raises ValueError for other elements, and for fewer bins than levels.
+    batches: a sequence, as they are read twice. Raises ValueError for elements that are no integers and for too few bins.
     Source: S. Migacz, 8-bit inference with TensorRT, GTC 2017 (recalled; implementations differ in details).
     """
     made = _symmetric(spec)

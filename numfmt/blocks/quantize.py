@@ -118,13 +118,13 @@ def _imposed(scales: Any, choice: Any, zero_points: Any, shape: tuple[int, ...],
             rows[name] = None
             continue
         array = to_numpy(value, name)[0]
-        want = scales_shape(made, shape, axis)
-        if array.size == 1 and grid.count == 1:
+        held = parts[name].shape if name in parts else grid.shape
+        want = (1,) * len(shape) if held == (1, 1) else scales_shape(made, shape, axis)
+        if array.size == 1 and held == (1, 1):
             array = array.reshape(want)
         if array.shape != want:
             raise ValueError(f"{name} has shape {array.shape}; {made} needs {want} here")
-        moved = array.reshape(grid.shape) if grid.height != 1 else np.moveaxis(array, axis, -1).reshape(grid.shape)
-        rows[name] = moved
+        rows[name] = array.reshape(held) if held == (1, 1) or grid.height != 1 else np.moveaxis(array, axis, -1).reshape(held)
     if rows["scales"] is not None:
         made.way.check_scales(rows["scales"], made)
     if rows["choice"] is not None and ("choice" not in parts or not _within(rows["choice"], len(made.candidates) - 1)):
