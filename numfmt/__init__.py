@@ -85,6 +85,7 @@ __all__ = [
     "from_codes",
     "function_error",
     "ieee",
+    "ksort",
     "layers",
     "learn_codebook",
     "lmul",
@@ -94,6 +95,7 @@ __all__ = [
     "multiply",
     "narrow",
     "observers",
+    "outliers",
     "pack",
     "parse",
     "quantize",
@@ -108,7 +110,7 @@ __all__ = [
 # Where the names come from. They are loaded at first use: NumPy and Numba alone take longer than many a script that imports this.
 _FROM = {
     ".arith": ("Datapath", "datapath", "datapaths", "explain", "matmul"),
-    ".blocks": ("QuantizedTensor", "Scheme", "from_codes", "load", "quantize", "narrow", "scheme", "schemes"),
+    ".blocks": ("QuantizedTensor", "Scheme", "from_codes", "ksort", "load", "narrow", "outliers", "quantize", "scheme", "schemes"),
     ".plan": ("LayerPlan", "Plan"),
 }
 _MODULES = {"fixed": ".formats.fixed_ops", "ieee": ".formats.ieee", "observers": ".blocks.observers"} | {

@@ -1,4 +1,4 @@
-"""ANT: one number type a tensor (integer, flint, powers of two, float) and a searched clipping factor a group."""
+"""One number type a tensor and a searched clipping factor a group: ANT (integer, flint, powers of two, float) and LLM-FP4."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..formats import Codebook, decode, parse
+from ..formats import Codebook, Format, decode, encode, parse
 from ..formats.base import decode_table
 from ..kernels.encode import encode_table
 from ..kernels.search import clip_search
@@ -16,7 +16,9 @@ from .family import Family, Given, Part, SchemeEntry, Stored, code_part, scale_p
 from .grid import Granularity, Grid
 from .scheme import Scheme
 
-_MAGNITUDES = {  # non-negative values of the signed types; "int" also has one more negative value
+_MAGNITUDES: dict[
+    int, dict[str, tuple[float, ...]]
+] = {  # non-negative values of the signed types; "int" also has one more negative value
     3: {"int": (0, 1, 2, 3), "flint": (0, 1, 2, 4), "pot": (0, 1, 2, 4)},
     4: {"int": tuple(range(8)), "flint": (0, 1, 2, 3, 4, 6, 8, 16), "pot": (0, 1, 2, 4, 8, 16, 32, 64)},
     5: {
@@ -66,10 +68,12 @@ class Ant(Family):
         else:
             chosen, scales = searched(groups, made, np.abs(groups).max(axis=1))
         fmt = made.candidates[chosen]
-        assert isinstance(fmt, Codebook)
-        codes = np.empty(groups.size, fmt.code_dtype)
         quotients = (groups / scales[:, None]).reshape(-1)
-        encode_table(quotients, codes, fmt.midpoints.astype(np.float32), fmt.grid_codes, True)
+        if isinstance(fmt, Codebook):
+            codes = np.empty(groups.size, fmt.code_dtype)
+            encode_table(quotients, codes, fmt.midpoints.astype(np.float32), fmt.grid_codes, True)
+        else:
+            codes = encode(quotients, fmt, overflow="saturate")
         return {
             "codes": grid.scatter(codes.reshape(groups.shape)),
             "scales": scales.reshape(grid.shape),
@@ -97,6 +101,11 @@ class Ant(Family):
         if np.isnan(self.code_values(made, grid, stored)).any():
             raise ValueError(f"codes hold a code beyond the entries of {made}")
 
+    def factors(self, made: Scheme) -> np.ndarray:
+        """The clipping factors tried, float32."""
+        low, up = (int(n) for n in made.param("search").split("-"))
+        return (np.arange(low, up) / 100).astype(np.float32)
+
     def entries(self) -> list[SchemeEntry]:
         """The presets."""
         source = "ANT, MICRO 2022; ANT-Quantization, quant_modules.py"
@@ -105,13 +114,37 @@ class Ant(Family):
         ]
 
 
+class LlmFp(Ant):
+    """Every split of the bits into exponent and fraction, with a real-valued exponent bias: a float times a scale of any size.
+
+    A format of E exponent and M fraction bits without specials, scaled so that its largest value is factor * max |x|, factor = 0.01
+    ... 1.2 in 100 even steps (float64, rounded to float32); x / scale is rounded to nearest even in the format. The factor of least
+    squared error a group and the split of least summed error a tensor, the first of equal ones; E runs from 1 up. Activations'
+    pre-shifted bias is not part of it. Source: LLM-FP4, EMNLP 2023, arXiv 2310.16836: the paper searches on output errors.
+    """
+
+    name = "llmfp"
+    keyed = {}
+
+    def factors(self, made: Scheme) -> np.ndarray:
+        """The clipping factors tried, float32."""
+        return np.linspace(0.01, 1.2, 100).astype(np.float32)
+
+    def entries(self) -> list[SchemeEntry]:
+        """The presets."""
+        source = "LLM-FP4, arXiv 2310.16836"
+        what = "every split into exponent and fraction, real-valued bias"
+        return [SchemeEntry(f"llmfp{b}/channel", what, source, "inferred") for b in (4, 6, 8)]
+
+
 def searched(groups: np.ndarray, made: Scheme, base: np.ndarray) -> tuple[int, np.ndarray]:
     """Index of the type of least error, and the scale of each group."""
-    low, up = (int(n) for n in made.param("search").split("-"))
-    factors = (np.arange(low, up) / 100).astype(np.float32)
+    way = made.way
+    assert isinstance(way, Ant)
+    factors = way.factors(made)
     best, chosen, kept = np.inf, 0, np.empty(0, np.float32)
     for index, fmt in enumerate(made.candidates):
-        table = np.sort(decode_table(fmt)[~np.isnan(decode_table(fmt))]).astype(np.float64)
+        table = np.unique(decode_table(fmt)[~np.isnan(decode_table(fmt))]).astype(np.float64)
         scales, errors = np.empty(len(groups), np.float32), np.empty(len(groups))
         middles = ((table[1:] + table[:-1]) / 2).astype(np.float32)
         clip_search(groups, base.astype(np.float32), factors, table, middles, True, np.float32(table[-1]), scales, errors)
@@ -145,5 +178,13 @@ def _ant(match: re.Match[str], text: str) -> Scheme:
     return Scheme(f"ant{bits}", types(bits), Granularity("channel"), parse("float32"), "search", family="ant")
 
 
-FAMILIES = (Ant(),)
-RULES: list[tuple[str, Any]] = [(r"ant(\d+)", _ant)]
+def _llmfp(match: re.Match[str], text: str) -> Scheme:
+    bits = int(match[1])
+    if not 3 <= bits <= 8:
+        raise ValueError(f"scheme {text!r}: llmfpN needs 3 to 8 bits, as in llmfp4/channel")
+    splits: tuple[Format, ...] = tuple(parse(f"float<{e},{bits - 1 - e},none>") for e in range(1, bits - 1))
+    return Scheme(f"llmfp{bits}", splits, Granularity("channel"), parse("float32"), "search", family="llmfp")
+
+
+FAMILIES = (Ant(), LlmFp())
+RULES: list[tuple[str, Any]] = [(r"ant(\d+)", _ant), (r"llmfp(\d+)", _llmfp)]

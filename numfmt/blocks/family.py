@@ -48,11 +48,13 @@ class Given:
     zero_points: np.ndarray | None = None
     choice: np.ndarray | None = None
     stored: Stored = field(default_factory=dict)  # stored arrays of another tensor (`like=`), without its codes
+    weights: np.ndarray | None = None  # what the error of each element counts, (rows, columns) float64
 
     @property
     def empty(self) -> bool:
         """Whether nothing is imposed."""
-        return self.scales is None and self.zero_points is None and self.choice is None and not self.stored
+        given = (self.scales, self.zero_points, self.choice, self.weights)
+        return not self.stored and all(value is None for value in given)
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class Family(ABC):
     flags: Mapping[str, tuple[str, str]] = {}
     keyed: Mapping[str, Sequence[str]] = {}
     specials: bool = False  # whether quantize takes NaN and infinities
+    weighted: bool = False  # whether it learns from x with weights
 
     @abstractmethod
     def parts(self, made: Scheme, grid: Grid) -> dict[str, Part]:
