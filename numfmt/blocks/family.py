@@ -25,7 +25,8 @@ class Part:
 
     shape, dtype: of the array unpacked. bits: of one entry in dense storage (below the dtype's for codes). top: the largest
     allowed code; None where every word is allowed. height: rows of the matrix that one entry of the first axis serves (1 for the
-    codes, 16 for the scales of 16x16 blocks); 0 where the whole tensor shares the array, so that slicing keeps it.
+    codes, 16 for the scales of 16x16 blocks); 0 where the whole tensor shares the array, so that slicing keeps it; -1 where it runs over
+    all rows in one piece, so that it cannot be sliced.
     """
 
     shape: tuple[int, ...]
@@ -156,7 +157,7 @@ class Family(ABC):
 def code_part(made: Scheme, grid: Grid) -> Part:
     """The codes of a scheme: one a stored element."""
     dtype = np.result_type(*(f.code_dtype for f in made.candidates))
-    height = 0 if grid.granularity.kind == "flat" else 1
+    height = -1 if grid.granularity.kind == "flat" else 1
     return Part(grid.stored, np.dtype(dtype), made.element_bits, (1 << made.element_bits) - 1, height)
 
 

@@ -47,7 +47,7 @@ def ksort_inverse(order: Any) -> np.ndarray:
 
 
 def ksort(w_k: Any, w_q: Any, pairs: bool = False) -> tuple[Any, Any, np.ndarray]:
-    """W_k and W_q of one head with their rows in K-sort order, and the order. Raises ValueError where their rows differ in number."""
+    """W_k and W_q of one head with their rows in K-sort order, and the order. ValueError where their rows differ in number."""
     keys, queries = to_numpy(w_k, "w_k")[0], to_numpy(w_q, "w_q")[0]
     order = ksort_order(w_k, pairs)
     if queries.ndim != 2 or len(queries) != len(keys):

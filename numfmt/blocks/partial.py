@@ -140,10 +140,10 @@ class Unstructured(Partial):
         rows, columns = grid.stored
         kept = self.salient(made, grid)
         return {
-            "codes": Part((rows * columns - kept,), np.dtype(np.uint8), 1, 1, 0),
+            "codes": Part((rows * columns - kept,), np.dtype(np.uint8), 1, 1, -1),
             "scales": Part(grid.shape, np.dtype(np.float32), 32, None, 1),
             "mask": Part((rows, columns), np.dtype(np.uint8), 1, 1),
-            "salient_codes": Part((kept,), np.dtype(np.uint8), 8, 255, 0),
+            "salient_codes": Part((kept,), np.dtype(np.uint8), 8, 255, -1),
             "salient_scales": Part((rows, 1), np.dtype(np.float32), 32),
         }
 

@@ -45,9 +45,9 @@ class DenseSparse(Family):
         return {
             "codes": Part((rows, columns), np.dtype(np.uint8), bits, (1 << bits) - 1),
             "centroids": Part((tables, 1 << bits), np.dtype(np.float32), 32, None, 0 if tables == 1 else 1),
-            "outlier_rows": Part((rows + 1,), np.dtype(np.uint32), 32, count, 0),
-            "outlier_columns": Part((count,), index, 8 * index.itemsize, columns - 1, 0),
-            "outlier_values": Part((count,), np.dtype(np.float32), 32, None, 0),
+            "outlier_rows": Part((rows + 1,), np.dtype(np.uint32), 32, count, -1),
+            "outlier_columns": Part((count,), index, 8 * index.itemsize, columns - 1, -1),
+            "outlier_values": Part((count,), np.dtype(np.float32), 32, None, -1),
         }
 
     def by_rows(self, made: Scheme) -> bool:
