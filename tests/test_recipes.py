@@ -458,3 +458,48 @@ def test_matmul_of_two_dimensional_blocks():
         scale = a.scales.astype(np.float64) * np.repeat(b.scales[:, start // 16], 16).astype(np.float64)
         want = want + (part * scale).astype(np.float32)
     np.testing.assert_array_equal(nf.matmul(a, b.T, "int32>fp32"), want)
+
+
+SPECIALS = [5.0, -5.0, 8.0, -8.0]
+
+
+@pytest.mark.parametrize("kind", ["fp4", "mxfp4", "nvfp4"])
+def test_razer(kind):
+    x = samples(25, (4, 64))
+    x[3] *= 2.0**-30
+    q = nf.quantize(x, f"razer_{kind}/g16")
+    wanted = ref.razer(groups(x, 16), kind)
+    np.testing.assert_array_equal(q.choice.reshape(-1), [SPECIALS.index(special) for _, special, _ in wanted])
+    np.testing.assert_array_equal(groups(q.row_values(), 16) / 2, [values for values, _, _ in wanted])
+    scales = np.array([scale for _, _, scale in wanted])
+    if kind != "nvfp4":
+        np.testing.assert_array_equal(q.scales.reshape(-1) * 2, scales)
+        return
+    empty = ~groups(x, 16).any(axis=1)
+    tensor = max(scales[~empty].max() / np.float32(448), np.float32(1e-7))
+    stored = np.where(empty, np.float32(0), scales / tensor).astype(ml_dtypes.float8_e4m3fn)
+    np.testing.assert_array_equal(q.part("scales").reshape(-1), stored.view(np.uint8))
+    assert q.part("tensor_scale")[0, 0] == tensor
+    exact = stored.astype(np.float64) * float(tensor)
+    want = (np.array([values for values, _, _ in wanted]) * exact[:, None]).astype(np.float32)
+    np.testing.assert_array_equal(groups(q.dequantize(), 16), want)
+
+
+def test_razer_weights_keep_six_bits_of_scale():
+    x = samples(26, (4, 64))
+    q = nf.quantize(x, "razer_nvfp4_e3m3/g16")
+    tensor = np.abs(x).max() / np.float32(168)
+    grid = sorted({m * 2.0**e for e in range(-2, 5) for m in np.arange(8, 16) / 8} | set(np.arange(8) / 32))
+
+    def stored(scale):
+        ratio = min(max(scale / tensor, np.float32(2.0**-5)), np.float32(28))
+        near = sorted(grid, key=lambda v: (abs(Fraction(v) - Fraction(float(ratio))), grid.index(v) % 2))[0]
+        return np.float32(near) * tensor
+
+    x_groups = groups(x, 16)
+    full = [g for g in range(len(x_groups)) if x_groups[g].any()]
+    wanted = ref.razer(x_groups[full], stored)
+    np.testing.assert_array_equal(q.choice.reshape(-1)[full], [SPECIALS.index(special) for _, special, _ in wanted])
+    np.testing.assert_array_equal(groups(q.row_values(), 16)[full] / 2, [values for values, _, _ in wanted])
+    assert q.parts["scales"].bits + q.parts["choice"].bits == 8
+    assert q.dequantize()[0, :16].any() == x[0, :16].any()

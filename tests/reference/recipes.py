@@ -283,3 +283,35 @@ def best_codebook(x, count):
         for j in range(1, n + 1):
             best[c][j] = min(best[c - 1][i] + cost(i, j) for i in range(j))
     return min(best[c][n] for c in range(1, count + 1))
+
+
+# -- special values ------------------------------------------------------------
+E2M1 = signed((0, 0.5, 1, 1.5, 2, 3, 4, 6))
+
+
+def nearest_lower(x, grid):
+    """The nearest value of a grid, a tie to the lower; exact."""
+    return min(grid, key=lambda v: (abs(Fraction(v) - Fraction(float(x))), v))
+
+
+def razer(groups, kind):
+    """Per group (values, special value, scale that made the codes); kind: fp4, mxfp4, nvfp4 or a function of the scale."""
+    out = []
+    for w in groups:
+        top = np.abs(w).max()
+        best = None
+        for special in (5.0, -5.0, 8.0, -8.0):
+            if kind == "mxfp4":
+                scale = F(2.0 ** max(int(np.frexp(top)[1]) - 3, -127)) if top else F(2.0**-127)
+            else:
+                scale = (top / F(abs(special) if abs(special) == 8 else 6)) or F(1)
+                if callable(kind):
+                    scale = kind(scale)
+            values = [nearest_lower(F(v / scale), [*E2M1, special]) for v in w]
+            error = 0.0
+            for v, x in zip(values, w, strict=True):
+                error += (v * float(scale) - float(x)) ** 2
+            if best is None or error < best[0]:
+                best = (error, values, special, scale)
+        out.append(best[1:])
+    return out
