@@ -2,8 +2,8 @@
 
     python tools/make_checkpoint.py OUT [--layers 32] [--hidden 4096] [--ffn 11008] [--vocab 32000] [--shards 8]
 
-The defaults are the shapes of Llama-2-7B: 6.7 billion weights, 13.5 GB. Weights are normal numbers of deviation 0.02 with a few larger
-ones, from one seeded block of 64 MB that is shifted row by row; nothing is learned from them.
+The defaults are the shapes of Llama-2-7B: 6.7 billion weights, 13.5 GB. Weights follow a Student distribution of scale 0.02,
+drawn from one seeded block of 64 MB at changing places; nothing is learned from them.
 """
 
 from __future__ import annotations
