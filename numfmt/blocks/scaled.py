@@ -10,6 +10,7 @@ import numpy as np
 
 from ..formats import Codebook, Fixed, Float, Format, decode, parse
 from ..formats.base import decode_table
+from . import fast
 from .engine import quantize_groups
 from .family import (
     Family,
@@ -68,10 +69,12 @@ class Scaled(Family):
         return parts
 
     def quantize(self, rows: np.ndarray, made: Scheme, grid: Grid, given: Given) -> dict[str, np.ndarray]:
-        """The general engine on the groups of `rows`."""
+        """A fused kernel on the groups of `rows` where one fits the scheme, else the general engine: the same bits."""
         assert made.scale is not None
-        work = in_arithmetic(rows, made)
-        codes, scales, zeros, chosen = quantize_groups(grid.gather(work), made, given)
+        found = fast.quantize_groups(grid.gather(rows), made, given) if rows.dtype == np.float32 else None
+        if found is None:
+            found = quantize_groups(grid.gather(in_arithmetic(rows, made)), made, given)
+        codes, scales, zeros, chosen = found
         stored = {"codes": grid.scatter(codes), "scales": scale_words(scales, made.scale).reshape(grid.shape)}
         if zeros is not None:
             stored["zero_points"] = zeros.reshape(grid.shape)

@@ -44,44 +44,34 @@ def grid_value(q, top, emin, magic):
 
 
 @kernel
-def units_off(value, scale, x):
-    """value * scale - x, all three in units of 2**-24, as an int32."""
-    return like(value * scale - x, _NOTHING)
-
-
-@kernel
-def square(d):
-    """The square of an int32 as int64."""
-    return np.int64(d) * np.int64(d)
-
-
-@kernel
-def exact_errors(h, first, second, s1, s2, top, emin, magic, table):
-    """Sums of squared errors of the four candidates in units of 2**-48, exact; writes the quotients."""
-    low0, high0, v0 = table[0, 0], table[0, 1], table[0, 2]
-    low1, high1, v1 = table[1, 0], table[1, 1], table[1, 2]
-    low2, high2, v2 = table[2, 0], table[2, 1], table[2, 2]
-    low3, high3, v3 = table[3, 0], table[3, 1], table[3, 2]
-    u1, u2 = s1 * _UNITS, s2 * _UNITS
-    e0 = e1 = e2 = e3 = np.int64(0)
+def off_grid(h, q, plus, minus, scale, top, emin, magic, low, high, special, below, above, other):
+    """Quotients q of h by a scale, and the differences of two candidates' values from h in units of 2**-24, as int32."""
+    wide_vectors()
+    unit = scale * _UNITS
     for i in range(h.size):
         x = h[i] * _UNITS
-        q = half_near(h[i] / s1)
-        first[i] = q
-        v = grid_value(q, top, emin, magic)
-        e0 += square(units_off(v0 if (q > low0) & (q <= high0) else v, u1, x))
-        e1 += square(units_off(v1 if (q > low1) & (q <= high1) else v, u1, x))
-        q = half_near(h[i] / s2)
-        second[i] = q
-        v = grid_value(q, top, emin, magic)
-        e2 += square(units_off(v2 if (q > low2) & (q <= high2) else v, u2, x))
-        e3 += square(units_off(v3 if (q > low3) & (q <= high3) else v, u2, x))
-    return e0, e1, e2, e3
+        part = half_near(h[i] / scale)
+        q[i] = part
+        v = grid_value(part, top, emin, magic)
+        plus[i] = like((special if (part > low) & (part <= high) else v) * unit - x, _NOTHING)
+        minus[i] = like((other if (part > below) & (part <= above) else v) * unit - x, _NOTHING)
+
+
+@kernel
+def sum_squares(first, second):
+    """Sums of the squares of two int32 arrays, int64. Apart from `off_grid`, whose lanes are half as wide."""
+    wide_vectors()
+    a = b = np.int64(0)
+    for i in range(first.size):
+        a += np.int64(first[i]) * np.int64(first[i])
+        b += np.int64(second[i]) * np.int64(second[i])
+    return a, b
 
 
 @kernel
 def quotients(h, out, scale):
     """out = h / scale in float16."""
+    wide_vectors()
     for i in range(h.size):
         out[i] = half_near(h[i] / scale)
 
@@ -101,6 +91,7 @@ def wide_error(h, q, scale, top, emin, magic, low, high, special):
 @kernel
 def half_error(h, q, squares, scale, top, emin, magic, low, high, special):
     """Mean squared error of one candidate in float16 arithmetic, as `scale.half_errors` has it."""
+    wide_vectors()
     for i in range(h.size):
         v = special if (q[i] > low) & (q[i] <= high) else grid_value(q[i], top, emin, magic)
         error = half_lane(half_lane(v * scale) - h[i])
@@ -112,6 +103,7 @@ def half_error(h, q, squares, scale, top, emin, magic, low, high, special):
 @kernel
 def special_codes(q, codes, g, top, emin, magic, plain, shift, sign, low, high, special_code):
     """Codes of group g from its quotients: sign and magnitude, the code of minus zero for the special value."""
+    wide_vectors()
     for i in range(q.size):
         v = grid_value(q[i], top, emin, magic)
         size = abs(v)
@@ -130,7 +122,8 @@ def choose_special(x, codes, scales, choice, limits, table, fraction, emin_of, t
     x: float32 (groups, size); codes: uint8; scales: float32 (groups,); choice: uint8 (groups,). limits: float32 (2,), the
     magnitude that candidates 0, 1 and 2, 3 map a group's largest element to. table: float32 (4, 3): candidate c takes its special
     value table[c, 2] for quotients above table[c, 0] up to table[c, 1]. fraction, emin_of, top, bits_of: fraction bits, least
-    normal exponent, largest value and bits of the common grid. half_sel: errors in the published float16 arithmetic. facts: as in `group_int`.
+    normal exponent, largest value and bits of the common grid. half_sel: errors in the published float16 arithmetic. facts: as
+    in `group_int`.
     """
     wide_vectors()
     man_bits, emin_scale, over, smallest = facts
@@ -141,7 +134,7 @@ def choose_special(x, codes, scales, choice, limits, table, fraction, emin_of, t
     shift = np.int32(23 - fraction)
     sign = np.int32(1 << (bits_of - 1))
     h, first, second = np.empty(size, np.float32), np.empty(size, np.float32), np.empty(size, np.float32)
-    squares = np.empty(size, np.float32)
+    squares, plus, minus = np.empty(size, np.float32), np.empty(size, np.int32), np.empty(size, np.int32)
     errors = np.empty(4)
     worst = _NOTHING
     for g in range(x.shape[0]):
@@ -154,7 +147,11 @@ def choose_special(x, codes, scales, choice, limits, table, fraction, emin_of, t
         most = np.float64(from_bits(word))
         exact = False
         if not half_sel and most * most * size <= _LARGE and most <= 100.0:
-            e0, e1, e2, e3 = exact_errors(h, first, second, s1, s2, top, emin, magic, table)
+            t = table
+            off_grid(h, first, plus, minus, s1, top, emin, magic, t[0, 0], t[0, 1], t[0, 2], t[1, 0], t[1, 1], t[1, 2])
+            e0, e1 = sum_squares(plus, minus)
+            off_grid(h, second, plus, minus, s2, top, emin, magic, t[2, 0], t[2, 1], t[2, 2], t[3, 0], t[3, 1], t[3, 2])
+            e2, e3 = sum_squares(plus, minus)
             exact = max(max(e0, e1), max(e2, e3)) < _EXACT
             errors[0], errors[1], errors[2], errors[3] = e0, e1, e2, e3
         else:
