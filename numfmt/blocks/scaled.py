@@ -11,6 +11,8 @@ import numpy as np
 from ..formats import Codebook, Fixed, Float, Format, decode, parse
 from ..formats.base import decode_table
 from . import fast
+from .bitsandbytes import NAMES as BLOCKWISE
+from .bitsandbytes import joins as in_blocks
 from .engine import quantize_groups
 from .family import (
     Family,
@@ -123,6 +125,8 @@ class Scaled(Family):
             return replace(made, full=True)
         if option in POWERS and made.rule != "range":
             return replace(made, rule=option, scale=parse("e8m0"))
+        if option == "dq" and made.name in BLOCKWISE:
+            return replace(made, family="bitsandbytes").with_param("dq", "yes")
         if option == "mse" and made.rule == "absmax":
             return replace(made, rule="mse")
         if key == "percentile" and made.rule in ("absmax", "percentile"):
@@ -172,7 +176,10 @@ class Scaled(Family):
         )
 
     def finish(self, text: str, made: Scheme) -> Scheme:
-        """Default scale filled in; combinations that make no sense refused."""
+        """Default scale filled in; combinations that make no sense refused; flat codebooks handed to bitsandbytes' family."""
+        if in_blocks(made):
+            made = replace(made, family="bitsandbytes")
+            return made.way.finish(text, made)
         if any(isinstance(f, Fixed) and f.max == 0 for f in made.candidates):
             raise ValueError(f"scheme {text!r}: {made.name} has no value above zero to scale to; use int2 or wider, or uint1")
         if wide := [f for f in made.candidates if f.value_dtype != "float32"]:
