@@ -11,6 +11,7 @@ import numpy as np
 
 from ..formats import Codebook, Fixed, Float, Format, Rounding, parse
 from ..kernels import group_int, group_mixture
+from . import fast_tables
 from .family import Given
 from .scheme import Scheme
 
@@ -39,7 +40,10 @@ def quantize_groups(groups: np.ndarray, made: Scheme, given: Given) -> Result | 
     special = _special_grid(made.candidates)
     if special is not None and made.arith == "float16" and given.empty:
         return _special(groups, made, special, facts)
-    return None
+    found = fast_tables.choose(groups, made, given, facts)
+    if found is None or _beyond(found[3], made) or not np.isfinite(found[1]).all():
+        return None
+    return found[0], found[1], None, found[2] if len(made.candidates) > 1 else None
 
 
 @lru_cache(maxsize=64)
