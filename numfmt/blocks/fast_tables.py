@@ -33,7 +33,7 @@ class Tables:
     zero: int
 
 
-def choose(groups: np.ndarray, made: Scheme, given: Given, facts: tuple) -> tuple[np.ndarray, np.ndarray, np.ndarray, int] | None:  # type: ignore[type-arg]
+def choose(groups: np.ndarray, made: Scheme, given: Given, facts: tuple) -> tuple[np.ndarray, np.ndarray, np.ndarray, int] | None:
     """Codes, scales, choices and the bits of the largest magnitude of float32 groups; None where the scheme does not fit."""
     reciprocal, half = made.way.reciprocal(made), made.arith == "float16"  # type: ignore[attr-defined]
     if any(f.bits > 8 for f in made.candidates) or len(made.candidates) > _MOST or (reciprocal and half):
@@ -54,7 +54,12 @@ def choose(groups: np.ndarray, made: Scheme, given: Given, facts: tuple) -> tupl
 
 @lru_cache(maxsize=64)
 def _tables(made: Scheme) -> Tables:
-    rows, buckets, cuts, outputs, values, starts = [], [], [], [], [], []
+    rows: list[np.ndarray] = []
+    buckets: list[np.ndarray] = []
+    cuts: list[np.ndarray] = []
+    outputs: list[np.ndarray] = []
+    values: list[np.ndarray] = []
+    starts: list[list[int]] = []
     at = [0, 0, 0]
     for index in range(len(made.candidates)):
         points, codes = _line(made, index)

@@ -127,6 +127,8 @@ class Scaled(Family):
             return replace(made, rule=option, scale=parse("e8m0"))
         if option == "dq" and made.name in BLOCKWISE:
             return replace(made, family="bitsandbytes").with_param("dq", "yes")
+        if option in ("s8", "s8=own", "s8=published") and made.name in _BITMOD_NAMES:
+            return replace(made, family="bitmod").with_param("s8", option[3:] or "own")
         if option == "mse" and made.rule == "absmax":
             return replace(made, rule="mse")
         if key == "percentile" and made.rule in ("absmax", "percentile"):
