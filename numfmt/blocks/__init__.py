@@ -1,11 +1,14 @@
 """How a tensor maps to codes: scales, groups, shared exponents, mixtures of datatypes."""
 
+from .dual import narrow
 from .family import Family, Part, SchemeEntry
 from .files import load
 from .grid import Granularity, Grid
+from .ksort import ksort, ksort_inverse, ksort_order
 from .quantize import quantize
 from .registry import schemes
 from .scheme import Scheme, scheme
+from .sparse import outliers
 from .tensor import QuantizedTensor, from_codes
 
 __all__ = [
@@ -17,7 +20,12 @@ __all__ = [
     "Scheme",
     "SchemeEntry",
     "from_codes",
+    "ksort",
+    "ksort_inverse",
+    "ksort_order",
     "load",
+    "narrow",
+    "outliers",
     "quantize",
     "scheme",
     "schemes",

@@ -181,5 +181,5 @@ def _effective(made: Scheme, grid: Grid, stored: Stored) -> np.ndarray:
     return effective
 
 
-FAMILY = SecondLevel()
+FAMILIES = (SecondLevel(),)
 RULES: list[tuple[str, object]] = []  # `scaled` parses the names and hands over (option s8)

@@ -253,5 +253,5 @@ def _under(flat: np.ndarray, scales: np.ndarray, made: Scheme) -> np.ndarray:
     return (pairs[index] & 15 if pairs.size else index).astype(np.uint8)
 
 
-FAMILY = Bitsandbytes()
+FAMILIES = (Bitsandbytes(),)
 RULES: list[tuple[str, object]] = []  # `scaled` parses the names and hands over (`joins`, option dq)

@@ -28,7 +28,7 @@ def quantize_groups(groups: np.ndarray, made: Scheme, given: Given) -> Result | 
     if groups.dtype != np.float32 or made.arith not in ("float32", "float16") or made.scale is None or given.stored:
         return None
     facts = _scale_facts(made.scale)
-    if facts is None or made.param("round") != "own" or not _half_scales(made, given):
+    if facts is None or made.family != "scaled" or made.params or not _half_scales(made, given):
         return None
     groups = np.ascontiguousarray(groups)
     if made.rule == "range":

@@ -11,7 +11,6 @@ import numpy as np
 from .jit import bits_float, float_bits, kernel
 
 _EXPONENT_MASK = np.int64(0x7FF)
-_LEAST = np.float64(np.float32(1e-38))
 
 
 @kernel
@@ -55,11 +54,10 @@ def extremes(x, low, high, magnitude):
 
 @kernel
 def divide(x, scales, out, half, reciprocal):
-    """out = x / scale, rounded; with `reciprocal` x times the rounded reciprocal of the scale or of 1e-38, whichever is more, as
-    bitsandbytes 0.50 has it (in float16 a reciprocal that overflows divides)."""
+    """out = x / scale, rounded; with `reciprocal` x times the rounded reciprocal (a reciprocal that overflows divides)."""
     for g in range(x.shape[0]):
         scale = scales[g]
-        inverse = to_precision(1.0 / max(scale, 0.0 if half else _LEAST), half) if scale != 0.0 else 0.0
+        inverse = to_precision(1.0 / scale, half) if scale != 0.0 else 0.0
         for i in range(x.shape[1]):
             if reciprocal and not np.isinf(inverse):
                 out[g, i] = to_precision(x[g, i] * inverse, half)
