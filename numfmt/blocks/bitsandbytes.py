@@ -46,15 +46,15 @@ class Bitsandbytes(Family):
 
     def parts(self, made: Scheme, grid: Grid) -> dict[str, Part]:
         """Codes and absmax; where nested, 8-bit codes of absmax, their own absmax for each 256, and the mean."""
-        codes = replace(code_part(made, grid), height=0)
+        codes = replace(code_part(made, grid), height=-1)
         if made.param("dq") == "no":
-            return {"codes": codes, "scales": replace(scale_part(made, grid), height=0)}
+            return {"codes": codes, "scales": replace(scale_part(made, grid), height=-1)}
         blocks = -(-grid.count // SCALES_A_BLOCK)
         return {
             "codes": codes,
-            "scales": Part(grid.shape, np.dtype(np.uint8), 8, 255, 0),
-            "scale_absmax": Part((1, blocks), np.dtype(np.float32), 32, None, 0),
-            "scale_offset": Part((1, 1), np.dtype(np.float32), 32, None, 0),
+            "scales": Part(grid.shape, np.dtype(np.uint8), 8, 255, -1),
+            "scale_absmax": Part((1, blocks), np.dtype(np.float32), 32, None, -1),
+            "scale_offset": Part((1, 1), np.dtype(np.float32), 32, None, -1),
         }
 
     def by_rows(self, made: Scheme) -> bool:
@@ -240,14 +240,18 @@ def to_words(tensor: QuantizedTensor) -> tuple[np.ndarray, State]:
 
 
 def _under(flat: np.ndarray, scales: np.ndarray, made: Scheme) -> np.ndarray:
-    """Codes of flat values under given effective scales, one an element."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        scaled = np.clip(flat * (np.float32(1) / np.maximum(scales, _LEAST)), -1, 1)
+    """Codes of flat values under given effective scales, one an element: the nearest entry, ties to the lower.
+
+    Eight bits too: bitsandbytes' bins would move the smallest entries. A nested scale may be negative: the table is mirrored.
+    """
+    with np.errstate(over="ignore"):
+        divisors = np.copysign(np.maximum(np.abs(scales), _LEAST), scales)
+        scaled = flat * (np.float32(1) / divisors)
     if made.element_bits == 8:
-        places = np.array([kernels.bin_of(v) for v in scaled], np.int64)
-        codes = _bins(made.name)[places]
-        codes[scales == 0] = 0
-        return codes
+        fmt = made.candidates[0]
+        assert isinstance(fmt, Codebook)
+        codes = fmt.grid_codes[np.searchsorted(fmt.midpoints, scaled, side="left")]
+        return np.where(scales == 0, 0, codes).astype(np.uint8)
     thresholds, pairs = _table4(made.name)
     index = np.searchsorted(thresholds, scaled, side="left")
     return (pairs[index] & 15 if pairs.size else index).astype(np.uint8)
