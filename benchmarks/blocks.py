@@ -65,7 +65,7 @@ def codebooks(x: np.ndarray) -> Iterator[Row]:
     blocks = x.reshape(-1, 64)
     packed, absmax = np.empty((blocks.shape[0], 32), np.uint8), np.empty(blocks.shape[0], np.float32)
     for name in ("nf4", "bnb_fp4"):
-        thresholds, pairs = blockwise._table4(name)
+        thresholds, pairs = blockwise.table4(name)
         call = partial(group_codebook.pack4, blocks, thresholds, pairs, packed, absmax)
         yield Row(f"{name}, blocks of 64, packed, into given arrays", "L", ratio(call, limit))
     call = partial(blockwise.quantize_8bit, x, "dynamic8", 256)

@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from .._threads import in_pieces
-from ..formats import Codebook, decode, pack, parse, unpack
+from ..formats import Codebook, decode, pack, parse
 from ..kernels import group_codebook as kernels
 from ..kernels.cascade_sum import cascade_sum
 from .family import Family, Given, Part, SchemeEntry, Stored, code_part, scale_part
@@ -65,7 +65,7 @@ class Bitsandbytes(Family):
         """Codes and state of bitsandbytes; with `like=` the codes under the other tensor's scales."""
         with np.errstate(over="ignore"):
             flat = np.ascontiguousarray(grid.padded(rows) if made.granularity.kind != "flat" else rows, np.float32).reshape(-1)
-        if not np.isfinite(flat).all():
+        if rows.dtype != np.float32 and not np.isfinite(flat).all():
             raise ValueError(f"x reaches {float(np.abs(rows).max()):g}, beyond the range of float32; scale it down")
         size = made.granularity.size
         if given.scales is not None:
@@ -75,7 +75,8 @@ class Bitsandbytes(Family):
             codes, state = quantize_8bit(flat, made.name, size)
         else:
             packed, state = quantize_4bit(flat, made.name, size, made.param("dq") == "yes")
-            codes = unpack(packed, 4, flat.size, order="high_first")
+            codes = np.empty(flat.size, np.uint8)
+            kernels.spread4(packed, codes)
         stored = {"codes": codes.reshape(grid.stored), "scales": state.absmax.reshape(grid.shape)}
         if state.absmax2 is not None:
             stored |= {"scale_absmax": state.absmax2.reshape(1, -1), "scale_offset": np.array([[state.offset]], np.float32)}
@@ -134,7 +135,7 @@ def joins(made: Scheme) -> bool:
 
 
 @lru_cache(maxsize=8)
-def _table4(name: str) -> tuple[np.ndarray, np.ndarray]:
+def table4(name: str) -> tuple[np.ndarray, np.ndarray]:
     """Thresholds of a 4-bit table and the byte of codes for a byte of two indices (empty where the table ascends).
 
     Entries that stand twice (FP4's zeros) keep their order, so that values just above zero take the second.
@@ -167,7 +168,7 @@ def quantize_4bit(x: np.ndarray, name: str = "nf4", block: int = 64, double: boo
     element in the high nibble, and the state. Raises ValueError for NaN and infinities, and where the mean of absmax overflows.
     """
     flat = x.reshape(-1)
-    thresholds, pairs = _table4(name)
+    thresholds, pairs = table4(name)
     whole = flat.size // block
     packed, absmax = np.empty(-(-flat.size // 2), np.uint8), np.empty(-(-flat.size // block), np.float32)
     blocks, bytes_ = flat[: whole * block].reshape(whole, block), packed[: whole * block // 2].reshape(whole, block // 2)
@@ -233,7 +234,7 @@ def to_words(tensor: QuantizedTensor) -> tuple[np.ndarray, State]:
     if made.element_bits == 8:
         return codes, state
     if codes.size % 2:
-        thresholds, pairs = _table4(made.name)
+        thresholds, pairs = table4(made.name)
         index = int((thresholds < 0).sum())
         codes = np.append(codes, np.uint8(pairs[index] & 15 if pairs.size else index))
     return pack(codes, 4, order="high_first"), state
@@ -252,7 +253,7 @@ def _under(flat: np.ndarray, scales: np.ndarray, made: Scheme) -> np.ndarray:
         assert isinstance(fmt, Codebook)
         codes = fmt.grid_codes[np.searchsorted(fmt.midpoints, scaled, side="left")]
         return np.where(scales == 0, 0, codes).astype(np.uint8)
-    thresholds, pairs = _table4(made.name)
+    thresholds, pairs = table4(made.name)
     index = np.searchsorted(thresholds, scaled, side="left")
     return (pairs[index] & 15 if pairs.size else index).astype(np.uint8)
 

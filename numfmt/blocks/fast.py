@@ -10,8 +10,9 @@ from functools import lru_cache
 import numpy as np
 
 from ..formats import Codebook, Fixed, Float, Format, Rounding, parse
-from ..kernels import group_int, group_mixture
+from ..kernels import group_codebook, group_int, group_mixture
 from . import fast_tables
+from .bitsandbytes import table4
 from .family import Given
 from .scheme import Scheme
 
@@ -40,6 +41,8 @@ def quantize_groups(groups: np.ndarray, made: Scheme, given: Given) -> Result | 
     special = _special_grid(made.candidates)
     if special is not None and made.arith == "float16" and given.empty:
         return _special(groups, made, special, facts)
+    if made.name == "nf4" and str(made.scale) == "float32" and given.empty and groups.shape[1] % 2 == 0:
+        return _normal_float(groups)
     found = fast_tables.choose(groups, made, given, facts)
     if found is None or _beyond(found[3], made) or not np.isfinite(found[1]).all():
         return None
@@ -104,6 +107,16 @@ def _asymmetric(groups: np.ndarray, made: Scheme, given: Given, facts: Facts) ->
     if _beyond(worst, made) or not np.isfinite(scales).all():
         return None
     return codes, scales, zeros, None
+
+
+def _normal_float(groups: np.ndarray) -> Result | None:
+    thresholds, pairs = table4("nf4")
+    packed, scales = np.empty((groups.shape[0], groups.shape[1] // 2), np.uint8), np.empty(groups.shape[0], np.float32)
+    if group_codebook.pack4(groups, thresholds, pairs, packed, scales) >= _INFINITE:
+        return None
+    codes = np.empty(groups.shape, np.uint8)
+    group_codebook.spread4(packed.reshape(-1), codes.reshape(-1))
+    return codes, scales, None, None
 
 
 @lru_cache(maxsize=64)

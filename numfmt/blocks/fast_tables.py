@@ -17,6 +17,7 @@ from .scheme import Scheme
 
 _SIGN_FREE = np.int64(0x7FFFFFFF)
 _MOST = 64  # candidates
+_SMALL = 32  # decision points that are counted one by one, in vectors; more are looked up
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Tables:
     """The arguments of `group_table.choose_table` that do not depend on data."""
 
     limits: np.ndarray
+    points: np.ndarray
     rows: np.ndarray
     buckets: np.ndarray
     cuts: np.ndarray
@@ -47,7 +49,7 @@ def choose(groups: np.ndarray, made: Scheme, given: Given, facts: tuple) -> tupl
         choice[:] = given.choice.reshape(-1)
     flags = (half, reciprocal, made.sel == "fp16", given.scales is not None, given.choice is not None)
     t = tables
-    args = (t.limits, t.rows, t.buckets, t.cuts, t.outputs, t.values, t.starts, t.zero, flags, facts)
+    args = (t.limits, t.points, t.rows, t.buckets, t.cuts, t.outputs, t.values, t.starts, t.zero, flags, facts)
     worst = group_table.choose_table(groups, codes, scales, choice, *args)
     return codes, scales, choice, int(worst)
 
@@ -60,21 +62,26 @@ def _tables(made: Scheme) -> Tables:
     outputs: list[np.ndarray] = []
     values: list[np.ndarray] = []
     starts: list[list[int]] = []
-    at = [0, 0, 0]
+    counted: list[np.ndarray] = []
+    at = [0, 0, 0, 0]
     for index in range(len(made.candidates)):
         points, codes = _line(made, index)
         found, order = cuts_of(points)
         made_buckets = Buckets(found, narrow=True, limit=0)
         table = decode_table(made.candidates[index]).astype(np.float64)
-        written = np.where(order < 0, 0, codes[order])
+        small = points.size <= _SMALL
+        written = codes if small else np.where(order < 0, 0, codes[order])
+        padding = -points.size % 4 if small else 0
+        counted.append(np.append(points, np.full(padding, _SIGN_FREE))[: (points.size + padding) * small].astype(np.int32))
         for where, array in ((rows, made_buckets.rows), (buckets, made_buckets.buckets), (cuts, found), (outputs, written)):
             where.append(array)
         values.append(table[written])
-        starts.append(list(at))
-        at = [at[0] + made_buckets.buckets.size, at[1] + found.size, at[2] + order.size]
+        starts.append([*at, counted[-1].size])
+        at = [at[0] + made_buckets.buckets.size, at[1] + found.size, at[2] + written.size, at[3] + counted[-1].size]
     limits = np.array([made.limit(i) for i in range(len(made.candidates))], np.float32)
     return Tables(
         limits,
+        np.concatenate(counted),
         np.stack(rows),
         np.concatenate(buckets),
         np.concatenate(cuts),

@@ -27,7 +27,7 @@ from .family import (
     scale_words,
 )
 from .grid import Granularity, Grid
-from .rules import POWERS, rounded
+from .rules import POWERS, refuse_specials, rounded
 from .scheme import Arith, Scheme
 
 _MX = {"mxfp4": "e2m1", "mxfp6_e2m3": "e2m3", "mxfp6_e3m2": "e3m2", "mxfp8_e4m3": "e4m3fn", "mxfp8_e5m2": "e5m2"}
@@ -84,7 +84,8 @@ class Scaled(Family):
         """A fused kernel on the groups of `rows` where one fits the scheme, else the general engine: the same bits."""
         assert made.scale is not None
         found = fast.quantize_groups(grid.gather(rows), made, given) if rows.dtype == np.float32 else None
-        if found is None:
+        if found is None:  # the kernels notice NaN and infinities on their way
+            refuse_specials(rows)
             found = quantize_groups(grid.gather(in_arithmetic(rows, made)), made, given)
         codes, scales, zeros, chosen = found
         stored = {"codes": grid.scatter(codes), "scales": scale_words(scales, made.scale).reshape(grid.shape)}
@@ -356,7 +357,9 @@ def _mixed(match: re.Match[str], text: str) -> Scheme:
     return Scheme(f"mixed<{','.join(map(str, formats))}>", formats, Granularity("none"), None)
 
 
-FAMILIES = (Scaled(),)
+_SCALED = Scaled()
+_SCALED.specials = True  # its quantize refuses them itself, so that no pass over x is spent on that alone
+FAMILIES = (_SCALED,)
 RULES: list[tuple[str, Any]] = [
     ("|".join(_MX), _mx),
     ("nf4", _nf4),

@@ -65,6 +65,18 @@ def pack4(x, thresholds, pairs, packed, absmax):
 
 
 @kernel
+def spread4(packed, codes):
+    """codes, uint8 (n,), of packed bytes, the high nibble first."""
+    wide_vectors()
+    for i in range(codes.size // 2):
+        byte = packed[i]
+        codes[2 * i] = byte >> np.uint8(4)
+        codes[2 * i + 1] = byte & np.uint8(15)
+    if codes.size % 2:
+        codes[codes.size - 1] = packed[packed.size - 1] >> np.uint8(4)
+
+
+@kernel
 def pack4_short(x, thresholds, pairs, packed, absmax):
     """The same for the short last block, float32 (n,): it divides by the absmax, keeps 1e-38 where that is less, and fills up
     an odd count with a zero. absmax: (1,).

@@ -12,7 +12,7 @@ import numpy as np
 from .group_int import absmax_scale
 from .group_scale import half_near, largest_word, stored
 from .jit import float_word32, kernel
-from .lanes import copy_sign, from_bits, wide_vectors
+from .lanes import add, bits, both, copy_sign, differ, from_bits, like, right_signed, wide_vectors
 from .scale import pairwise, round_half
 from .table import _EIGHT, _HALF, _INTERVAL, _LOW, _SEVERAL, _inside
 
@@ -20,9 +20,29 @@ _ONE = np.float32(1.0)
 _NONE = np.float32(0.0)
 _NOTHING = np.int32(0)
 _BYTE = np.int64(63)
+_SIGN = np.int32(31)
+_MAGNITUDE = np.int32(0x7FFFFFFF)
 _FRACTION = np.uint64(23)
 _LEAST = np.float32(1e-38)  # bitsandbytes raises a smaller absmax to it before it divides
 _FIRST_ERROR = 1000.0
+
+
+@kernel
+def ranks(q, points, first, count, places):
+    """places = how many of `count` ascending points (keys of float32, `kernels.table.keys`) lie below the key of each quotient.
+
+    count: a multiple of four; the last points may be the largest int32, which lies below nothing.
+    """
+    wide_vectors()
+    for i in range(q.size):
+        places[i] = _NOTHING
+    for j in range(first, first + count, 4):
+        a, b, c, d = points[j], points[j + 1], points[j + 2], points[j + 3]
+        for i in range(q.size):
+            word = bits(q[i])
+            key = differ(word, both(right_signed(word, _SIGN), _MAGNITUDE))
+            some = add(add(like(key > a, key), like(key > b, key)), add(like(key > c, key), like(key > d, key)))
+            places[i] = add(places[i], some)
 
 
 @kernel
@@ -36,7 +56,7 @@ def intervals(q, rows, buckets, cuts, start, first_cut, places):
             first = first_cut + np.int64(bucket & _INTERVAL)
             places[i] = _inside(word, first, first + np.int64(bucket >> _HALF), cuts) - first_cut
         else:
-            places[i] = np.int64(np.uint64(bucket & _LOW) + np.uint64(word > (bucket >> _HALF)))
+            places[i] = np.int32(np.uint64(bucket & _LOW) + np.uint64(word > (bucket >> _HALF)))
 
 
 @kernel
@@ -75,19 +95,20 @@ def error_of(x, g, places, values, start, scale, half, half_sel, squares):
 
 
 @kernel
-def choose_table(x, codes, scales, choice, limits, rows, buckets, cuts, outputs, values, starts, zero, flags, facts):
+def choose_table(x, codes, scales, choice, limits, points, rows, buckets, cuts, outputs, values, starts, zero, flags, facts):
     """Codes (unsigned, (groups, size)), scales and choices (uint8) of float32 groups; returns the bits of the largest magnitude.
 
-    limits: float32 (candidates,); rows: int64 (candidates, 512); starts: int64 (candidates, 3), where the candidate's buckets,
-    cuts and outputs begin; outputs, values: code and value of each interval. zero: what a group is filled with that no candidate
-    brings below the published 1e3 (float16 errors). flags: (half, reciprocal, half_sel, given scales, given choice).
+    limits: float32 (candidates,); rows: int64 (candidates, 512); starts: int64 (candidates, 5), where the candidate's buckets,
+    cuts, outputs and points begin, and how many points it has (0 where the buckets serve: points pay off in small tables only);
+    outputs, values: code and value of each interval, of points in ascending order. zero: what a group is filled with that no
+    candidate brings below the published 1e3 (float16 errors). flags: (half, reciprocal, half_sel, given scales, given choice).
     """
     wide_vectors()
     half, reciprocal, half_sel, given_scales, given_choice = flags
     man_bits, emin, over, smallest = facts
     count, size = rows.shape[0], x.shape[1]
     q, squares = np.empty(size, np.float32), np.empty(size, np.float32)
-    places, kept = np.empty(size, np.int64), np.empty(size, np.int64)
+    places, kept = np.empty(size, np.int32), np.empty(size, np.int32)
     worst = _NOTHING
     for g in range(x.shape[0]):
         word = largest_word(x, g)
@@ -107,7 +128,10 @@ def choose_table(x, codes, scales, choice, limits, rows, buckets, cuts, outputs,
             if given_choice and choice[g] != c:
                 continue
             quotients(x, g, q, scale, half, reciprocal)
-            intervals(q, rows[c], buckets, cuts, starts[c, 0], starts[c, 1], places)
+            if starts[c, 4] > 0:
+                ranks(q, points, starts[c, 3], starts[c, 4], places)
+            else:
+                intervals(q, rows[c], buckets, cuts, starts[c, 0], starts[c, 1], places)
             if count > 1 and not given_choice:
                 error = error_of(x, g, places, values, starts[c, 2], scale, half, half_sel, squares)
                 if not error < least:
