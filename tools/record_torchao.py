@@ -49,7 +49,8 @@ def maxima() -> np.ndarray:
     powers = np.ldexp(np.float32(1), [*range(-149, -108, 3), *range(-108, 100, 8), *range(100, 128, 3)]).astype(np.float32)
     near = [powers, np.nextafter(powers, np.float32(0)), np.nextafter(powers, np.float32(np.inf))]
     halves = [powers[::5] * np.float32(f) for f in (1.25, 1.4999999, 1.5, 1.75, 1.875, 1.9375, 1.9999999)]
-    found = np.concatenate([*near, *halves])
+    above = [np.nextafter(powers[1::4] * f, np.float32(np.inf)) for f in np.float32([1.5, 1.75, 1.875])]
+    found = np.concatenate([*near, *halves, *above])
     return found[np.isfinite(found)]
 
 

@@ -28,8 +28,8 @@ ELEMENTS = {
 }
 _RULES = {"floor": k.FLOOR, "ceil": k.CEIL, "rceil": k.RCEIL, "even": k.EVEN}
 _SPECIAL = {"refuse": k.REFUSE, "block": k.BLOCK, "torchao": k.SATURATE}
-# What torchao 0.18 makes of a NaN in formats without one (its conversions to FP6 and FP4 read the bits as a number).
-_TORCHAO_NAN = {"e2m1": 3, "e2m3": 12, "e3m2": 14}
+# What torchao 0.18 makes of a NaN: its conversions to FP6 and FP4, which have none, read the bits as a number.
+_TORCHAO_NAN = {"e2m1": 3, "e2m3": 12, "e3m2": 14, "e4m3fn": 0x7F, "e5m2": 0x7F}
 _E8M0_NAN = 255
 
 
