@@ -1,4 +1,4 @@
-"""OCP MX: scale rules and elements against exact models, recorded words of torchao, gfloat's blocks, the general engine; NaN rules."""
+"""OCP MX: scales and elements against exact models, recorded words of torchao, gfloat's blocks, the general engine; NaN rules."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -59,7 +59,8 @@ def test_every_scale(name, rule):
     found = nf.quantize(x, f"{name}+{rule}").part("scales").reshape(-1)
     top = ref.magnitudes(name)[-1]
     assert found.tolist() == [ref.scale_code(a, top, man_bits, rule) for a in tops]
-    assert len(set(found.tolist())) > 200 and found.max() <= 254
+    assert len(set(found.tolist())) > 200
+    assert found.max() <= 254
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -112,12 +113,14 @@ def test_equals_the_general_engine(name, rule):
     element = str(nf.scheme(name).candidates[0])
     for grain in ("g32", "channel", "g6", "b4x8", "tensor", "flat64"):
         a, b = nf.quantize(x, f"{name}/{grain}+{rule}"), nf.quantize(x, f"{element}/{grain}+{rule}")
-        assert a.scheme.family == "shared" and b.scheme.family == "scaled"
-        assert np.array_equal(a.codes, b.codes) and np.array_equal(a.part("scales"), b.part("scales"))
+        assert a.scheme.family == "shared"
+        assert b.scheme.family == "scaled"
+        assert np.array_equal(a.codes, b.codes)
+        assert np.array_equal(a.part("scales"), b.part("scales"))
         assert np.array_equal(a.dequantize().view(np.uint32), b.dequantize().view(np.uint32))
 
 
-# -- peers --------------------------------------------------------------------------------------------------------------------------
+# -- peers ------------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -137,7 +140,7 @@ def test_equals_torchao(name, rule):
 @pytest.mark.parametrize("rule", ["floor", "ceil", "even"])
 @pytest.mark.parametrize("name", NAMES)
 def test_torchao_018_divides_by_another_scale_than_it_stores(name, rule):
-    """Where it stores code 0, 2**-127, torchao 0.18 divides by 2**-126. By the specification P = V / X; torchao@36027d8 does that."""
+    """Where it stores code 0, 2**-127, torchao 0.18 divides by 2**-126. The specification says P = V / X, torchao@36027d8 too."""
     low = (AO[f"mx_{name}_{rule}_scales"] == 0) & (np.abs(AO["mx_x"]).max(1) > 0)
     x = np.ldexp(AO["mx_x"][low], 60)
     assert low.sum() > 5
@@ -146,11 +149,12 @@ def test_torchao_018_divides_by_another_scale_than_it_stores(name, rule):
     assert np.array_equal(as_torchao.codes, codes)
     right = nf.quantize(AO["mx_x"][low], f"{name}+{rule}")
     as_stored = nf.quantize(x, name, scales=np.full((x.shape[0], 1), 2.0 ** (60 - 127)))
-    assert np.array_equal(right.codes, as_stored.codes) and not np.array_equal(right.codes, codes)
+    assert np.array_equal(right.codes, as_stored.codes)
+    assert not np.array_equal(right.codes, codes)
 
 
 def test_torchao_018_rceil_takes_a_logarithm_in_float32():
-    """ceil(log2(y)) is one too small for y just above a power of two, so that the largest element is clipped: named is the fault."""
+    """ceil(log2(y)) is one too small for y just above a power of two, so that the largest element is clipped: a fault."""
     seen = False
     for name in NAMES:
         x, scales = AO["mx_x"], AO[f"mx_{name}_rceil_scales"]
@@ -191,19 +195,22 @@ def test_a_nan_or_infinity_makes_its_block_nan(name):
     assert (q.part("scales")[bad.all(2)] == 255).all()
     kept = ~bad.all(2)
     assert np.array_equal(q.dequantize().reshape(6, 2, grain)[kept], plain.dequantize().reshape(6, 2, grain)[kept])
-    with pytest.raises(ValueError, match="4 NaN or infinite.*nan=block"):
+    with pytest.raises(ValueError, match=r"4 NaN or infinite.*nan=block"):
         nf.quantize(x, name)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_gfloat_blocks_agree_where_their_logarithm_is_right(name):
     info = gfloat.formats.format_info_ocp_e2m1 if name == "mxfp4" else None
-    info = info or {
-        "mxfp6_e2m3": gfloat.formats.format_info_ocp_e2m3,
-        "mxfp6_e3m2": gfloat.formats.format_info_ocp_e3m2,
-        "mxfp8_e4m3": gfloat.formats.format_info_ocp_e4m3,
-        "mxfp8_e5m2": gfloat.formats.format_info_ocp_e5m2,
-    }[name]
+    info = (
+        info
+        or {
+            "mxfp6_e2m3": gfloat.formats.format_info_ocp_e2m3,
+            "mxfp6_e3m2": gfloat.formats.format_info_ocp_e3m2,
+            "mxfp8_e4m3": gfloat.formats.format_info_ocp_e4m3,
+            "mxfp8_e5m2": gfloat.formats.format_info_ocp_e5m2,
+        }[name]
+    )
     block = gfloat.BlockFormatInfo(name, info, 32, gfloat.formats.format_info_ocp_e8m0)
     rng = np.random.default_rng(4)
     x = (rng.standard_normal((30, 32)) * 2.0 ** rng.integers(-60, 60, (30, 1))).astype(F)
@@ -247,7 +254,8 @@ def test_even_keeps_a_scale_below_infinity():
     """The maximum may round up to 2**128; torchao@36027d8 makes the block NaN there, torchao 0.18 and this rule keep it finite."""
     x = np.full((1, 32), np.finfo(F).max)
     q = nf.quantize(x, "mxfp8_e4m3+even")
-    assert q.part("scales").item() == 247 and (q.codes == 0x78).all()  # 2**8 * 2**120: the value itself is beyond float32
+    assert q.part("scales").item() == 247
+    assert (q.codes == 0x78).all()
 
 
 @settings(max_examples=40, deadline=None)
@@ -273,9 +281,10 @@ def test_strings_files_and_packing(spec, tmp_path):
     q = nf.quantize(np.random.default_rng(6).standard_normal((8, 64)).astype(F), spec)
     q.save(tmp_path / "a.safetensors")
     for other in (nf.load(tmp_path / "a.safetensors"), q.pack().unpack()):
-        assert np.array_equal(other.codes, q.codes) and np.array_equal(other.dequantize(), q.dequantize())
+        assert np.array_equal(other.codes, q.codes)
+        assert np.array_equal(other.dequantize(), q.dequantize())
     half = q[:8:1] if made.granularity.kind == "block" else q[2:6]
-    assert np.array_equal(half.dequantize(), q.dequantize()[: 8] if made.granularity.kind == "block" else q.dequantize()[2:6])
+    assert np.array_equal(half.dequantize(), q.dequantize()[:8] if made.granularity.kind == "block" else q.dequantize()[2:6])
 
 
 def test_clear_refusals():
@@ -304,4 +313,5 @@ def test_threads_change_nothing():
     finally:
         numba.set_num_threads(before)
     for a, b in zip(one, two, strict=True):
-        assert np.array_equal(a.codes, b.codes) and np.array_equal(a.dequantize(), b.dequantize())
+        assert np.array_equal(a.codes, b.codes)
+        assert np.array_equal(a.dequantize(), b.dequantize())

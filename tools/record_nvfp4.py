@@ -1,8 +1,8 @@
-"""Records words of the published NVFP4 code of NVIDIA: `python tools/record_nvfp4.py TE MODELOPT OLD_MODELOPT tests/vectors/nvfp4.npz`.
+"""Records words of the published NVFP4 code of NVIDIA: `python tools/record_nvfp4.py TE MODELOPT OLD tests/vectors/nvfp4.npz`.
 
-TE: TransformerEngine's pytorch/custom_recipes/reference_nvfp4.py (commit d0067d0). MODELOPT, OLD_MODELOPT: Model-Optimizer's
-modelopt/torch/quantization/qtensor/nvfp4_tensor.py at a2fbac7 and at 5a4242f. They run on the CPU under torch 2.13.0; what they import
-of their packages, none of it arithmetic but three maxima, is stood in for here. Inputs are stored beside the words.
+TE: TransformerEngine's pytorch/custom_recipes/reference_nvfp4.py (commit d0067d0). MODELOPT, OLD: Model-Optimizer's
+modelopt/torch/quantization/qtensor/nvfp4_tensor.py at a2fbac7 and at 5a4242f. They run on the CPU under torch 2.13.0; what they
+import of their packages, none of it arithmetic but three maxima, is stood in for here. Inputs are stored beside the words.
 """
 
 from __future__ import annotations

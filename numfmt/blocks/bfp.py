@@ -23,8 +23,9 @@ _MSFP = "Darvish Rouhani et al., Pushing the Limits of Narrow Precision Inferenc
 class Micro(Family):
     """Shared microexponents: groups share a power of two, each pair in a group one more bit that halves its unit.
 
-    E: exponent of the group's largest magnitude (0 for zeros: code 0). A pair whose two magnitudes lie below 2**E has the bit 1. With m
-    magnitude bits an element is sign and q, value q * 2**(E - bit - (m - 1)); q is rounded to nearest even and clipped to 2**m - 1.
+    E: exponent of the group's largest magnitude (code 0 for zeros). A pair whose two magnitudes lie below 2**E has the bit 1.
+    With m magnitude bits an element is sign and q, value q * 2**(E - bit - (m - 1)); q is rounded to nearest even and clipped to
+    2**m - 1.
     """
 
     name = "micro"
@@ -111,11 +112,18 @@ class Micro(Family):
                 SchemeEntry(f"{n}/g16", f"shared exponent, one bit a pair, sign and {m} magnitude bits", _ROUHANI, "recalled")
                 for n, m in _MICRO.items()
             ),
-            SchemeEntry("bfp3/g16", "block floating point: sign and 3 magnitude bits, shared exponent of the maximum", _MSFP, "recalled"),
-            *(SchemeEntry(f"msfp{n}/g16", f"sign and {n - 9} magnitude bits, shared exponent", _MSFP, "recalled") for n in range(12, 17)),
+            SchemeEntry(
+                "bfp3/g16", "block floating point: sign and 3 magnitude bits, shared exponent of the maximum", _MSFP, "recalled"
+            ),
+            *(
+                SchemeEntry(f"msfp{n}/g16", f"sign and {n - 9} magnitude bits, shared exponent", _MSFP, "recalled")
+                for n in range(12, 17)
+            ),
             SchemeEntry("dfp8/tensor", "dynamic fixed point: 8-bit integers, one exponent a tensor", das, "recalled"),
             SchemeEntry("dfp16/tensor", "dynamic fixed point: 16-bit integers, one exponent a tensor", das, "recalled"),
-            SchemeEntry("bfp16ebs8/g8", "8-bit integers, 8-bit shared exponent a block of 8", "AMD bfp16ebs8 (vendor name)", "inferred"),
+            SchemeEntry(
+                "bfp16ebs8/g8", "8-bit integers, 8-bit shared exponent a block of 8", "AMD bfp16ebs8 (vendor name)", "inferred"
+            ),
         ]
 
 
@@ -139,7 +147,9 @@ def _bfp(match: re.Match[str], text: str) -> Scheme:
 def _msfp(match: re.Match[str], text: str) -> Scheme:
     bits = int(match[1])
     if not 10 <= bits <= 24:
-        raise ValueError(f"scheme {text!r}: msfp{bits} counts 8 bits of exponent and a sign in its {bits} bits; use msfp10 to msfp24")
+        raise ValueError(
+            f"scheme {text!r}: msfp{bits} counts 8 bits of exponent and a sign in its {bits} bits; use msfp10 to msfp24"
+        )
     return shared(match[0], magnitudes(bits - 9), Granularity("group", 16))
 
 

@@ -42,8 +42,8 @@ class Shared(Family):
     All exactly on the bits, codes clipped to 0 .. 254; a group of zeros has code 0. Elements: x divided by the power, rounded to
     nearest even, magnitudes above M clipped (integers to -M .. M), the sign of a zero kept where the format has one.
 
-    nan=refuse: NaN and infinities are refused. nan=block: they make the scale NaN (code 255), and with it the whole group (OCP allows
-    it; microxcaling, and torchao from 36027d8 on). nan=torchao, as torchao 0.18: a NaN makes the scale NaN; an infinity in a
+    nan=refuse: NaN and infinities are refused. nan=block: they make the scale NaN (code 255), and with it the whole group (OCP
+    allows it; microxcaling, and torchao from 36027d8 on). nan=torchao, as torchao 0.18: a NaN makes the scale NaN; an infinity in a
     group without NaN counts as 2**128 in the rule (254 for rceil), and the elements are clipped.
     """
 
@@ -134,14 +134,15 @@ class Shared(Family):
         torchao = "torchao 0.18.0 prototype/mx_formats/mx_tensor.py"
         floats = [n for n in ELEMENTS if n != "mxint8"]
         return [
-            *(SchemeEntry(f"{n}/g32", "OCP MX, power-of-two scale by floor(log2)", f"{spec}; {torchao}", "measured") for n in floats),
+            *(
+                SchemeEntry(f"{n}/g32", "OCP MX, power-of-two scale by floor(log2)", f"{spec}; {torchao}", "measured")
+                for n in floats
+            ),
             SchemeEntry("mxint8/g32", "OCP MX 8-bit integers of -127..127 in units of 2**-6", spec, "recalled"),
             SchemeEntry("mxfp4/g32+ceil", "OCP MX with ceil(log2)", torchao, "measured"),
             SchemeEntry("mxfp8_e4m3/g32+rceil", "OCP MX, no element clipped: cuBLAS and TransformerEngine", torchao, "measured"),
             SchemeEntry("mxfp4/g32+even", "OCP MX, maximum rounded first: AMD Quark's rule", torchao, "measured"),
-            SchemeEntry(
-                "mxfp8_e4m3/g32+nan=torchao", "OCP MX, NaN and infinities kept as torchao 0.18 does", torchao, "measured"
-            ),
+            SchemeEntry("mxfp8_e4m3/g32+nan=torchao", "OCP MX, NaN and infinities kept as torchao 0.18 does", torchao, "measured"),
             SchemeEntry(
                 "mxfp8_e4m3/g32+nan=block",
                 "OCP MX, a NaN or an infinity makes its block NaN",

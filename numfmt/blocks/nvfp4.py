@@ -32,13 +32,13 @@ class NVFP4(Family):
     Every step is one float32 operation. te, TransformerEngine's kernels: S = min(2688 / g, largest float32), 1 where g is 0; block
     scale a * (S * (1/6)) saturated at 448; elements x * min(1 / (scale * (1 / S)), largest float32); value
     e * ((scale * g) * (1 / 2688)). torchao (two-level): S = g / 2688; block scale (a / 6) / S within 2**-6 .. 448; elements
-    x * ((1 / S) / scale). modelopt: S = g / 2688; block scale a / (6 * S), 1 where that is 0; elements x / (scale * S), the sign bit
-    only where the quotient is below zero. modelopt_floor: block scales of at least 2**-9. The value of the last three is
+    x * ((1 / S) / scale). modelopt: S = g / 2688; block scale a / (6 * S), 1 where that is 0; elements x / (scale * S), the sign
+    bit only where the quotient is below zero. modelopt_floor: block scales of at least 2**-9. The value of the last three is
     e * (S * scale). Elements are rounded to nearest even and clipped at 6. torchao and modelopt give a tensor of zeros NaN
     scales, as here; te gives zeros.
 
-    4over6=mae|mse (te): the bound 448 becomes 256 (bound=448 keeps it), each block is tried with a largest element of 6 and of 4 and
-    keeps the one of less error (sum of magnitudes or of squares; a tie keeps 6); err=fast sums errors of the scaled values.
+    4over6=mae|mse (te): the bound 448 becomes 256 (bound=448 keeps it), each block is tried with a largest element of 6 and of 4
+    and keeps the one of less error (sum of magnitudes or of squares; a tie keeps 6); err=fast sums errors of the scaled values.
     amax=NUMBER: a static g in place of the tensor's own.
     """
 
@@ -50,7 +50,11 @@ class NVFP4(Family):
         """Codes, E4M3 block scales, and of the tensor the scale (te: the largest magnitude, as it keeps that)."""
         scales = scale_part(made, grid)
         scales = Part(scales.shape, scales.dtype, 8, 0x7F, scales.height)
-        return {"codes": code_part(made, grid), "scales": scales, tensor_name(made): Part((1, 1), np.dtype(np.float32), 32, None, 0)}
+        return {
+            "codes": code_part(made, grid),
+            "scales": scales,
+            tensor_name(made): Part((1, 1), np.dtype(np.float32), 32, None, 0),
+        }
 
     def by_rows(self, made: Scheme) -> bool:
         """All rows share the tensor's scale."""
@@ -60,7 +64,7 @@ class NVFP4(Family):
         """Codes and scales of both levels."""
         rows = single(rows)
         imposed = "scales" in given.stored
-        stored = {"codes": np.empty(grid.stored, np.uint8), "scales": np.empty(grid.shape, np.uint8)}
+        stored: dict[str, np.ndarray] = {"codes": np.empty(grid.stored, np.uint8), "scales": np.empty(grid.shape, np.uint8)}
         if imposed:
             stored["scales"][...] = given.stored["scales"]
         name = tensor_name(made)
@@ -81,19 +85,18 @@ class NVFP4(Family):
             kept = _kept(amax, made)
         reals = constants(kept, made)
 
-        def strip(groups: np.ndarray, words: np.ndarray, codes: np.ndarray, scales: np.ndarray) -> None:
+        def strip(groups: np.ndarray, words: np.ndarray, codes: np.ndarray, scales: np.ndarray) -> int:
             if made.param("4over6") != "off" and not imposed:
                 k46.quantize_4over6(groups, words, codes, scales, *_over_arguments(amax, made))
             else:
                 k.quantize_nvfp4(groups, words, codes, scales, _STACKS[made.param("stack")], reals, imposed)
+            return 0
 
         if grid.granularity.kind == "block":
             self._strips(rows, made, grid, stored, strip)
         else:
             codes, scales = grid.gather(stored["codes"]), stored["scales"].reshape(-1)
-            over_groups(
-                groups.shape, lambda start, stop: _nothing(strip(*(part[start:stop] for part in (groups, words, codes, scales))))
-            )
+            over_groups(groups.shape, lambda start, stop: strip(*(part[start:stop] for part in (groups, words, codes, scales))))
             stored["codes"] = grid.scatter(codes)
         stored[name] = kept.reshape(1, 1)
         return stored
@@ -149,7 +152,9 @@ class NVFP4(Family):
         """The tensor's scale is a finite number, not negative."""
         tensor = stored[tensor_name(made)]
         if not (np.isfinite(tensor).all() and (tensor >= 0).all()):
-            raise ValueError(f"{tensor_name(made)} is {float(tensor.reshape(-1)[0]):g}; it must be finite and not negative for {made}")
+            raise ValueError(
+                f"{tensor_name(made)} is {float(tensor.reshape(-1)[0]):g}; it must be finite and not negative for {made}"
+            )
 
     def option(self, made: Scheme, option: str) -> Scheme | None:
         """Stacks, 4over6 and amax=."""
@@ -183,18 +188,25 @@ class NVFP4(Family):
         te = "NVIDIA/TransformerEngine@d0067d0 common/cast/nvfp4/core_nvfp4.cuh, pytorch/custom_recipes/reference_nvfp4.py"
         opt = "NVIDIA/Model-Optimizer@{} modelopt/torch/quantization/qtensor/nvfp4_tensor.py"
         return [
-            SchemeEntry("nvfp4/g16", "NVFP4 as TransformerEngine", te, "read"),
-            SchemeEntry("nvfp4/b16x16", "NVFP4 as TransformerEngine, 2-D blocks for weights", te, "read"),
+            SchemeEntry("nvfp4/g16", "NVFP4 as TransformerEngine", te, "measured"),
+            SchemeEntry("nvfp4/b16x16", "NVFP4 as TransformerEngine, 2-D blocks for weights", te, "measured"),
             SchemeEntry(
-                "nvfp4/g16+torchao", "NVFP4 as torchao, two levels", "torchao 0.18.0 prototype/mx_formats/nvfp4_tensor.py", "measured"
+                "nvfp4/g16+torchao",
+                "NVFP4 as torchao, two levels",
+                "torchao 0.18.0 prototype/mx_formats/nvfp4_tensor.py",
+                "measured",
             ),
-            SchemeEntry("nvfp4/g16+modelopt", "NVFP4 as modelopt, block scales may underflow to 0", opt.format("5a4242f"), "read"),
-            SchemeEntry("nvfp4/g16+modelopt_floor", "NVFP4 as modelopt, block scales of 2**-9 and more", opt.format("a2fbac7"), "read"),
+            SchemeEntry(
+                "nvfp4/g16+modelopt", "NVFP4 as modelopt, block scales may underflow to 0", opt.format("5a4242f"), "measured"
+            ),
+            SchemeEntry(
+                "nvfp4/g16+modelopt_floor", "NVFP4 as modelopt, block scales of 2**-9 and more", opt.format("a2fbac7"), "measured"
+            ),
             SchemeEntry(
                 "nvfp4/g16+4over6=mae",
                 "NVFP4, largest element 4 or 6 by the error of the block",
                 f"{te}, common/cast/nvfp4/quantize_4over6_nvfp4.cuh",
-                "read",
+                "measured",
             ),
         ]
 

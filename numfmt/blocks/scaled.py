@@ -145,7 +145,7 @@ class Scaled(Family):
             return replace(made, scale=scale_format(made, value))
         if key == "zp" and made.rule != "range":
             return None
-        if (key == "eps" or option in self.flags) and (mx or made.arith == "float16" or (key == "eps" and made.rule == "range")):
+        if (key == "eps" or option in self.flags) and (made.arith == "float16" or (key == "eps" and made.rule == "range")):
             return None
         if key == "round" and (isinstance(single, Codebook) or made.rule == "range"):
             return None

@@ -1,7 +1,7 @@
 """NVFP4 with "4 over 6": each block is mapped to a largest element of 6 and of 4, and keeps the one of less error.
 
-Float32 steps and their order as TransformerEngine states them: the errors of a row of 16 are added in order, rows of a 16 x 16 block
-as a tree. A tie keeps the mapping to 6.
+Float32 steps and their order as TransformerEngine states them: the errors of a row of 16 are added in order, rows of a
+16 x 16 block as a tree. A tie keeps the mapping to 6.
 """
 
 from __future__ import annotations
@@ -29,10 +29,7 @@ def _candidate(x, out, errors, value, decode, encode, amax, divisor, table, squa
             code = e2m1_product(x[j] * factor)
             out[j] = code
             back = table[code] * value
-            if fast:
-                difference = back - x[j] * encode
-            else:
-                difference = (back * amax) / divisor - x[j]
+            difference = back - x[j] * encode if fast else (back * amax) / divisor - x[j]
             total += difference * difference if squared else abs(difference)
         errors[r] = total
     while rows > 1:
@@ -46,8 +43,9 @@ def _candidate(x, out, errors, value, decode, encode, amax, divisor, table, squa
 def quantize_4over6(x, words, codes, scales, encode, decode, amax, divisor, table, squared, fast):
     """Element and block-scale codes of x, (blocks, 16) or (blocks, 256) with 16 rows of 16; words: `block_power.maxima` of it.
 
-    encode, decode: the tensor's float32 scale and its reciprocal; amax: the tensor's largest magnitude; divisor: 6 times the bound of
-    the block scales; table: the values of E2M1. squared: sum of squares, else of magnitudes. fast: errors in the scaled domain.
+    encode, decode: the tensor's float32 scale and its reciprocal; amax: the tensor's largest magnitude; divisor: 6 times the
+    bound of the block scales; table: the values of E2M1. squared: sum of squares, else of magnitudes. fast: errors in the scaled
+    domain.
     """
     size = x.shape[1]
     fours, errors = np.empty(size, np.uint8), np.empty(size // _ROW, np.float32)

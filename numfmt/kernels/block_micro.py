@@ -30,8 +30,9 @@ _FIRST = np.float32(0)
 def quantize_micro(x, codes, scales, micro, facts, clamp, given):
     """Codes, shared exponents (E8M0 codes) and pair bits of x.
 
-    x: float32 (groups, size), size even, finite; codes: uint8, of its shape; scales: uint8 (groups,); micro: uint8 (groups, size / 2),
-    1 where both magnitudes of the pair lie below the power of two of the block. given: scales and micro are there already.
+    x: float32 (groups, size), size even, finite; codes: uint8, of its shape; scales: uint8 (groups,); micro: uint8
+    (groups, size / 2), 1 where both magnitudes of the pair lie below the power of two of the block. given: scales and micro are
+    there already.
     """
     wide_vectors()
     emin, shift, code_shift = facts[E_EMIN], facts[E_SHIFT], facts[E_CODE_SHIFT]

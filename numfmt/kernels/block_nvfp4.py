@@ -30,7 +30,7 @@ _NAN_SCALE = np.int32(0x7F)
 @kernel
 def e4m3(x):
     """(code, value) of x >= 0 rounded to E4M3FN, to nearest even, saturating at 448; NaN keeps the code 0x7F."""
-    held = _TOP if _TOP < x else x
+    held = _TOP if x > _TOP else x
     exponent = both(bits(held), _INF)
     exponent = exponent if exponent > _EMIN_SCALE else _EMIN_SCALE
     word = add(exponent, _SHIFT_SCALE)
@@ -133,14 +133,14 @@ def undefined(x, out, factors):
 def quantize_nvfp4(x, words, codes, scales, stack, reals, given):
     """Element and block-scale codes of x, whose blocks have the largest magnitudes `words` (`block_power.maxima`).
 
-    x: float32 (blocks, size), finite; codes: uint8, of its shape; scales: uint8 (blocks,). given: the scale codes are there already.
+    x: float32 (blocks, size), finite; codes: uint8, of its shape; scales: uint8 (blocks,). given: the scale codes are there.
     """
     room = max(_CHUNK // x.shape[1], 1)
     factors = np.empty(room, np.float32)
     for g in range(0, x.shape[0], room):
         some, out = x[g : g + room], codes[g : g + room]
         block_scales(words[g : g + room], scales[g : g + room], factors, stack, reals, given)
-        if stack == MODELOPT or stack == FLOORED:
+        if stack >= MODELOPT:
             divided(some, out, factors)
         else:
             multiplied(some, out, factors)

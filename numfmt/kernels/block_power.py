@@ -14,7 +14,7 @@ import numpy as np
 from .jit import kernel
 from .lanes import add, bits, both, differ, either, from_bits, right, right_signed, sub, wide_vectors
 
-FLOOR, CEIL, RCEIL, EVEN, GIVEN = range(5)  # rules; GIVEN: the scale codes are there already
+FLOOR, EVEN, CEIL, RCEIL, GIVEN = range(5)  # rules; GIVEN: the scale codes are there already
 REFUSE, BLOCK, SATURATE = range(3)  # NaN and infinity: counted only; the block's scale is NaN; infinity has a finite scale
 
 # Places in `facts`, int32: of the element format, then of the scale rule. E_TWOS: two's complement, E_SIGN then masks the code.
@@ -70,7 +70,7 @@ def power_code(word, rule, top, half, reciprocal, special):
     code = right_signed(used, _T)
     fraction = both(used, _FRACTION)
     more = fraction > (_HALF_NORMAL if code == _ZERO else _ZERO)
-    code = add(code, _ONE if more and (rule == CEIL or rule == RCEIL) else _ZERO)
+    code = add(code, _ONE if more and rule >= CEIL else _ZERO)
     code = sub(code, _ZERO if rule == RCEIL else top)
     code = _ZERO if code < _ZERO else code
     code = _LAST if code > _LAST else code

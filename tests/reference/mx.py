@@ -1,4 +1,4 @@
-"""Plain models of blocks under shared scales: MX, block floating point, microexponents (Fraction) and NVFP4 (NumPy float32 scalars).
+"""Plain models of blocks under shared scales: MX, block floating point, microexponents (Fraction) and NVFP4 (NumPy float32).
 
 One block at a time; no code shared with numfmt. Sources: OCP Microscaling v1.0 section 6.3; torchao 0.18.0
 prototype/mx_formats (rules); NVIDIA/TransformerEngine and NVIDIA/Model-Optimizer (see tools/record_nvfp4.py); Rouhani et al., ISCA
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from fractions import Fraction
+from functools import cache
 
 import ml_dtypes
 import numpy as np
@@ -26,6 +27,7 @@ FLOATS = {
 }
 
 
+@cache
 def magnitudes(name):
     """Values of the magnitude codes from 0 on, as Fractions."""
     _, man_bits, bias, top = FLOATS[name]
@@ -39,6 +41,7 @@ def float_value(code, man_bits, bias):
     return Fraction((1 << man_bits) + fraction) * Fraction(2) ** (field - bias - man_bits)
 
 
+@cache
 def multiples(bits):
     """q * 2**-(bits - 1) for q of `bits` magnitude bits: block floating point."""
     return [Fraction(q, 1 << (bits - 1)) for q in range(1 << bits)]
@@ -121,7 +124,7 @@ def micro_block(block, bits):
     return codes, code, pairs
 
 
-# -- NVFP4: float32 scalars, one rounding an operation ------------------------------------------------------------------------------
+# -- NVFP4: float32 scalars, one rounding an operation ---------------------------------------------------------------------------
 
 E4M3 = ml_dtypes.float8_e4m3fn
 MOST = np.finfo(F).max
