@@ -192,18 +192,24 @@ def power_words(made: Scheme, grid: Grid, given: Given) -> tuple[np.ndarray, int
 def arguments(made: Scheme, rule: int) -> tuple[np.ndarray, np.ndarray]:
     """`facts` and `reals` of the kernels of `block_power`."""
     fmt = made.candidates[0]
-    man_bits, emin, most, nan = element_facts(fmt)
-    twos = isinstance(fmt, Fixed)
+    man_bits, _, most, _ = element_facts(fmt)
+    facts = format_facts(fmt)
     if made.param("nan") == "torchao":
-        nan = _TORCHAO_NAN.get(str(fmt), nan)
-    top = int(np.frexp(most)[1]) - 1
+        facts[k.E_NAN] = _TORCHAO_NAN[str(fmt)]
+    facts[k.S_RULE], facts[k.S_TOP] = rule, int(np.frexp(most)[1]) - 1
+    facts[k.S_HALF], facts[k.S_SPECIAL] = 1 << (22 - man_bits), _SPECIAL[made.param("nan")]
+    return facts, np.array([most, np.float32(1) / np.float32(most)], np.float32)
+
+
+def format_facts(fmt: Format) -> np.ndarray:
+    """`facts` of an element format, those of the scale rule empty."""
+    man_bits, emin, _, nan = element_facts(fmt)
+    twos = isinstance(fmt, Fixed)
     facts = np.zeros(11, np.int32)
     facts[k.E_EMIN], facts[k.E_SHIFT], facts[k.E_CODE_SHIFT] = (emin + 127) << 23, (23 - man_bits) << 23, 23 - man_bits
     facts[k.E_SIGN], facts[k.E_SIGN_SHIFT] = (1 << fmt.bits) - 1 if twos else 1 << (fmt.bits - 1), 32 - fmt.bits
     facts[k.E_TWOS], facts[k.E_NAN] = twos, nan
-    facts[k.S_RULE], facts[k.S_TOP] = rule, top
-    facts[k.S_HALF], facts[k.S_SPECIAL] = 1 << (22 - man_bits), _SPECIAL[made.param("nan")]
-    return facts, np.array([most, np.float32(1) / np.float32(most)], np.float32)
+    return facts
 
 
 def element_facts(fmt: Format) -> tuple[int, int, float, int]:

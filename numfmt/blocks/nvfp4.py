@@ -17,11 +17,12 @@ from ..kernels.block_power import maxima
 from ..kernels.blocks import largest_word
 from .family import Family, Given, Part, SchemeEntry, Stored, code_part, scale_part, scale_values
 from .grid import Granularity, Grid
-from .mx import over_groups, single
+from .mx import format_facts, over_groups, refuse, single
 from .scheme import Scheme
 
 _STACKS = {"te": k.TE, "torchao": k.TORCHAO, "modelopt": k.MODELOPT, "modelopt_floor": k.FLOORED}
 _STRIP = 1 << 18  # elements of a strip of 2-D blocks, which bounds the copy that gathering them makes
+_INFINITE = 0x7F800000
 _f = np.float32
 _MOST = np.finfo(np.float32).max
 
@@ -43,6 +44,7 @@ class NVFP4(Family):
     """
 
     name = "nvfp4"
+    specials = True  # refused here, where the magnitudes are read anyway
     flags = {name: ("stack", name) for name in _STACKS}
     keyed = {"4over6": ("off", "mae", "mse"), "bound": ("256", "448"), "err": ("plain", "fast")}
 
@@ -68,11 +70,15 @@ class NVFP4(Family):
         if imposed:
             stored["scales"][...] = given.stored["scales"]
         name = tensor_name(made)
-        words = np.zeros(0, np.int32)
         if grid.granularity.kind != "block":
             groups = grid.gather(rows)
             words = np.empty(groups.shape[0], np.int32)
             over_groups(groups.shape, lambda start, stop: _nothing(maxima(groups[start:stop], words[start:stop])))
+            word = words.max()
+        else:
+            word = np.int32(largest_word(rows.reshape(-1).view(np.int32)))
+        if word >= _INFINITE:
+            refuse(rows)
         if name in given.stored:
             kept = _f(given.stored[name].reshape(-1)[0])
             amax = kept
@@ -80,16 +86,15 @@ class NVFP4(Family):
             amax = _f(float(made.param("amax")))
             kept = _kept(amax, made)
         else:
-            word = words.max() if words.size else np.int32(largest_word(rows.reshape(-1).view(np.int32)))
             amax = word.view(np.float32)
             kept = _kept(amax, made)
-        reals = constants(kept, made)
+        facts, reals = format_facts(made.candidates[0]), constants(kept, made)
 
         def strip(groups: np.ndarray, words: np.ndarray, codes: np.ndarray, scales: np.ndarray) -> int:
             if made.param("4over6") != "off" and not imposed:
                 k46.quantize_4over6(groups, words, codes, scales, *_over_arguments(amax, made))
             else:
-                k.quantize_nvfp4(groups, words, codes, scales, _STACKS[made.param("stack")], reals, imposed)
+                k.quantize_nvfp4(groups, words, codes, scales, _STACKS[made.param("stack")], facts, reals, imposed)
             return 0
 
         if grid.granularity.kind == "block":

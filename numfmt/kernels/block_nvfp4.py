@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .block_power import element_size
+from .block_power import element_size, scaled_codes
 from .jit import kernel
 from .lanes import add, bits, both, either, from_bits, right, sub, wide_vectors
 
@@ -97,16 +97,6 @@ def e2m1_product(v):
 
 
 @kernel
-def multiplied(x, out, factors):
-    """out[g] = E2M1 codes of x[g] * factors[g]."""
-    wide_vectors()
-    for g in range(x.shape[0]):
-        factor = factors[g]
-        for j in range(x.shape[1]):
-            out[g, j] = e2m1_product(x[g, j] * factor)
-
-
-@kernel
 def divided(x, out, factors):
     """out[g] = E2M1 codes of x[g] / factors[g]; the sign bit only where the quotient is below zero. 0 / 0 gives code 7."""
     wide_vectors()
@@ -130,10 +120,11 @@ def undefined(x, out, factors):
 
 
 @kernel
-def quantize_nvfp4(x, words, codes, scales, stack, reals, given):
+def quantize_nvfp4(x, words, codes, scales, stack, facts, reals, given):
     """Element and block-scale codes of x, whose blocks have the largest magnitudes `words` (`block_power.maxima`).
 
     x: float32 (blocks, size), finite; codes: uint8, of its shape; scales: uint8 (blocks,). given: the scale codes are there.
+    facts: of E2M1, for `block_power`.
     """
     room = max(_CHUNK // x.shape[1], 1)
     factors = np.empty(room, np.float32)
@@ -143,7 +134,7 @@ def quantize_nvfp4(x, words, codes, scales, stack, reals, given):
         if stack >= MODELOPT:
             divided(some, out, factors)
         else:
-            multiplied(some, out, factors)
+            scaled_codes(some, out, factors, facts, _SIX)
             if stack == TORCHAO:
                 undefined(some, out, factors)
 
