@@ -19,6 +19,7 @@ def blocks(size, seed=1):
     tops = np.concatenate([powers, np.nextafter(powers, F(0)), np.nextafter(powers, F(np.inf))])
     x = (tops[:, None] * rng.integers(-512, 513, (tops.size, size)) / 512 * 2.0 ** rng.integers(-9, 1, (tops.size, size))).astype(F)
     x[:, 2] = tops
+    x[::2, 3], x[::2, 2] = tops[::2], 0
     steps = (rng.integers(-4096, 4097, (20, size)) / 2.0 ** rng.integers(0, 8, (20, 1))).astype(F)
     special = np.zeros((3, size), F)
     special[1], special[2, ::2] = -0.0, -0.0

@@ -98,7 +98,21 @@ def nvfp4_tensors() -> list[np.ndarray]:
     ties[1:] *= 2.0 ** -np.arange(11, dtype=np.float32)[:, None]
     small = (rng.standard_normal((8, 64)) * 2.0**-130).astype(np.float32)
     huge = (rng.uniform(-1, 1, (8, 64)) * float(np.finfo(np.float32).max)).astype(np.float32)
-    return [normal, wide, ties.astype(np.float32), small, huge, (normal * np.float32(1e-30)).astype(np.float32)]
+    edges = [scale_edges(np.float32(g)) for g in (3.1415927, 1.7e-3, 2.9e7)]
+    return [normal, wide, ties.astype(np.float32), small, huge, (normal * np.float32(1e-30)).astype(np.float32), *edges]
+
+
+def scale_edges(top: np.float32) -> np.ndarray:
+    """Blocks whose scales lie within 3 units in the last place of a midpoint of E4M3, in a tensor of largest magnitude `top`."""
+    grid = np.concatenate([np.arange(8) * 2.0**-9, (8 + np.arange(119) % 8) * 2.0 ** (np.arange(119) // 8 - 9)])
+    middles = (grid[1:] + grid[:-1]) / 2
+    near = [(middles * (float(top) / 448)).astype(np.float32)]
+    for _ in range(3):
+        near = [np.nextafter(near[0], np.float32(0)), *near, np.nextafter(near[-1], np.float32(np.inf))]
+    x = np.zeros((len(near) * middles.size + 6, 16), np.float32)
+    x[:-6, 0] = np.minimum(np.concatenate(near), top)
+    x[:-6, 1], x[-6:, 2] = x[:-6, 0] * np.float32(0.41), top
+    return x.reshape(-1, 128)
 
 
 def main(path: str) -> None:
