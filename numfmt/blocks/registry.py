@@ -31,6 +31,9 @@ _MODULES = (
     "razer",
     "bitsandbytes",
     "bitmod",
+    "mx",
+    "bfp",
+    "nvfp4",
     "scaled",
 )
 
