@@ -33,10 +33,18 @@ def write_whole(target: Path, content: bytes) -> None:
         try:
             handle.write(content)
             handle.close()
-            os.replace(handle.name, target)
+            _publish(handle.name, target)
         except BaseException:
             os.unlink(handle.name)
             raise
+
+
+def _publish(name: str, target: Path) -> None:
+    """Give a finished temporary file its name, and the permissions of an ordinary new file."""
+    mask = os.umask(0)
+    os.umask(mask)
+    os.chmod(name, 0o666 & ~mask)
+    os.replace(name, target)
 
 
 class ShardWriter:
@@ -82,7 +90,7 @@ class ShardWriter:
     def __exit__(self, kind: object, *_: object) -> None:
         self._handle.close()
         if kind is None:
-            os.replace(self._handle.name, self._target)
+            _publish(self._handle.name, self._target)
         else:
             os.unlink(self._handle.name)
 
