@@ -16,7 +16,7 @@ from .lanes import add, bits, both, either, from_bits, left, like, right, sub, w
 @kernel
 def half_scale(e):
     """2**(e - 128) of an int32 0 to 255: half the value of an E8M0 code; 255 is not NaN here."""
-    return from_bits(np.int32(0x200000) << e if e < 2 else (e - 1) << 23)
+    return from_bits(np.int32(0x200000 << e if e < 2 else (e - 1) << 23))
 
 
 @kernel
@@ -117,6 +117,22 @@ def half_of_ue4m3(code):
 
 
 @kernel
+def scanned_code(v, d):
+    """The first code whose value times d has the least distance from v, the distances as float32 rounds them; no -0.
+
+    Far beyond 6 d, where the scale is capped, distances round to the same number and the smaller magnitude wins.
+    """
+    a = abs(v)
+    best, least = np.int32(0), a
+    for code in range(1, 8):
+        level = np.float32(code if code < 5 else 2 * code - 4 if code < 7 else 12)
+        distance = abs(level * d - a)
+        best = np.int32(code) if distance < least else best
+        least = distance if distance < least else least
+    return either(best, np.int32(8) if (v < 0) and (best != 0) else np.int32(0))
+
+
+@kernel
 def encode_nvfp4(x, out):
     """Scale of each 16: the UE4M3 code of max|x| / 6, then the nearest code; a scale of 0 gives codes 0."""
     wide_vectors()
@@ -125,12 +141,10 @@ def encode_nvfp4(x, out):
         code = ue4m3_code(from_bits(largest_size(x, group * 16, 16)) / np.float32(6.0))
         out[block * 36 + part] = np.uint8(code)
         d = half_of_ue4m3(code)
-        # Beside a scale of 0 all distances are equal: the first code wins.
-        top = np.int32(7 if code else 0)
         to = block * 36 + 4 + part * 8
         for j in range(8):
-            low = nearest_code(x[group * 16 + j], d, top)
-            out[to + j] = np.uint8(either(low, left(nearest_code(x[group * 16 + 8 + j], d, top), np.int32(4))))
+            low = scanned_code(x[group * 16 + j], d)
+            out[to + j] = np.uint8(either(low, left(scanned_code(x[group * 16 + 8 + j], d), np.int32(4))))
 
 
 @kernel

@@ -1,0 +1,134 @@
+"""ggml's IQ4_NL: blocks of 32, each element an index into a table of 16 integers, one float16 scale.
+
+x, out of decoders: float32, flat, whole blocks; data, out of encoders: uint8, flat; table: float32 (16,). Sixteen blocks are the lanes of
+the inner loops. Source: ggml-org/ggml, src/ggml-quants.c, quantize_row_iq4_nl_impl and best_index_int8.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .gguf_words import read_half, write_half
+from .jit import kernel
+from .lanes import both, like, right, wide_vectors
+
+_LANES = 16
+_EPS = np.float32(1e-15)
+
+
+@kernel
+def nearest_entry(v, table):
+    """Index of the entry nearest to v, the upper one at the middle (distances in float32); NaN gives 15."""
+    upper = np.int32(1)
+    for k in range(1, 15):
+        upper = np.int32(upper + 1) if not v < table[k] else upper
+    below, above = table[upper - 1], table[upper]
+    index = upper - np.int32(1) if v - below < above - v else upper
+    index = np.int32(0) if v <= table[0] else index
+    return np.int32(15) if v >= table[15] else np.int32(index)
+
+
+@kernel
+def middles(table, cuts):
+    """cuts[k] = the least float32 for which `nearest_entry` gives k + 1: above it the index is greater. By bisection of the floats."""
+    for k in range(15):
+        low, high = table[k], table[k + 1]
+        for _ in range(64):
+            middle = np.float32((np.float64(low) + np.float64(high)) * 0.5)
+            if middle == low or middle == high:
+                break
+            if nearest_entry(middle, table) > k:
+                high = middle
+            else:
+                low = middle
+        cuts[k] = high
+
+
+@kernel
+def sums(v, factor, cuts, table, sum_qx, sum_q2):
+    """Weighted sums (weights x * x) of q * x and q * q, q the entries nearest to factor * x, by blocks."""
+    sum_qx[:] = np.float32(0.0)
+    sum_q2[:] = np.float32(0.0)
+    for i in range(32):
+        for g in range(_LANES):
+            a = v[i, g]
+            scaled = factor[g] * a
+            q = table[0]
+            for k in range(15):
+                q = q if scaled < cuts[k] else table[k + 1]
+            part = a * a * q
+            sum_qx[g] += part * a
+            sum_q2[g] += part * q
+
+
+@kernel
+def encode_iq4_nl(x, out, table, tries):
+    """IQ4_NL, 18 bytes. tries 7: quantize_iq4_nl, which makes files, without importance matrix; -1: quantize_row_iq4_nl_ref.
+
+    m = the element of largest magnitude. Start: factor 1 / (m / table[0]), with tries > 0 1 / (-m / table[0]); indices nearest to
+    factor * x; d = sum(x x q x) / sum(x x q q). Then factors (t + table[0]) / m for t = -tries .. tries; one is kept when
+    (sum q x)**2 exceeds best * (sum q q). tries > 0: the indices are those nearest to (1 / d) * x; else those of the start. Blocks whose
+    magnitudes are below 1e-15 have d = 0 and the index nearest to 0 (C leaves the latter unset with tries = -1).
+    """
+    wide_vectors()
+    zero = np.float32(0.0)
+    cuts = np.empty(15, np.float32)
+    middles(table, cuts)
+    v = np.zeros((32, _LANES), np.float32)
+    work = np.empty((7, _LANES), np.float32)
+    most, top, factor, sum_qx, sum_q2, scale, best = work[0], work[1], work[2], work[3], work[4], work[5], work[6]
+    blocks = x.size // 32
+    for first in range(0, blocks, _LANES):
+        held = min(_LANES, blocks - first)
+        for g in range(held):
+            for i in range(32):
+                v[i, g] = x[(first + g) * 32 + i]
+        most[:], top[:] = zero, zero
+        for i in range(32):
+            for g in range(_LANES):
+                size = abs(v[i, g])
+                top[g] = v[i, g] if size > most[g] else top[g]
+                most[g] = size if size > most[g] else most[g]
+        for g in range(_LANES):
+            start = (-top[g] if tries > 0 else top[g]) / table[0]
+            factor[g] = np.float32(1.0) / start
+        sums(v, factor, cuts, table, sum_qx, sum_q2)
+        for g in range(_LANES):
+            scale[g] = sum_qx[g] / sum_q2[g] if sum_q2[g] > zero else zero
+            best[g] = scale[g] * sum_qx[g]
+        if tries > 0:
+            for step in range(-tries, tries + 1):
+                for g in range(_LANES):
+                    factor[g] = (np.float32(step) + table[0]) / top[g]
+                sums(v, factor, cuts, table, sum_qx, sum_q2)
+                for g in range(_LANES):
+                    better = sum_q2[g] > zero and sum_qx[g] * sum_qx[g] > best[g] * sum_q2[g]
+                    scale[g] = sum_qx[g] / sum_q2[g] if better else scale[g]
+                    best[g] = scale[g] * sum_qx[g] if better else best[g]
+            for g in range(_LANES):
+                scale[g] = zero if most[g] < _EPS else scale[g]
+                factor[g] = np.float32(1.0) / scale[g] if scale[g] != zero else zero
+        else:
+            for g in range(_LANES):
+                scale[g] = zero if most[g] < _EPS else scale[g]
+                factor[g] = zero if most[g] < _EPS else factor[g]
+        for g in range(held):
+            to = (first + g) * 18
+            write_half(out, to, scale[g])
+            for j in range(16):
+                low, high = nearest_entry(factor[g] * v[j, g], table), nearest_entry(factor[g] * v[16 + j, g], table)
+                out[to + 2 + j] = np.uint8(low | high << 4)
+
+
+@kernel
+def decode_table(data, out, table, size):
+    """Values of IQ4_NL blocks of `size` bytes: d * table[code]."""
+    wide_vectors()
+    four = np.int32(4)
+    for block in range(out.size // 32):
+        at, to = block * size, block * 32
+        d = read_half(data, at)
+        for j in range(16):
+            byte = like(data[at + 2 + j], four)
+            out[to + j] = d * table[both(byte, np.int32(15))]
+            out[to + 16 + j] = d * table[right(byte, four)]
