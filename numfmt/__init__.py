@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import layers
     from .arith import Datapath, datapath, datapaths, explain, matmul
-    from .blocks import QuantizedTensor, Scheme, from_codes, load, quantize, scheme
+    from .blocks import QuantizedTensor, Scheme, from_codes, load, quantize, scheme, schemes
     from .formats import (
         Card,
         Codebook,
@@ -97,6 +97,7 @@ __all__ = [
     "quantize",
     "remainder",
     "scheme",
+    "schemes",
     "sqrt",
     "subtract",
     "unpack",
@@ -105,7 +106,7 @@ __all__ = [
 # Where the names come from. They are loaded at first use: NumPy and Numba alone take longer than many a script that imports this.
 _FROM = {
     ".arith": ("Datapath", "datapath", "datapaths", "explain", "matmul"),
-    ".blocks": ("QuantizedTensor", "Scheme", "from_codes", "load", "quantize", "scheme"),
+    ".blocks": ("QuantizedTensor", "Scheme", "from_codes", "load", "quantize", "scheme", "schemes"),
     ".plan": ("LayerPlan", "Plan"),
 }
 _MODULES = {"fixed": ".formats.fixed_ops", "ieee": ".formats.ieee"} | {

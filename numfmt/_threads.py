@@ -39,11 +39,14 @@ def _executor() -> ThreadPoolExecutor:
     return _pool
 
 
-def in_pieces(size: int, work: Callable[[int, int], int]) -> int:
-    """Sum of work(start, stop) over pieces that cover range(size), on as many threads as `numba.get_num_threads()` says."""
-    if size < SERIAL or getattr(_here, "inside", False) or (threads := numba.get_num_threads()) == 1:
+def in_pieces(size: int, work: Callable[[int, int], int], piece: int = 0, serial: int = SERIAL) -> int:
+    """Sum of work(start, stop) over pieces that cover range(size), on as many threads as `numba.get_num_threads()` says.
+
+    piece: length of a piece, for other units than elements (rows); below `serial` all is one piece.
+    """
+    if size < serial or getattr(_here, "inside", False) or (threads := numba.get_num_threads()) == 1:
         return work(0, size)
-    piece = min(_PIECE, -(-size // (4 * threads * ALIGN)) * ALIGN)
+    piece = piece or min(_PIECE, -(-size // (4 * threads * ALIGN)) * ALIGN)
     starts = count(0, piece)
 
     def some() -> int:

@@ -17,12 +17,14 @@ from . import bitserial
 
 @dataclass(frozen=True)
 class Operand:
-    """values: (rows, K) float64, exact code values; scales: (rows, runs) float64 or None; integers: codes are integers."""
+    """values: (rows, K) float64, exact code values; scales: (rows, runs) float64 or None, each for `run` columns; integers: codes
+    are integers."""
 
     values: np.ndarray
     scales: np.ndarray | None
     integers: bool
     source: QuantizedTensor | None
+    run: int = 0  # columns that share a scale; 0: all
 
     @property
     def rows(self) -> int:
@@ -68,7 +70,7 @@ class Operand:
         """The scale of each row for the run that begins at `start`, (rows,)."""
         if self.scales is None:
             return np.ones(self.rows)
-        column = start * self.scales.shape[1] // self.depth if self.depth else 0
+        column = start // self.run if self.run else 0
         return np.ascontiguousarray(np.broadcast_to(self.scales[:, column], (self.rows,)))
 
 
@@ -89,10 +91,21 @@ def operand(x: Any, what: str, reduced: int) -> Operand:
             )
         fixed = all(isinstance(f, Fixed) and f.frac_bits == 0 for f in x.scheme.candidates)
         values = x.row_values().astype(np.float64)
-        scales = None if x.row_scales is None else x.row_scales.astype(np.float64)
-        if scales is not None and scales.shape[0] == 1:
-            scales = np.broadcast_to(scales, (values.shape[0], scales.shape[1]))
-        return Operand(values, scales, fixed, x)
+        if x.row_scales is None:
+            return Operand(values, None, fixed and not x.scheme.scaled, x)
+        by_row = x.runs()
+        if by_row is None:
+            raise ValueError(
+                f"{what} is {x.scheme} of shape {x.shape}: its blocks run across rows, so no run of k shares a scale; "
+                f"quantize with a block length that divides the row length, or pass {what}.dequantize()"
+            )
+        scales, run = by_row
+        if not np.array_equal(scales.astype(np.float32), scales):
+            raise ValueError(
+                f"{what} is {x.scheme}, whose effective scales (block times tensor scale) need more than float32; "
+                f"pass {what}.dequantize(), or give the tensor scale to the result yourself"
+            )
+        return Operand(values, scales, fixed, x, run if scales.shape[1] > 1 else 0)
     array, _ = to_numpy(x, what)
     if array.ndim != 2:
         raise ValueError(f"{what} has shape {array.shape}; it must have two axes")
@@ -111,8 +124,7 @@ def runs(a: Operand, b: Operand) -> list[tuple[int, int]]:
     depth = a.depth
     cuts = {0, depth}
     for side in (a, b):
-        if side.scales is not None and side.scales.shape[1] > 1:
-            step = depth // side.scales.shape[1]
-            cuts |= set(range(0, depth, step))
+        if side.scales is not None and side.run:
+            cuts |= set(range(0, depth, side.run))
     ordered = sorted(cuts)
     return list(itertools.pairwise(ordered))

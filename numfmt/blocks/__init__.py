@@ -1,7 +1,24 @@
 """How a tensor maps to codes: scales, groups, shared exponents, mixtures of datatypes."""
 
+from .family import Family, Part, SchemeEntry
+from .files import load
+from .grid import Granularity, Grid
 from .quantize import quantize
-from .scheme import Granularity, Scheme, scheme
-from .tensor import QuantizedTensor, from_codes, load
+from .registry import schemes
+from .scheme import Scheme, scheme
+from .tensor import QuantizedTensor, from_codes
 
-__all__ = ["Granularity", "QuantizedTensor", "Scheme", "from_codes", "load", "quantize", "scheme"]
+__all__ = [
+    "Family",
+    "Granularity",
+    "Grid",
+    "Part",
+    "QuantizedTensor",
+    "Scheme",
+    "SchemeEntry",
+    "from_codes",
+    "load",
+    "quantize",
+    "scheme",
+    "schemes",
+]

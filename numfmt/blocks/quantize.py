@@ -1,4 +1,4 @@
-"""A tensor to codes: the scale of each group, the nearest code, and the choice among candidates."""
+"""A tensor to codes under a scheme."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import to_numpy
-from ..formats import Codebook, Fixed, Float, Format, cast, decode, encode
-from ..kernels import encode as encode_kernels
-from ..kernels import scale as kernels
+from .._arrays import to_float64, to_lanes, to_numpy
+from .._threads import in_pieces
+from ..formats import Format
+from ..kernels.blocks import largest_word
+from .family import Family, Given
+from .grid import Grid
 from .scheme import Scheme, scheme
-from .tensor import QuantizedTensor, check_scales, matrix_of, scales_shape
+from .tensor import QuantizedTensor, matrix_of, scales_shape
 
-# The published BitMoD code bounds scales to [1e-5, 1e4] in float16 (quant_weight.py).
-_HALF_SCALE_MIN = float(np.float16(1e-5))
-_HALF_SCALE_MAX = float(np.float16(1e4))
-_ELEMENTS_AT_ONCE = 1 << 22  # rows are quantized so many elements at a time, which bounds the float64 temporaries
+_ELEMENTS_AT_ONCE = 1 << 18  # rows are quantized so many elements at a time, which bounds the temporaries
 
 
 def quantize(
@@ -27,18 +26,24 @@ def quantize(
     scales: Any = None,
     choice: Any = None,
     zero_points: Any = None,
+    like: QuantizedTensor | None = None,
+    packed: bool = False,
 ) -> QuantizedTensor:
     """`x` as codes and scales of a scheme.
 
     x: array of shape (..., K, ...), K along `axis` (the reduction axis: groups run along it, `channel` and `token` give one scale
-    to each vector along it). Values are first rounded to the scheme's arithmetic (float32, or float16 for the BitMoD schemes).
-    scales, choice, zero_points: impose given ones, in the shapes that `QuantizedTensor` reports; only codes are computed then.
+    to each vector along it; 2-D blocks take rows from the other axes, flattened). Values are first rounded to the scheme's
+    arithmetic (float32, or float16 for the BitMoD schemes).
+    scales, choice, zero_points: impose given ones, in the shapes that `QuantizedTensor` reports (one number where the whole tensor
+    shares a scale); only codes are computed then. like: impose everything that another tensor of the same scheme and shape stores
+    beside its codes, second-level scales included.
+    packed: hold codes and scales in dense storage (`QuantizedTensor.pack`).
 
-    Raises ValueError where x is empty or holds NaN or an infinity, where a group size does not divide K, where x or a scale
-    leaves the range of the arithmetic, and for imposed arrays of a wrong shape.
+    Raises ValueError where x is empty or holds NaN or an infinity (unless the scheme says what they become), where a group size
+    does not divide K, where x or a scale leaves the range of the arithmetic, and for imposed arrays of a wrong shape.
     Source: symmetric and asymmetric integers: AWQ, arXiv 2306.00978 (float32) and the BitMoD repository's quant_weight.py
     (`arith=float16`); mixtures: BitMoD, arXiv 2411.11745, algorithm 1; NF4: QLoRA, arXiv 2305.14314; MX: OCP Microscaling v1.0
-    section 6.3.
+    section 6.3; every preset: `nf.schemes()`.
     """
     made = scheme(spec)
     array, _ = to_numpy(x)
@@ -48,186 +53,105 @@ def quantize(
         raise ValueError("x is a scalar; quantize needs an array with a reduction axis (use nf.cast for one value)")
     if not -array.ndim <= axis < array.ndim:
         raise ValueError(f"axis={axis} is not an axis of x with shape {array.shape}; use {-array.ndim} to {array.ndim - 1}")
-    rows, _moved_shape = matrix_of(array, axis)
-    independent = made.granularity.kind != "tensor" and scales is None and choice is None and zero_points is None
-    if independent and rows.size > _ELEMENTS_AT_ONCE and rows.shape[0] > 1:
-        return _in_blocks(rows, made, array.shape, axis % array.ndim)
-    if not np.isfinite(rows).all():
-        bad = int((~np.isfinite(rows)).sum())
-        raise ValueError(f"x holds {bad} NaN or infinite value(s); replace them before quantizing")
-    if not made.scaled:
-        if not (scales is None and choice is None and zero_points is None):
-            raise ValueError(f"{made} is a plain cast: scales, choice and zero_points do not apply; give it a granularity")
-        codes = encode(rows, made.candidates[0])
-        return QuantizedTensor(made, array.shape, axis % array.ndim, codes.reshape(rows.shape), None, None, None)
-    half = made.arith == "float16"
-    work = rows.astype(np.float64).reshape(-1)
-    kernels.round_array(work, half)
-    if not np.isfinite(work).all():
-        raise ValueError(
-            f"x reaches {float(np.abs(rows).max()):g}, beyond the range of the {made.arith} arithmetic of {made}; scale it down"
-        )
-    scale_rows, per_row, size = made.granularity.groups(*rows.shape)
-    groups = work.reshape(1, -1) if made.granularity.kind == "tensor" else work.reshape(scale_rows * per_row, size)
-    given = _imposed(scales, choice, zero_points, scales_shape(made, array.shape, axis), made, axis)
-    codes, group_scales, zeros, chosen = _quantize_groups(groups, made, half, *given)
-    return QuantizedTensor(
-        made,
-        array.shape,
-        axis % array.ndim,
-        codes.reshape(rows.shape),
-        group_scales.astype(np.float32).reshape(scale_rows, per_row),
-        None if zeros is None else zeros.reshape(scale_rows, per_row),
-        None if chosen is None else chosen.reshape(scale_rows, per_row),
-    )
+    axis %= array.ndim
+    rows, _moved = matrix_of(array, axis)
+    grid = made.grid(*rows.shape)
+    given = _imposed(scales, choice, zero_points, array.shape, axis, made, grid)
+    if like is not None:
+        given = _alike(like, array.shape, axis, made, given)
+    stored = _quantize_rows(rows, made, grid, given)
+    result = QuantizedTensor(made, tuple(array.shape), axis, stored)
+    return result.pack() if packed else result
 
 
-def _in_blocks(rows: np.ndarray, made: Scheme, shape: tuple[int, ...], axis: int) -> QuantizedTensor:
-    """`quantize` of rows that do not depend on one another, some at a time."""
-    count = max(1, _ELEMENTS_AT_ONCE // rows.shape[1])
-    parts = [quantize(rows[i : i + count], made) for i in range(0, rows.shape[0], count)]
+def _quantize_rows(rows: np.ndarray, made: Scheme, grid: Grid, given: Given) -> dict[str, np.ndarray]:
+    """The stored arrays of a matrix; rows that do not depend on one another go some at a time, on several threads."""
+    way = made.way
+    if not given.empty or not way.by_rows(made) or rows.size <= _ELEMENTS_AT_ONCE or rows.shape[0] == 1:
+        return way.quantize(_checked(rows, way), made, grid, given)
+    parts = way.parts(made, grid)
+    stored = {name: np.empty(part.shape, part.dtype) for name, part in parts.items()}
+    height = grid.granularity.height
+    step = max(1, _ELEMENTS_AT_ONCE // (rows.shape[1] * height)) * height
 
-    def joined(name: str) -> np.ndarray | None:
-        held = [getattr(part, name) for part in parts]
-        return None if held[0] is None else np.concatenate(held)
+    def work(start: int, stop: int) -> int:
+        for first in range(start, stop, step):
+            last = min(first + step, stop)
+            some = _checked(rows[first:last], way)
+            found = way.quantize(some, made, made.grid(last - first, rows.shape[1]), given)
+            for name, array in found.items():
+                begin = first // parts[name].height
+                stored[name][begin : begin + array.shape[0]] = array
+        return 0
 
-    codes = np.concatenate([part.row_codes for part in parts])
-    return QuantizedTensor(made, shape, axis, codes, joined("row_scales"), joined("row_zero_points"), joined("row_choice"))
-
-
-def _imposed(scales: Any, choice: Any, zero_points: Any, shape: tuple[int, ...], made: Scheme, axis: int) -> tuple[Any, Any, Any]:
-    flat: list[Any] = []
-    for name, value in (("scales", scales), ("choice", choice), ("zero_points", zero_points)):
-        if value is None:
-            flat.append(None)
-            continue
-        array = to_numpy(value, name)[0]
-        if array.shape != shape:
-            raise ValueError(f"{name} has shape {array.shape}; {made} needs {shape} here")
-        flat.append(np.moveaxis(array, axis, -1).reshape(-1))
-    if flat[0] is not None:
-        check_scales(flat[0], made)
-    if flat[1] is not None and (len(made.candidates) == 1 or not _integers_within(flat[1], len(made.candidates) - 1)):
-        raise ValueError(
-            f"choice must be 0 to {len(made.candidates) - 1} of a scheme with several candidates; {made} has {len(made.candidates)}"
-        )
-    if flat[2] is not None and (made.rule != "range" or flat[0] is None):
-        raise ValueError(f"zero_points go with scales and with an asymmetric scheme such as int4/g128+asym, not {made}")
-    if flat[2] is not None and not _integers_within(flat[2], (1 << made.zero_point_bits) - 1):
-        raise ValueError(f"zero_points must be integers from 0 to {(1 << made.zero_point_bits) - 1} for {made}")
-    return flat[0], flat[1], flat[2]
-
-
-def _integers_within(values: np.ndarray, top: int) -> bool:
-    return bool(((values >= 0) & (values <= top) & (values == np.rint(values))).all())
-
-
-def _quantize_groups(
-    groups: np.ndarray, made: Scheme, half: bool, scales: Any, choice: Any, zeros: Any
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]:
-    """Codes, scales, zero points and choices of (groups, size) float64 values already rounded to the arithmetic."""
-    low, high, magnitude = (np.empty(groups.shape[0]) for _ in range(3))
-    kernels.extremes(groups, low, high, magnitude)
-    if made.rule == "range":
-        if scales is None:
-            scales = _range_scale(low, high, made, half)
-            scales = _store(scales, made, scales)
-        scales = scales.astype(np.float64)
-        if zeros is None:
-            zeros = _zero_points(low, scales, made, half)
-        codes = _asymmetric(groups, scales, zeros.astype(np.float64), made, half)
-        return codes, scales, zeros.astype(np.int32), None
-    zero = encode(np.zeros(1), made.candidates[0])[0]
-    best_codes = np.full(groups.shape, zero, np.result_type(*(f.code_dtype for f in made.candidates)))
-    best_scales = np.zeros(groups.shape[0])
-    best_error = np.full(groups.shape[0], 1000.0 if made.sel == "fp16" else np.inf)  # 1e3: the published starting value
-    chosen = np.zeros(groups.shape[0], np.uint8)
-    values = np.empty(groups.shape)
-    for index, fmt in enumerate(made.candidates):
-        group_scales = _scales(magnitude, made, index, half) if scales is None else scales.astype(np.float64)
-        codes = _nearest(groups, group_scales, fmt, made, half)
-        if len(made.candidates) == 1:
-            return codes, group_scales, None, None
-        error = np.empty(groups.shape[0])
-        values[...] = decode(codes, fmt)
-        (kernels.half_errors if made.sel == "fp16" else kernels.squared_errors)(values, group_scales, groups, error)
-        better = (choice == index) if choice is not None else (error < best_error)
-        best_codes[better] = codes[better]
-        best_scales[better] = group_scales[better]
-        best_error[better] = error[better]
-        chosen[better] = index
-        if index == 0:  # what a group keeps that no candidate improves
-            best_scales[~better] = group_scales[~better]
-    return best_codes, best_scales, None, chosen
-
-
-def _scales(magnitude: np.ndarray, made: Scheme, index: int, half: bool) -> np.ndarray:
-    fmt = made.candidates[index]
-    if made.rule == "floor":
-        assert isinstance(fmt, Float)
-        top = np.frexp(fmt.max)[1] - 1
-        exponent = np.clip(np.frexp(magnitude)[1] - 1 - top, -127, 127)
-        return np.ldexp(1.0, np.where(magnitude == 0, -127, exponent))
-    scales = magnitude / made.limit(index)
-    kernels.round_array(scales, half)
-    if half:
-        return _store(np.clip(scales, _HALF_SCALE_MIN, _HALF_SCALE_MAX), made)
-    if not made.reciprocal:
-        scales = np.where(magnitude == 0, 1.0, scales)
-    return _store(scales, made, magnitude)
-
-
-def _store(scales: np.ndarray, made: Scheme, magnitude: np.ndarray | None = None) -> np.ndarray:
-    """The scales as the scale format holds them: rounded, an underflow raised to its smallest value, an overflow refused."""
-    assert made.scale is not None
-    stored = cast(scales, made.scale).astype(np.float64)
-    if np.isinf(stored).any():
-        raise ValueError(f"a scale reaches {float(scales.max()):g}, beyond {made.scale}; use a wider scale format or scale x down")
-    if magnitude is not None:
-        stored = np.where((stored == 0) & (magnitude > 0), made.scale.min_positive, stored)
+    in_pieces(rows.shape[0], work, piece=step, serial=0)
     return stored
 
 
-def _nearest(groups: np.ndarray, scales: np.ndarray, fmt: Format, made: Scheme, half: bool) -> np.ndarray:
-    quotients = np.empty(groups.shape)
-    if made.rule == "floor":  # a power of two: the quotient is exact
-        quotients = groups / scales[:, None]
-    else:
-        kernels.divide(groups, np.where(scales == 0, 1.0, scales), quotients, half, made.reciprocal)
-    if isinstance(fmt, Fixed):
-        low = fmt.min if made.full or not fmt.signed else -fmt.max
-        np.clip(quotients, low, fmt.max, out=quotients)
-    if isinstance(fmt, Codebook):
-        # decision points in the precision of the rule, as the published codes hold them
-        thresholds = fmt.midpoints.copy()
-        kernels.round_array(thresholds, half)
-        codes = np.empty(groups.size, fmt.code_dtype)
-        encode_kernels.encode_table(quotients.reshape(-1), codes, thresholds, fmt.grid_codes, fmt.ties == "upper")
-        return codes.reshape(groups.shape)
-    return encode(quotients, fmt, overflow="saturate")
+def _checked(rows: np.ndarray, way: Family) -> np.ndarray:
+    """Rows in float32 or float64. Raises ValueError for NaN and infinities that the scheme has no rule for."""
+    if rows.dtype not in (np.float32, np.float64):
+        flat = np.ascontiguousarray(rows).reshape(-1)
+        wide = to_float64(flat) if flat.dtype.kind in "iu" and flat.dtype.itemsize == 8 else to_lanes(flat)
+        rows = wide.reshape(rows.shape)
+    if not way.specials and not _finite(rows):
+        bad = int((~np.isfinite(rows)).sum())
+        raise ValueError(f"x holds {bad} NaN or infinite value(s); replace them before quantizing")
+    return rows
 
 
-def _range_scale(low: np.ndarray, high: np.ndarray, made: Scheme, half: bool) -> np.ndarray:
-    steps = float((1 << made.element_bits) - 1)
-    span = high - low
-    kernels.round_array(span, half)
-    if not np.isfinite(span).all():
-        raise ValueError(f"the range of a group exceeds {made.arith}; scale x down")
-    if not half:
-        span = np.maximum(span, float(np.float32(1e-5)))
-    scales = span / steps
-    kernels.round_array(scales, half)
-    return np.clip(scales, _HALF_SCALE_MIN, _HALF_SCALE_MAX) if half else scales
+def _finite(rows: np.ndarray) -> bool:
+    if rows.dtype == np.float32:
+        return int(largest_word(np.ascontiguousarray(rows).reshape(-1).view(np.int32))) < 0x7F800000
+    return bool(np.isfinite(rows).all())
 
 
-def _zero_points(low: np.ndarray, scales: np.ndarray, made: Scheme, half: bool) -> np.ndarray:
-    zeros = -low / scales
-    kernels.round_array(zeros, half)
-    return np.clip(np.rint(zeros), 0, (1 << made.element_bits) - 1).astype(np.int32)
+def _imposed(scales: Any, choice: Any, zero_points: Any, shape: tuple[int, ...], axis: int, made: Scheme, grid: Grid) -> Given:
+    if scales is None and choice is None and zero_points is None:
+        return Given()
+    if not made.scaled:
+        raise ValueError(f"{made} is a plain cast: scales, choice and zero_points do not apply; give it a granularity")
+    parts = made.way.parts(made, grid)
+    rows: dict[str, np.ndarray | None] = {}
+    for name, value in (("scales", scales), ("choice", choice), ("zero_points", zero_points)):
+        if value is None:
+            rows[name] = None
+            continue
+        array = to_numpy(value, name)[0]
+        want = scales_shape(made, shape, axis)
+        if array.size == 1 and grid.count == 1:
+            array = array.reshape(want)
+        if array.shape != want:
+            raise ValueError(f"{name} has shape {array.shape}; {made} needs {want} here")
+        moved = array.reshape(grid.shape) if grid.height != 1 else np.moveaxis(array, axis, -1).reshape(grid.shape)
+        rows[name] = moved
+    if rows["scales"] is not None:
+        made.way.check_scales(rows["scales"], made)
+    if rows["choice"] is not None and ("choice" not in parts or not _within(rows["choice"], len(made.candidates) - 1)):
+        raise ValueError(
+            f"choice must be 0 to {len(made.candidates) - 1} of a scheme with several candidates; {made} has {len(made.candidates)}"
+        )
+    zeros = rows["zero_points"]
+    if zeros is not None and ("zero_points" not in parts or rows["scales"] is None):
+        raise ValueError(f"zero_points go with scales and with an asymmetric scheme such as int4/g128+asym, not {made}")
+    if zeros is not None and not _within(zeros, top := parts["zero_points"].top or 0):
+        raise ValueError(f"zero_points must be integers from 0 to {top} for {made}")
+    wide = None if rows["scales"] is None else rows["scales"].astype(np.float64)
+    return Given(wide, zeros, rows["choice"])
 
 
-def _asymmetric(groups: np.ndarray, scales: np.ndarray, zeros: np.ndarray, made: Scheme, half: bool) -> np.ndarray:
-    quotients = np.empty(groups.shape)
-    kernels.divide(groups, scales, quotients, half, False)
-    shifted = np.rint(quotients) + zeros[:, None]
-    return np.clip(shifted, 0, (1 << made.element_bits) - 1).astype(made.candidates[0].code_dtype)
+def _within(values: np.ndarray, top: int) -> bool:
+    return bool(((values >= 0) & (values <= top) & (values == np.rint(values))).all())
+
+
+def _alike(like: QuantizedTensor, shape: tuple[int, ...], axis: int, made: Scheme, given: Given) -> Given:
+    if not given.empty:
+        raise ValueError("like= imposes scales, choice and zero points itself; leave scales=, choice= and zero_points= out")
+    if like.scheme != made or like.shape != tuple(shape) or like.axis != axis:
+        raise ValueError(
+            f"like= is {like.scheme} of shape {like.shape}, axis {like.axis}; it must have the scheme, shape and axis asked for: "
+            f"{made}, {tuple(shape)}, axis {axis}"
+        )
+    beside = {name: like.part(name) for name in like.stored if name != "codes"}
+    scales = like.row_scales
+    return Given(None if scales is None else scales.astype(np.float64), beside.get("zero_points"), beside.get("choice"), beside)

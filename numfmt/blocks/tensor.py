@@ -1,19 +1,19 @@
-"""QuantizedTensor: codes, scales, zero points and choices, with the scheme that gives them meaning."""
+"""QuantizedTensor: what a scheme stores of a tensor, and what it stands for."""
 
 from __future__ import annotations
 
-import json
-import math
 import os
-import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from .._arrays import to_numpy
-from ..formats import Codebook, Format, cast, decode, parse
+from ..formats import Codebook, Format, decode, pack, parse, unpack
+from .family import Part
+from .grid import Grid
 from .scheme import Scheme, scheme
 
 
@@ -24,51 +24,128 @@ def matrix_of(array: np.ndarray, axis: int) -> tuple[np.ndarray, tuple[int, ...]
 
 
 def scales_shape(made: Scheme, shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
-    """Shape of the scales of a tensor: its own, with the reduction axis replaced by the scales along it."""
+    """Shape of the scales of a tensor: its own with the reduction axis replaced by the scales along it.
+
+    (1, ..., 1) where the tensor shares one; (scale rows, scales a row) for 2-D and flat blocks.
+    """
+    moved = [n for i, n in enumerate(shape) if i != axis]
+    grid = made.grid(int(np.prod(moved, dtype=np.int64)), shape[axis])
     if made.granularity.kind in ("tensor", "none"):
         return (1,) * len(shape)
-    _, per_row, _ = made.granularity.groups(1, shape[axis])
+    if grid.height != 1:
+        return grid.shape
     out = list(shape)
-    out[axis] = per_row
+    out[axis] = grid.shape[1]
     return tuple(out)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A stored array in dense storage: words of `numfmt.pack(..., bits)`."""
+
+    words: np.ndarray
+    part: Part
+
+    def unpacked(self) -> np.ndarray:
+        """The array itself."""
+        return unpack(self.words, self.part.bits, self.part.count).astype(self.part.dtype, copy=False).reshape(self.part.shape)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class QuantizedTensor:
-    """The result of `quantize`. A value is (code's value - zero point) * scale, exactly.
+    """The result of `quantize`. A value is (code's value - zero point) * scale, exactly, unless the scheme says otherwise.
 
-    shape, axis: of the tensor; groups run along `axis`. The stored arrays have the reduction axis last: `row_codes` (rows, K),
-    `row_scales`, `row_zero_points`, `row_choice` (scale rows, scales a row). `codes`, `scales`, `zero_points`, `choice` show
-    them in the tensor's own axis order.
+    shape, axis: of the tensor; groups run along `axis`. stored: the arrays that the scheme stores, by name, as rows with the
+    reduction axis last (codes (rows, K), scales (scale rows, scales a row) as words of the scale format, ...), dense if `packed`.
+    `codes`, `scales`, `zero_points`, `choice` show them in the tensor's own axis order.
     """
 
     scheme: Scheme
     shape: tuple[int, ...]
     axis: int
-    row_codes: np.ndarray
-    row_scales: np.ndarray | None
-    row_zero_points: np.ndarray | None
-    row_choice: np.ndarray | None
+    stored: Mapping[str, np.ndarray | Packed]
+
+    @cached_property
+    def grid(self) -> Grid:
+        """How the rows are cut into groups."""
+        return self.scheme.grid(int(np.prod(self._leading, dtype=np.int64)), self.shape[self.axis])
+
+    @property
+    def _leading(self) -> tuple[int, ...]:
+        return tuple(n for i, n in enumerate(self.shape) if i != self.axis)
+
+    @cached_property
+    def parts(self) -> dict[str, Part]:
+        """What the scheme stores of this tensor: shapes, widths, ranges."""
+        return self.scheme.way.parts(self.scheme, self.grid)
+
+    def part(self, name: str) -> np.ndarray:
+        """A stored array, unpacked, in the layout of the stored rows. Raises KeyError for a name that the scheme does not store."""
+        if name not in self.stored:
+            raise KeyError(f"{self.scheme} stores no {name!r}; it stores {', '.join(self.stored)}")
+        held = self.stored[name]
+        return held.unpacked() if isinstance(held, Packed) else held
+
+    def _unpacked(self) -> dict[str, np.ndarray]:
+        return {name: self.part(name) for name in self.stored}
+
+    # -- in rows ---------------------------------------------------------------------------------------------------------------
+
+    @property
+    def row_codes(self) -> np.ndarray:
+        """Codes, (rows, K), padding cut off (in the stored layout where codes do not stand for one element each)."""
+        codes = self.part("codes")
+        return self.grid.cut(codes) if codes.shape == self.grid.stored else codes
+
+    @property
+    def row_scales(self) -> np.ndarray | None:
+        """Effective scale of each group, (scale rows, scales a row); None where values have no scale."""
+        return self.scheme.way.scales(self.scheme, self.grid, self._unpacked())
+
+    @property
+    def row_zero_points(self) -> np.ndarray | None:
+        """Zero points, (scale rows, scales a row)."""
+        return self.part("zero_points") if "zero_points" in self.stored else None
+
+    @property
+    def row_choice(self) -> np.ndarray | None:
+        """Choices, (scale rows, scales a row)."""
+        return self.part("choice") if "choice" in self.stored else None
+
+    def row_values(self) -> np.ndarray:
+        """Values of the codes before the scale (zero point subtracted), (rows, K), float32 or float64, exact."""
+        return self.grid.cut(self.scheme.way.code_values(self.scheme, self.grid, self._unpacked()))
+
+    def runs(self) -> tuple[np.ndarray, int] | None:
+        """Effective scales as (rows, runs) float64 and the length of a run of K that shares one; None for unscaled values."""
+        scales = self.row_scales
+        return None if scales is None else self.grid.by_row(scales.astype(np.float64))
+
+    def _spread(self, rows: np.ndarray) -> np.ndarray:
+        """One value an element, (rows, K), from one value a group."""
+        return self.grid.cut(self.grid.spread(rows))
+
+    # -- in the tensor's own shape -----------------------------------------------------------------------------------------------
 
     def _in_place(self, rows: np.ndarray, last: int) -> np.ndarray:
-        moved = [n for i, n in enumerate(self.shape) if i != self.axis]
-        return np.moveaxis(rows.reshape(*moved, last), -1, self.axis)
+        return np.moveaxis(rows.reshape(*self._leading, last), -1, self.axis)
 
     def _overhead(self, rows: np.ndarray | None) -> np.ndarray | None:
         if rows is None:
             return None
-        if self.scheme.granularity.kind == "tensor":
+        if self.scheme.granularity.kind in ("tensor", "none"):
             return rows.reshape((1,) * len(self.shape))
-        return self._in_place(rows, rows.shape[1])
+        return rows if self.grid.height != 1 else self._in_place(rows, rows.shape[1])
 
     @property
     def codes(self) -> np.ndarray:
         """Codes in the tensor's shape, smallest unsigned dtype."""
-        return self._in_place(self.row_codes, self.shape[self.axis])
+        codes = self.row_codes
+        return self._in_place(codes, codes.shape[1])
 
     @property
     def scales(self) -> np.ndarray | None:
-        """float32 scales; None for a plain cast."""
+        """Effective scale of each group: a value is (code's value - zero point) * scale. None where values have no scale."""
         return self._overhead(self.row_scales)
 
     @property
@@ -81,182 +158,104 @@ class QuantizedTensor:
         """Which candidate each group took, for schemes with several."""
         return self._overhead(self.row_choice)
 
+    def dequantize(self) -> np.ndarray:
+        """Values in the tensor's shape, float32: the exact product of code value and scale, rounded once, unless the scheme's
+        source states another arithmetic (`nf.schemes()`)."""
+        rows = self.grid.cut(self.scheme.way.dequantize(self.scheme, self.grid, self._unpacked()))
+        return self._in_place(rows, self.shape[self.axis])
+
+    # -- shape -------------------------------------------------------------------------------------------------------------------
+
     @property
     def T(self) -> QuantizedTensor:
         """The transposed matrix. Raises ValueError for other than two axes."""
         if len(self.shape) != 2:
             raise ValueError(f"T needs a matrix; this tensor has shape {self.shape}")
-        return QuantizedTensor(
-            self.scheme,
-            self.shape[::-1],
-            1 - self.axis,
-            self.row_codes,
-            self.row_scales,
-            self.row_zero_points,
-            self.row_choice,
-        )
+        return QuantizedTensor(self.scheme, self.shape[::-1], 1 - self.axis, self.stored)
 
     def take_rows(self, start: int, stop: int) -> QuantizedTensor:
         """Rows start to stop of a matrix quantized along its last axis. Raises ValueError for other tensors."""
         if len(self.shape) != 2 or self.axis != 1:
             raise ValueError(f"take_rows needs a matrix quantized along its last axis, not shape {self.shape}, axis {self.axis}")
+        return self[start:stop]
 
-        shared = self.scheme.granularity.kind == "tensor"
+    def __getitem__(self, index: Any) -> QuantizedTensor:
+        """A slice along axes other than the grouped one: integers, slices with any step, an ellipsis.
 
-        def part(rows: np.ndarray | None) -> np.ndarray | None:
-            return rows if rows is None or shared else rows[start:stop]
+        Raises ValueError for an index along the grouped axis, for parts of 2-D blocks, and where all rows share what is stored in
+        one run (flat blocks). IndexError beyond the shape.
+        """
+        from .slicing import sliced
 
-        codes = self.row_codes[start:stop]
-        overhead = (part(self.row_scales), part(self.row_zero_points), part(self.row_choice))
-        return QuantizedTensor(self.scheme, (codes.shape[0], self.shape[1]), 1, codes, *overhead)
+        return sliced(self, index)
 
-    def row_values(self) -> np.ndarray:
-        """Values of the codes before the scale (zero point subtracted), (rows, K), float32 or float64, exact."""
-        if self.row_choice is None:
-            values = decode(self.row_codes, self.scheme.candidates[0])
-        else:
-            tables = [parse(f).values() for f in self.scheme.candidates]
-            size = max(t.size for t in tables)
-            stacked = np.stack([np.pad(t, (0, size - t.size), constant_values=np.nan) for t in tables])
-            choice = np.repeat(self.row_choice, self.row_codes.shape[1] // self.row_choice.shape[1], axis=1)
-            if self.scheme.granularity.kind == "tensor":
-                choice = np.broadcast_to(self.row_choice, self.row_codes.shape)
-            values = stacked[choice, self.row_codes]
-            if all(f.value_dtype == np.float32 for f in self.scheme.candidates):
-                values = values.astype(np.float32)
-        if self.row_zero_points is not None:
-            values = values - self._spread(self.row_zero_points).astype(values.dtype)
-        return values
+    # -- storage -----------------------------------------------------------------------------------------------------------------
 
-    def _spread(self, rows: np.ndarray) -> np.ndarray:
-        """One value an element, from one value a scale."""
-        if rows.shape[0] == 1 and self.scheme.granularity.kind == "tensor":
-            return np.broadcast_to(rows, self.row_codes.shape)
-        return np.repeat(rows, self.row_codes.shape[1] // rows.shape[1], axis=1)
+    @property
+    def packed(self) -> bool:
+        """Whether what is stored is held dense."""
+        return any(isinstance(held, Packed) for held in self.stored.values())
 
-    def dequantize(self) -> np.ndarray:
-        """Values in the tensor's shape: the exact product of code value and scale, rounded once to float32."""
-        values = self.row_values()
-        if self.row_scales is not None:
-            values = values.astype(np.float64) * self._spread(self.row_scales)
-        with np.errstate(over="ignore"):
-            return self._in_place(values.astype(np.float32), self.shape[self.axis])
+    def pack(self) -> QuantizedTensor:
+        """The same tensor with its arrays in dense storage: as many bits an entry as the scheme counts. Reading unpacks."""
+        dense: dict[str, np.ndarray | Packed] = {}
+        for name, part in self.parts.items():
+            held = self.stored[name]
+            if isinstance(held, np.ndarray) and part.bits < 8 * part.dtype.itemsize:
+                held = Packed(pack(held.view(f"u{part.dtype.itemsize}"), part.bits), part)
+            dense[name] = held
+        return QuantizedTensor(self.scheme, self.shape, self.axis, dense)
+
+    def unpack(self) -> QuantizedTensor:
+        """The same tensor with one array entry a code."""
+        return QuantizedTensor(self.scheme, self.shape, self.axis, self._unpacked())
 
     @property
     def bits_per_element(self) -> float:
-        """Stored bits an element, scales, zero points and choices counted."""
-        moved = [n for i, n in enumerate(self.shape) if i != self.axis]
-        return self.scheme.bits_per_element((*moved, self.shape[self.axis]))
+        """Stored bits an element, scales, zero points, choices and padding counted."""
+        return sum(part.count * part.bits for part in self.parts.values()) / int(np.prod(self.shape, dtype=np.int64))
 
     @property
     def nbytes(self) -> int:
-        """Bytes of dense storage, rounded up."""
-        return -(-round(self.bits_per_element * self.row_codes.size) // 8)
+        """Bytes of dense storage, each array rounded up."""
+        return sum(-(-part.count * part.bits // 8) for part in self.parts.values())
+
+    @property
+    def held_nbytes(self) -> int:
+        """Bytes of the arrays held in memory now."""
+        return sum((held.words if isinstance(held, Packed) else held).nbytes for held in self.stored.values())
+
+    def __eq__(self, other: object) -> bool:
+        """Same scheme, shape, axis and stored words, packed or not."""
+        if not isinstance(other, QuantizedTensor):
+            return NotImplemented
+        if (self.scheme, self.shape, self.axis) != (other.scheme, other.shape, other.axis):
+            return False
+        mine, others = self._unpacked(), other._unpacked()
+        return mine.keys() == others.keys() and all(_same_words(mine[name], others[name]) for name in mine)
+
+    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"QuantizedTensor({self.scheme}, shape={self.shape}, axis={self.axis}, {self.bits_per_element:.4g} bits an element)"
+        size: float = self.nbytes
+        unit = next((u for u in ("B", "KiB", "MiB") if size < 1024 or not (size := size / 1024)), "GiB")
+        stored = ", ".join(f"{name} {'x'.join(map(str, part.shape))}:{part.bits}" for name, part in self.parts.items())
+        return (
+            f"QuantizedTensor({self.scheme}, shape={self.shape}, axis={self.axis}, {self.bits_per_element:.4g} bits an element, "
+            f"{size:.4g} {unit}{', packed' if self.packed else ''}; stored {stored} bits)"
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a safetensors file with the scheme in its metadata; whole or not at all."""
-        from safetensors.numpy import save
+        """Write a safetensors file with the scheme in its metadata; whole or not at all. `nf.load` reads it."""
+        from .files import save
 
-        tensors = {"codes": np.ascontiguousarray(self.row_codes)}
-        for name, rows in (
-            ("scales", self.row_scales),
-            ("zero_points", self.row_zero_points),
-            ("choice", self.row_choice),
-        ):
-            if rows is not None:
-                tensors[name] = np.ascontiguousarray(rows)
-        content = save(tensors, {"scheme": str(self.scheme), "shape": json.dumps(self.shape), "axis": str(self.axis)})
-        target = Path(path)
-        with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as handle:
-            try:
-                handle.write(content)
-                handle.close()
-                os.replace(handle.name, target)
-            except BaseException:
-                os.unlink(handle.name)
-                raise
+        save(self, path)
 
 
-def load(path: str | os.PathLike[str]) -> QuantizedTensor:
-    """Read a tensor that `QuantizedTensor.save` wrote. Raises ValueError for truncated, foreign or inconsistent files."""
-    from safetensors import SafetensorError, safe_open
-
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{path} does not exist")
-    try:
-        with safe_open(path, framework="numpy") as handle:
-            meta = handle.metadata() or {}
-            tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118 (not a dict)
-    except SafetensorError as error:
-        raise ValueError(f"{path} is not a whole safetensors file: {error}") from None
-    if not {"scheme", "shape", "axis"} <= meta.keys() or "codes" not in tensors:
-        raise ValueError(f"{path} holds no quantized tensor of this package (its metadata lacks scheme, shape or axis)")
-    try:
-        tensor = QuantizedTensor(
-            *_read_meta(meta), tensors["codes"], tensors.get("scales"), tensors.get("zero_points"), tensors.get("choice")
-        )
-        _check_consistent(tensor, set(tensors))
-    except ValueError as error:
-        raise ValueError(f"{path} was changed or is damaged: {error}; write it again with QuantizedTensor.save") from None
-    return tensor
-
-
-def check_scales(scales: np.ndarray, made: Scheme) -> None:
-    """Refuse scales that are not finite and above zero, or that the scale format of the scheme does not hold exactly.
-
-    Zero is the scale of an all-zero group where the scheme multiplies by its reciprocal (nf4, as in bitsandbytes).
-    """
-    assert made.scale is not None
-    positive = scales >= 0 if made.reciprocal else scales > 0
-    if not (np.isfinite(scales).all() and positive.all()):
-        raise ValueError(f"scales must be finite and above zero for {made}")
-    with np.errstate(over="ignore"):
-        if not np.array_equal(cast(scales[scales > 0], made.scale), scales[scales > 0]):
-            raise ValueError(
-                f"scales hold values that {made.scale} does not hold exactly, the scale format of {made}; "
-                f"round them with nf.cast(scales, '{made.scale}') first"
-            )
-
-
-def _read_meta(meta: dict[str, str]) -> tuple[Scheme, tuple[int, ...], int]:
-    """Scheme, shape and axis of a file's metadata. Raises ValueError where they make no tensor."""
-    shape, axis = json.loads(meta["shape"]), int(meta["axis"])
-    if not isinstance(shape, list) or not shape or not all(type(n) is int and n > 0 for n in shape):
-        raise ValueError(f"shape {meta['shape']!r} is not a list of positive integers")
-    if not 0 <= axis < len(shape):
-        raise ValueError(f"axis {axis} is not an axis of shape {shape}")
-    return scheme(meta["scheme"]), tuple(shape), axis
-
-
-def _check_consistent(tensor: QuantizedTensor, names: set[str]) -> None:
-    made, depth = tensor.scheme, tensor.shape[tensor.axis]
-    rows = math.prod(tensor.shape) // depth
-    code_dtype = np.result_type(*(f.code_dtype for f in made.candidates))
-    want: dict[str, tuple[tuple[int, ...], Any, float]] = {"codes": ((rows, depth), code_dtype, (1 << made.element_bits) - 1)}
-    if made.scaled:
-        scale_rows, per_row, _ = made.granularity.groups(rows, depth)
-        want["scales"] = ((scale_rows, per_row), np.float32, np.inf)
-        if made.rule == "range":
-            want["zero_points"] = ((scale_rows, per_row), np.int32, (1 << made.zero_point_bits) - 1)
-        if len(made.candidates) > 1:
-            want["choice"] = ((scale_rows, per_row), np.uint8, len(made.candidates) - 1)
-    if names != set(want):
-        raise ValueError(f"it holds {', '.join(sorted(names))}; its scheme {made} needs {', '.join(sorted(want))}")
-    for name, (shape, dtype, top) in want.items():
-        held = getattr(tensor, f"row_{name}")
-        if held.shape != shape or held.dtype != dtype:
-            raise ValueError(
-                f"{name} has shape {held.shape} and dtype {held.dtype}; its scheme {made} needs {shape}, {np.dtype(dtype)}"
-            )
-        if name != "scales" and not (int(held.min()) >= 0 and int(held.max()) <= top):
-            raise ValueError(f"{name} runs from {held.min()} to {held.max()}; its scheme {made} allows 0 to {top}")
-    if tensor.row_scales is not None:
-        check_scales(tensor.row_scales, made)
-    if any(isinstance(f, Codebook) for f in made.candidates) and np.isnan(tensor.row_values()).any():
-        raise ValueError(f"codes hold a code beyond the entries of {made}")
+def _same_words(a: np.ndarray, b: np.ndarray) -> bool:
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    return np.ascontiguousarray(a).tobytes() == np.ascontiguousarray(b).tobytes()
 
 
 def from_codes(words: Any, fmt: Format | str, axis: int = -1) -> QuantizedTensor:
@@ -267,4 +266,4 @@ def from_codes(words: Any, fmt: Format | str, axis: int = -1) -> QuantizedTensor
     if isinstance(fmt, Codebook) and array.size and int(array.max()) >= len(fmt.table):
         raise ValueError(f"words hold a code beyond the {len(fmt.table)} entries of {fmt}")
     rows, _ = matrix_of(array.astype(fmt.code_dtype), axis)
-    return QuantizedTensor(scheme(fmt), array.shape, axis % array.ndim, rows, None, None, None)
+    return QuantizedTensor(scheme(fmt), tuple(array.shape), axis % array.ndim, {"codes": rows})

@@ -1,0 +1,104 @@
+"""Quantized tensors as safetensors files: the stored arrays, with scheme, shape and axis in the metadata."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from .family import Part
+from .scheme import Scheme, scheme
+from .tensor import Packed, QuantizedTensor
+
+
+def save(tensor: QuantizedTensor, path: str | os.PathLike[str]) -> None:
+    """Write the file whole or not at all; a packed tensor is stored packed."""
+    from safetensors.numpy import save as to_bytes
+
+    arrays = {name: np.ascontiguousarray(held.words if isinstance(held, Packed) else held) for name, held in tensor.stored.items()}
+    packed = [name for name, held in tensor.stored.items() if isinstance(held, Packed)]
+    meta = {"scheme": str(tensor.scheme), "shape": json.dumps(tensor.shape), "axis": str(tensor.axis), "packed": json.dumps(packed)}
+    write_whole(Path(path), to_bytes(arrays, meta))
+
+
+def write_whole(target: Path, content: bytes) -> None:
+    """The file appears with all its content or not at all."""
+    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as handle:
+        try:
+            handle.write(content)
+            handle.close()
+            os.replace(handle.name, target)
+        except BaseException:
+            os.unlink(handle.name)
+            raise
+
+
+def load(path: str | os.PathLike[str]) -> QuantizedTensor:
+    """Read a tensor that `QuantizedTensor.save` wrote. Raises ValueError for truncated, foreign or inconsistent files."""
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path} does not exist")
+    try:
+        with safe_open(path, framework="numpy") as handle:
+            meta = handle.metadata() or {}
+            arrays = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118 (not a dict)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a whole safetensors file: {error}") from None
+    if not {"scheme", "shape", "axis"} <= meta.keys() or "codes" not in arrays:
+        raise ValueError(f"{path} holds no quantized tensor of this package (its metadata lacks scheme, shape or axis)")
+    try:
+        return _tensor(meta, arrays)
+    except ValueError as error:
+        raise ValueError(f"{path} was changed or is damaged: {error}; write it again with QuantizedTensor.save") from None
+
+
+def _tensor(meta: dict[str, str], arrays: dict[str, np.ndarray]) -> QuantizedTensor:
+    made, shape, axis = _read_meta(meta)
+    depth = shape[axis]
+    grid = made.grid(math.prod(shape) // depth, depth)
+    parts = made.way.parts(made, grid)
+    if set(arrays) != set(parts):
+        raise ValueError(f"it holds {', '.join(sorted(arrays))}; its scheme {made} needs {', '.join(sorted(parts))}")
+    packed = json.loads(meta.get("packed", "[]"))
+    if not isinstance(packed, list) or not set(packed) <= set(parts):
+        raise ValueError(f"packed {packed!r} is not a list of {', '.join(parts)}")
+    stored: dict[str, np.ndarray | Packed] = {}
+    plain = {}
+    for name, part in parts.items():
+        array = arrays[name]
+        if name in packed:
+            size = -(-part.count * part.bits // 8)
+            if array.dtype != np.uint8 or array.shape != (size,):
+                raise ValueError(f"{name} has shape {array.shape} and dtype {array.dtype}; packed it is ({size},), uint8")
+            stored[name] = Packed(array, part)
+            array = Packed(array, part).unpacked()
+        else:
+            stored[name] = array
+        _check(name, array, part, made)
+        plain[name] = array
+    made.way.check(made, grid, plain)
+    return QuantizedTensor(made, shape, axis, stored)
+
+
+def _read_meta(meta: dict[str, str]) -> tuple[Scheme, tuple[int, ...], int]:
+    """Scheme, shape and axis of a file's metadata. Raises ValueError where they make no tensor."""
+    shape, axis = json.loads(meta["shape"]), int(meta["axis"])
+    if not isinstance(shape, list) or not shape or not all(type(n) is int and n > 0 for n in shape):
+        raise ValueError(f"shape {meta['shape']!r} is not a list of positive integers")
+    if not 0 <= axis < len(shape):
+        raise ValueError(f"axis {axis} is not an axis of shape {shape}")
+    return scheme(meta["scheme"]), tuple(shape), axis
+
+
+def _check(name: str, array: np.ndarray, part: Part, made: Scheme) -> None:
+    if array.shape != part.shape or array.dtype != part.dtype:
+        raise ValueError(
+            f"{name} has shape {array.shape} and dtype {array.dtype}; its scheme {made} needs {part.shape}, {part.dtype}"
+        )
+    if part.top is not None and array.size and not (int(array.min()) >= 0 and int(array.max()) <= part.top):
+        raise ValueError(f"{name} runs from {array.min()} to {array.max()}; its scheme {made} allows 0 to {part.top}")
