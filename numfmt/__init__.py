@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import layers
     from .arith import Datapath, datapath, datapaths, explain, matmul
-    from .blocks import QuantizedTensor, Scheme, from_codes, load, quantize, scheme, schemes
+    from .blocks import QuantizedTensor, Scheme, from_codes, from_gguf, load, quantize, scheme, schemes
     from .formats import (
         Card,
         Codebook,
@@ -83,6 +83,7 @@ __all__ = [
     "flags",
     "fma",
     "from_codes",
+    "from_gguf",
     "function_error",
     "ieee",
     "layers",
@@ -106,7 +107,7 @@ __all__ = [
 # Where the names come from. They are loaded at first use: NumPy and Numba alone take longer than many a script that imports this.
 _FROM = {
     ".arith": ("Datapath", "datapath", "datapaths", "explain", "matmul"),
-    ".blocks": ("QuantizedTensor", "Scheme", "from_codes", "load", "quantize", "scheme", "schemes"),
+    ".blocks": ("QuantizedTensor", "Scheme", "from_codes", "from_gguf", "load", "quantize", "scheme", "schemes"),
     ".plan": ("LayerPlan", "Plan"),
 }
 _MODULES = {"fixed": ".formats.fixed_ops", "ieee": ".formats.ieee"} | {

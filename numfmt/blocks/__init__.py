@@ -2,6 +2,7 @@
 
 from .family import Family, Part, SchemeEntry
 from .files import load
+from .gguf_tensors import from_gguf
 from .grid import Granularity, Grid
 from .quantize import quantize
 from .registry import schemes
@@ -17,6 +18,7 @@ __all__ = [
     "Scheme",
     "SchemeEntry",
     "from_codes",
+    "from_gguf",
     "load",
     "quantize",
     "scheme",

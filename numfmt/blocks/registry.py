@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # Each module offers FAMILY (an instance) and RULES: (pattern of the element name, function(match, text) -> Scheme). `scaled` takes
 # what no other module names, so it comes last.
-_MODULES = ("cast", "scaled")
+_MODULES = ("cast", "gguf", "scaled")
 
 
 @lru_cache(maxsize=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .jit import kernel
-from .lanes import add, bits, both, differ, either, from_bits, left, right, right_signed, sub
+from .lanes import add, bits, both, differ, either, from_bits, left, right, right_signed, sub, wide_vectors
 
 
 @kernel
@@ -71,3 +71,27 @@ def order_key(v):
 def from_order_key(key):
     """The float32 of an `order_key`."""
     return from_bits(differ(key, both(right_signed(key, np.int32(31)), np.int32(0x7FFFFFFF))))
+
+
+@kernel
+def split_nibbles(data, out, size, head, runs, half):
+    """Codes of blocks of `size` bytes: behind `head` bytes, runs of `half` bytes, each with `half` low and then `half` high nibbles."""
+    wide_vectors()
+    for block in range(data.size // size):
+        for run in range(runs):
+            at, to = block * size + head + run * half, (block * runs + run) * 2 * half
+            for j in range(half):
+                byte = data[at + j]
+                out[to + j] = byte & np.uint8(15)
+                out[to + half + j] = byte >> np.uint8(4)
+
+
+@kernel
+def join_nibbles(codes, out, size, head, runs, half):
+    """The inverse of `split_nibbles`; the bytes before the nibbles stay as they are."""
+    wide_vectors()
+    for block in range(out.size // size):
+        for run in range(runs):
+            to, at = block * size + head + run * half, (block * runs + run) * 2 * half
+            for j in range(half):
+                out[to + j] = np.uint8((codes[at + j] & np.uint8(15)) | (codes[at + half + j] << np.uint8(4)))

@@ -39,7 +39,10 @@ def byte(v):
 
 
 def half_bytes(v):
-    return np.asarray(v, F).astype(np.float16).view(np.uint8).reshape(-1, 2)
+    """float16 to nearest even, beyond its range infinity, as two bytes."""
+    with np.errstate(over="ignore"):
+        words = np.asarray(v, F).astype(np.float16)
+    return words.view(np.uint8).reshape(-1, 2)
 
 
 def halves(blocks, at):
@@ -223,7 +226,9 @@ def make_qkx2(x, weights, nmax, rmin, rdelta, steps):
         miss = scale * codes[:, i].astype(F) + low - x[:, i]
         least = least + weights[:, i] * (miss * miss)
     for step in range(steps + 1):
-        inverse_scale = (F(rmin) + F(rdelta) * F(step) + F(nmax)) / (high - low)  # of the minimum in force: a better step replaces it
+        inverse_scale = (F(rmin) + F(rdelta) * F(step) + F(nmax)) / (
+            high - low
+        )  # of the minimum in force: a better step replaces it
         trial = np.stack([np.clip(magic(inverse_scale * (x[:, i] - low)), 0, nmax) for i in range(n)], 1)
         sum_l = sum_l2 = sum_xl = np.zeros(len(x), F)
         for i in range(n):
