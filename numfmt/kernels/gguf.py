@@ -12,7 +12,7 @@ import numpy as np
 
 from .gguf_words import from_order_key, order_key, read_half, size_bits, write_half
 from .jit import kernel
-from .lanes import add, both, copy_sign, either, from_bits, left, like, right, sub, wide_vectors
+from .lanes import add, bits, both, copy_sign, differ, either, from_bits, left, like, right, sub, wide_vectors
 
 _BLOCK = 32
 
@@ -35,6 +35,20 @@ def first_of_size(x, at, count, size):
         index = np.int32(j) if size_bits(x[at + j]) == size else np.int32(count)
         first = index if index < first else first
     return x[at + first]
+
+
+@kernel
+def largest_signed(x, at):
+    """The first of 32 values that has the largest magnitude; 0.0 where all are zeros."""
+    above, below = np.int32(0), np.int32(0)  # as words, positive values are in order, and so are negative ones without their sign
+    for j in range(_BLOCK):
+        word = bits(x[at + j])
+        turned = differ(word, np.int32(-0x80000000))
+        above = word if word > above else above
+        below = turned if turned > below else below
+    if above != below:
+        return from_bits(above) if above > below else -from_bits(below)
+    return first_of_size(x, at, _BLOCK, above) if above != 0 else np.float32(0.0)
 
 
 @kernel
@@ -64,23 +78,28 @@ def encode_signed(x, out, middle, size, wide):
     """
     wide_vectors()
     codes = np.empty(_BLOCK, np.int32)
-    top = np.int32(2 * middle - 1)
+    top, four = np.int32(2 * middle - 1), np.int32(4)
     minus = np.float32(-middle)
     for block in range(x.size // _BLOCK):
         at, to = block * _BLOCK, block * size
-        largest = largest_size(x, at, _BLOCK)
-        d = (first_of_size(x, at, _BLOCK, largest) if largest != 0 else np.float32(0.0)) / minus
+        d = largest_signed(x, at) / minus
         inverse = np.float32(1.0) / d if d != 0 else np.float32(0.0)
         offset = np.float32(0.5) - minus
         if np.isinf(inverse):
             inverse = offset = np.float32(0.0)
         write_half(out, to, d)
-        for j in range(_BLOCK):
-            code = like(x[at + j] * inverse + offset, top)
-            codes[j] = code if code < top else top
         if wide:
+            for j in range(_BLOCK):
+                code = like(x[at + j] * inverse + offset, top)
+                codes[j] = code if code < top else top
             fifth_bits(out, to + 2, codes)
-        pack_nibbles(out, to + (6 if wide else 2), codes, 16)
+            pack_nibbles(out, to + 6, codes, 16)
+        else:
+            for j in range(16):
+                low = like(x[at + j] * inverse + offset, top)
+                high = like(x[at + 16 + j] * inverse + offset, top)
+                low, high = low if low < top else top, high if high < top else top
+                out[to + 2 + j] = np.uint8(either(low, left(high, four)))
 
 
 @kernel
@@ -112,7 +131,7 @@ def encode_ranged(x, out, levels, size, wide):
     """
     wide_vectors()
     codes = np.empty(_BLOCK, np.int32)
-    top, most, half = np.int32(levels), np.float32(64.0), np.float32(0.5)
+    top, four, half = np.int32(levels), np.int32(4), np.float32(0.5)
     for block in range(x.size // _BLOCK):
         at, to = block * _BLOCK, block * size
         low = least_value(x, at)
@@ -120,13 +139,20 @@ def encode_ranged(x, out, levels, size, wide):
         inverse = np.float32(1.0) / d if d != 0 else np.float32(0.0)
         write_half(out, to, d)
         write_half(out, to + 2, low)
-        for j in range(_BLOCK):
-            scaled = (x[at + j] - low) * inverse + half
-            code = like(scaled if scaled < most else np.float32(0.0), top)
-            codes[j] = code if code < top else top
+        if np.isinf(inverse) or np.isinf(d):
+            low = inverse = np.float32(0.0)
         if wide:
+            for j in range(_BLOCK):
+                code = like((x[at + j] - low) * inverse + half, top)
+                codes[j] = code if code < top else top
             fifth_bits(out, to + 4, codes)
-        pack_nibbles(out, to + (8 if wide else 4), codes, 16)
+            pack_nibbles(out, to + 8, codes, 16)
+        else:
+            for j in range(16):
+                first = like((x[at + j] - low) * inverse + half, top)
+                second = like((x[at + 16 + j] - low) * inverse + half, top)
+                first, second = first if first < top else top, second if second < top else top
+                out[to + 4 + j] = np.uint8(either(first, left(second, four)))
 
 
 @kernel
@@ -138,20 +164,20 @@ def encode_bytes(x, out, head, size):
     wide_vectors()
     # Just below a half: added to a magnitude it carries exactly from .5 on, and never below.
     almost = np.float32(0.49999997)
-    most = np.float32(128.0)
     for block in range(x.size // _BLOCK):
         at, to = block * _BLOCK, block * size
         d = from_bits(largest_size(x, at, _BLOCK)) / np.float32(127.0)
         inverse = np.float32(1.0) / d if d != 0 else np.float32(0.0)
+        inverse = np.float32(0.0) if np.isinf(inverse) else inverse
         write_half(out, to, d)
-        total = np.int32(0)
+        start = to + head
         for j in range(_BLOCK):
             scaled = x[at + j] * inverse
-            size_up = abs(scaled) + almost
-            code = like(copy_sign(size_up if size_up < most else np.float32(0.0), scaled), total)
-            total = add(total, code)
-            out[to + head + j] = np.uint8(code)
+            out[start + j] = np.uint8(like(scaled + copy_sign(almost, scaled), np.int32(0)))
         if head == 4:
+            total = np.int32(0)
+            for j in range(_BLOCK):
+                total = add(total, np.int32(np.int8(out[start + j])))
             write_half(out, to + 2, np.float32(total) * d)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from .gguf import largest_size
+from .gguf_words import size_bits
 from .jit import kernel
 from .lanes import add, bits, both, either, from_bits, left, like, right, sub, wide_vectors
 
@@ -142,6 +143,12 @@ def encode_nvfp4(x, out):
         out[block * 36 + part] = np.uint8(code)
         d = half_of_ue4m3(code)
         to = block * 36 + 4 + part * 8
+        if largest_size(x, group * 16, 16) <= size_bits(d * np.float32(13.0)):  # the scale was not capped: no distances round together
+            for j in range(8):
+                low = nearest_code(x[group * 16 + j], d, np.int32(7))
+                high = nearest_code(x[group * 16 + 8 + j], d, np.int32(7))
+                out[to + j] = np.uint8(either(low, left(high, np.int32(4))))
+            continue
         for j in range(8):
             low = scanned_code(x[group * 16 + j], d)
             out[to + j] = np.uint8(either(low, left(scanned_code(x[group * 16 + 8 + j], d), np.int32(4))))
