@@ -15,6 +15,7 @@ from .jit import kernel
 from .lanes import both, either, from_bits, left, like, right, sub, wide_vectors
 
 _EPS = np.float32(1e-15)
+_GROUPS = 32  # of Q4_K that advance together: four super-blocks
 
 
 @kernel
@@ -33,96 +34,86 @@ def transpose(x, at, out):
 
 
 @kernel
-def fit_levels(v, inverse, low, top, codes):
-    """codes = nearest_int(inverse * (v - low)) within 0 .. top, by groups (lanes)."""
-    for i in range(v.shape[0]):
-        for g in range(8):
-            codes[i, g] = clamp(magic_int(inverse[g] * (v[i, g] - low[g])), np.int32(0), top)
-
-
-@kernel
-def misses(v, weights, codes, scale, low, out):
-    """out = weighted squared errors of scale * code + low, by groups."""
+def misses(v, weights, inverse, base, scale, low, out):
+    """out = weighted squared errors of scale * code + low, the codes nearest to inverse * (v - base), by groups."""
+    top = np.int32(15)
     out[:] = np.float32(0.0)
     for i in range(v.shape[0]):
-        for g in range(8):
-            miss = scale[g] * np.float32(codes[i, g]) + low[g] - v[i, g]
+        for g in range(_GROUPS):
+            level = np.float32(clamp(magic_int(inverse[g] * (v[i, g] - base[g])), np.int32(0), top))
+            miss = scale[g] * level + low[g] - v[i, g]
             out[g] += weights[i, g] * (miss * miss)
 
 
 @kernel
-def fit_q4_k(v, weights, scale, low, codes, work, trial):
-    """Scale, minimum (at most 0) and codes of eight groups of 32.
+def fit_q4_k(v, weights, scale, low, kept, base, work):
+    """Scale and minimum (at most 0) of groups of 32; their codes are the nearest to kept * (v - base), all 0 where kept is 0.
 
     Start: minimum and range of the group. Then for step 0 .. 20: codes at (15 - 1 + 0.1 * step) levels over (max - minimum), least
     squares of scale and minimum at these codes (a minimum above 0 becomes 0), kept when the weighted squared error falls; the later
-    steps use the minimum kept. work: float32 (10, 8).
+    steps use the minimum kept. v, weights: (32, groups); work: float32 (14, groups).
     """
     zero = np.float32(0.0)
     high, sum_w, sum_x, inverse, least, error = work[0], work[1], work[2], work[3], work[4], work[5]
     sum_l, sum_l2, sum_xl, new_scale, new_low = work[6], work[7], work[8], work[9], work[10]
-    for g in range(8):
+    determinants, flat, first_low = work[11], work[12], work[13]
+    for g in range(_GROUPS):
         low[g], high[g], sum_w[g] = v[0, g], v[0, g], weights[0, g]
         sum_x[g] = weights[0, g] * v[0, g]
     for i in range(1, 32):
-        for g in range(8):
+        for g in range(_GROUPS):
             a = v[i, g]
             low[g] = a if a < low[g] else low[g]
             high[g] = a if a > high[g] else high[g]
             sum_w[g] += weights[i, g]
             sum_x[g] += weights[i, g] * a
-    for g in range(8):
+    for g in range(_GROUPS):
         low[g] = zero if low[g] > zero else low[g]
-        inverse[g] = np.float32(15.0) / (high[g] - low[g])
-        scale[g] = np.float32(1.0) / inverse[g]
-        work[11, g] = np.float32(1.0) if high[g] == low[g] else zero
-        work[12, g] = low[g]
+        first_low[g] = low[g]
+        base[g] = low[g]
+        flat[g] = np.float32(1.0) if high[g] == low[g] else zero
+        kept[g] = np.float32(15.0) / (high[g] - low[g])
+        scale[g] = np.float32(1.0) / kept[g]
+    misses(v, weights, kept, low, scale, low, least)
     top = np.int32(15)
-    fit_levels(v, inverse, low, top, codes)
-    misses(v, weights, codes, scale, low, least)
     for step in range(21):
         levels = np.float32(-1.0) + np.float32(0.1) * np.float32(step) + np.float32(15.0)
-        for g in range(8):
+        for g in range(_GROUPS):
             inverse[g] = levels / (high[g] - low[g])
             sum_l[g], sum_l2[g], sum_xl[g] = zero, zero, zero
         for i in range(32):
-            for g in range(8):
-                code = clamp(magic_int(inverse[g] * (v[i, g] - low[g])), np.int32(0), top)
-                trial[i, g] = code
-                level = np.float32(code)
+            for g in range(_GROUPS):
+                level = np.float32(clamp(magic_int(inverse[g] * (v[i, g] - low[g])), np.int32(0), top))
                 part = weights[i, g] * level
                 sum_l[g] += part
                 sum_l2[g] += part * level
                 sum_xl[g] += part * v[i, g]
-        for g in range(8):
+        for g in range(_GROUPS):
             determinant = sum_w[g] * sum_l2[g] - sum_l[g] * sum_l[g]
             a = (sum_w[g] * sum_xl[g] - sum_x[g] * sum_l[g]) / determinant
             b = (sum_l2[g] * sum_x[g] - sum_l[g] * sum_xl[g]) / determinant
             new_scale[g] = sum_xl[g] / sum_l2[g] if b > zero else a
             new_low[g] = zero if b > zero else b
-            work[13, g] = determinant
-        misses(v, weights, trial, new_scale, new_low, error)
-        for g in range(8):
-            if work[13, g] > zero and error[g] < least[g]:
+            determinants[g] = determinant
+        misses(v, weights, inverse, low, new_scale, new_low, error)
+        for g in range(_GROUPS):
+            if determinants[g] > zero and error[g] < least[g]:
+                kept[g], base[g] = inverse[g], low[g]
                 least[g], scale[g], low[g] = error[g], new_scale[g], new_low[g]
-                for i in range(32):
-                    codes[i, g] = trial[i, g]
-    for g in range(8):
-        if work[11, g] != zero:  # all elements equal, or none above 0 and below
-            scale[g], low[g] = zero, work[12, g]
-            for i in range(32):
-                codes[i, g] = 0
+    for g in range(_GROUPS):
+        if flat[g] != zero:  # all elements equal, or none above 0 and below
+            scale[g], low[g], kept[g] = zero, first_low[g], zero
 
 
 @kernel
-def six_bit(values, out, stored):
-    """stored = round(value * (63 / largest)) at most 63; returns largest / 63. A largest value not above 0 stores zeros."""
+def six_bit(values, first, stored):
+    """stored = round(value * (63 / largest)) at most 63, of eight values; returns largest / 63. No value above 0 stores zeros."""
     most = np.float32(0.0)
     for g in range(8):
-        most = values[g] if values[g] > most else most
+        most = values[first + g] if values[first + g] > most else most
     factor = np.float32(63.0) / most if most > 0 else np.float32(0.0)
     for g in range(8):
-        stored[g] = min(both(magic_int(factor * values[g]), np.int32(255)), np.int32(63))
+        stored[g] = min(both(magic_int(factor * values[first + g]), np.int32(255)), np.int32(63))
     return most / np.float32(63.0)
 
 
@@ -134,39 +125,53 @@ def encode_q4_k(x, out):
     are round((x + dmin * m) / (d * s)) within 0 .. 15; where d * s is 0 the codes of the fit stay.
     """
     wide_vectors()
-    v, weights = np.empty((32, 8), np.float32), np.empty((32, 8), np.float32)
-    scale, low, work = np.empty(8, np.float32), np.empty(8, np.float32), np.empty((14, 8), np.float32)
-    codes, trial = np.empty((32, 8), np.int32), np.empty((32, 8), np.int32)
-    scales, mins = np.empty(8, np.int32), np.empty(8, np.int32)
-    for block in range(x.size // 256):
-        to = block * 144
-        transpose(x, block * 256, v)
-        work[0, :] = np.float32(0.0)
-        for i in range(32):
-            for g in range(8):
-                work[0, g] += v[i, g] * v[i, g]
-        for g in range(8):
-            work[0, g] = np.sqrt(work[0, g] / np.float32(32.0))
-        for i in range(32):
-            for g in range(8):
-                weights[i, g] = work[0, g] + abs(v[i, g])
-        fit_q4_k(v, weights, scale, low, codes, work, trial)
-        for g in range(8):
-            low[g] = -low[g]
-        d = write_half(out, to, six_bit(scale, out, scales))
-        dmin = write_half(out, to + 2, six_bit(low, out, mins))
-        for g in range(4):
-            out[to + 4 + g] = np.uint8(scales[g] | (scales[g + 4] >> 4) << 6)
-            out[to + 8 + g] = np.uint8(mins[g] | (mins[g + 4] >> 4) << 6)
-            out[to + 12 + g] = np.uint8(scales[g + 4] & 15 | (mins[g + 4] & 15) << 4)
-        for g in range(8):
-            step, offset = d * np.float32(scales[g]), dmin * np.float32(mins[g])
-            if step != 0:
-                for i in range(32):
-                    codes[i, g] = clamp(magic_int((v[i, g] + offset) / step), np.int32(0), np.int32(15))
-        for pair in range(4):
+    v, weights = np.empty((32, _GROUPS), np.float32), np.empty((32, _GROUPS), np.float32)
+    scale, low = np.empty(_GROUPS, np.float32), np.empty(_GROUPS, np.float32)
+    kept, base = np.empty(_GROUPS, np.float32), np.empty(_GROUPS, np.float32)
+    work, size = np.empty((14, _GROUPS), np.float32), np.empty(_GROUPS, np.float32)
+    scales, mins, codes = np.empty(8, np.int32), np.empty(8, np.int32), np.empty(256, np.int32)
+    groups = x.size // 32
+    for first in range(0, groups, _GROUPS):
+        held = min(_GROUPS, groups - first)
+        if held < _GROUPS:
+            v[:] = np.float32(0.0)
+        for g in range(held):
             for i in range(32):
-                out[to + 16 + pair * 32 + i] = np.uint8(codes[i, 2 * pair] | codes[i, 2 * pair + 1] << 4)
+                v[i, g] = x[(first + g) * 32 + i]
+        size[:] = np.float32(0.0)
+        for i in range(32):
+            for g in range(_GROUPS):
+                size[g] += v[i, g] * v[i, g]
+        for g in range(_GROUPS):
+            size[g] = np.sqrt(size[g] / np.float32(32.0))
+        for i in range(32):
+            for g in range(_GROUPS):
+                weights[i, g] = size[g] + abs(v[i, g])
+        fit_q4_k(v, weights, scale, low, kept, base, work)
+        for g in range(_GROUPS):
+            low[g] = -low[g]
+        for start in range(0, held, 8):
+            to = (first + start) // 8 * 144
+            d = write_half(out, to, six_bit(scale, start, scales))
+            dmin = write_half(out, to + 2, six_bit(low, start, mins))
+            for g in range(4):
+                out[to + 4 + g] = np.uint8(scales[g] | (scales[g + 4] >> 4) << 6)
+                out[to + 8 + g] = np.uint8(mins[g] | (mins[g + 4] >> 4) << 6)
+                out[to + 12 + g] = np.uint8(scales[g + 4] & 15 | (mins[g + 4] & 15) << 4)
+            for g in range(8):
+                at, group = (first + start + g) * 32, start + g
+                step, offset = d * np.float32(scales[g]), dmin * np.float32(mins[g])
+                if step != 0:
+                    for i in range(32):
+                        codes[g * 32 + i] = clamp(magic_int((x[at + i] + offset) / step), np.int32(0), np.int32(15))
+                else:
+                    for i in range(32):
+                        code = clamp(magic_int(kept[group] * (x[at + i] - base[group])), np.int32(0), np.int32(15))
+                        codes[g * 32 + i] = code if kept[group] != 0 else np.int32(0)
+            for pair in range(4):
+                for i in range(32):
+                    q = pair * 64 + i
+                    out[to + 16 + pair * 32 + i] = np.uint8(either(codes[q], left(codes[q + 32], np.int32(4))))
 
 
 @kernel

@@ -1,6 +1,6 @@
 """ggml's IQ4_NL: blocks of 32, each element an index into a table of 16 integers, one float16 scale.
 
-x, out of decoders: float32, flat, whole blocks; data, out of encoders: uint8, flat; table: float32 (16,). Sixteen blocks are the lanes of
+x, out of decoders: float32, flat, whole blocks; data, out of encoders: uint8, flat; table: float32 (16,). 32 blocks are the lanes of
 the inner loops. Source: ggml-org/ggml, src/ggml-quants.c, quantize_row_iq4_nl_impl and best_index_int8.
 """
 
@@ -12,7 +12,7 @@ from .gguf_words import read_half, write_half
 from .jit import kernel
 from .lanes import both, like, right, wide_vectors
 
-_LANES = 16
+_LANES = 32
 _EPS = np.float32(1e-15)
 
 
@@ -49,13 +49,32 @@ def sums(v, factor, cuts, table, sum_qx, sum_q2):
     """Weighted sums (weights x * x) of q * x and q * q, q the entries nearest to factor * x, by blocks."""
     sum_qx[:] = np.float32(0.0)
     sum_q2[:] = np.float32(0.0)
+    # In names, so that they stay in registers: the stores to the sums might alter an array.
+    c0, c1, c2, c3, c4, c5, c6, c7 = cuts[0], cuts[1], cuts[2], cuts[3], cuts[4], cuts[5], cuts[6], cuts[7]
+    c8, c9, c10, c11, c12, c13, c14 = cuts[8], cuts[9], cuts[10], cuts[11], cuts[12], cuts[13], cuts[14]
+    t0, t1, t2, t3, t4, t5, t6, t7 = table[0], table[1], table[2], table[3], table[4], table[5], table[6], table[7]
+    t8, t9, t10, t11 = table[8], table[9], table[10], table[11]
+    t12, t13, t14, t15 = table[12], table[13], table[14], table[15]
     for i in range(32):
         for g in range(_LANES):
             a = v[i, g]
             scaled = factor[g] * a
-            q = table[0]
-            for k in range(15):
-                q = q if scaled < cuts[k] else table[k + 1]
+            q = t0
+            q = q if scaled < c0 else t1
+            q = q if scaled < c1 else t2
+            q = q if scaled < c2 else t3
+            q = q if scaled < c3 else t4
+            q = q if scaled < c4 else t5
+            q = q if scaled < c5 else t6
+            q = q if scaled < c6 else t7
+            q = q if scaled < c7 else t8
+            q = q if scaled < c8 else t9
+            q = q if scaled < c9 else t10
+            q = q if scaled < c10 else t11
+            q = q if scaled < c11 else t12
+            q = q if scaled < c12 else t13
+            q = q if scaled < c13 else t14
+            q = q if scaled < c14 else t15
             part = a * a * q
             sum_qx[g] += part * a
             sum_q2[g] += part * q
