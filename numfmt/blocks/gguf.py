@@ -15,8 +15,8 @@ from .grid import Granularity, Grid
 from .scheme import Scheme
 
 _ELEMENTS = {
-    **{"q4_0": "int4", "q4_1": "uint4", "q5_0": "int5", "q5_1": "uint5", "q8_0": "int8", "q8_1": "int8"},
-    **{"q4_k": "uint4", "q6_k": "int6", "mxfp4": "e2m1", "nvfp4": "e2m1"},
+    "q4_0": "int4", "q4_1": "uint4", "q5_0": "int5", "q5_1": "uint5", "q8_0": "int8", "q8_1": "int8",
+    "q4_k": "uint4", "q6_k": "int6", "mxfp4": "e2m1", "nvfp4": "e2m1",
 }
 _WHAT = {
     "q4_0": "blocks of 32: codes -8..7, float16 scale from the signed element of largest magnitude over -8",

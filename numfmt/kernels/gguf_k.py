@@ -15,7 +15,7 @@ from .jit import kernel
 from .lanes import both, either, from_bits, left, like, right, sub, wide_vectors
 
 _EPS = np.float32(1e-15)
-_GROUPS = 32  # of Q4_K that advance together: four super-blocks
+_GROUPS = 128  # of Q4_K that advance together: sixteen super-blocks
 
 
 @kernel
@@ -36,6 +36,7 @@ def transpose(x, at, out):
 @kernel
 def misses(v, weights, inverse, base, scale, low, out):
     """out = weighted squared errors of scale * code + low, the codes nearest to inverse * (v - base), by groups."""
+    wide_vectors()
     top = np.int32(15)
     out[:] = np.float32(0.0)
     for i in range(v.shape[0]):
@@ -53,6 +54,7 @@ def fit_q4_k(v, weights, scale, low, kept, base, work):
     squares of scale and minimum at these codes (a minimum above 0 becomes 0), kept when the weighted squared error falls; the later
     steps use the minimum kept. v, weights: (32, groups); work: float32 (14, groups).
     """
+    wide_vectors()
     zero = np.float32(0.0)
     high, sum_w, sum_x, inverse, least, error = work[0], work[1], work[2], work[3], work[4], work[5]
     sum_l, sum_l2, sum_xl, new_scale, new_low = work[6], work[7], work[8], work[9], work[10]
@@ -201,6 +203,7 @@ def fit_q6_k(v, scale, codes, work, trial):
     -(32 + 0.1 * step) / m for step -9 .. 9 without 0; a step is kept when (sum w x l)**2 exceeds best * (sum w l l).
     work: float32 (6, 16).
     """
+    wide_vectors()
     zero, low, high = np.float32(0.0), np.int32(-32), np.int32(31)
     most, top, inverse, sum_lx, sum_l2, best = work[0], work[1], work[2], work[3], work[4], work[5]
     most[:], top[:] = zero, zero

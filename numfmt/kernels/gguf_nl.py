@@ -1,6 +1,6 @@
 """ggml's IQ4_NL: blocks of 32, each element an index into a table of 16 integers, one float16 scale.
 
-x, out of decoders: float32, flat, whole blocks; data, out of encoders: uint8, flat; table: float32 (16,). 32 blocks are the lanes of
+x, out of decoders: float32, flat, whole blocks; data, out of encoders: uint8, flat; table: float32 (16,). 128 blocks are the lanes of
 the inner loops. Source: ggml-org/ggml, src/ggml-quants.c, quantize_row_iq4_nl_impl and best_index_int8.
 """
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from .gguf_words import read_half, write_half
 from .jit import kernel
-from .lanes import both, like, right, wide_vectors
+from .lanes import add, both, like, right, wide_vectors
 
-_LANES = 32
+_LANES = 128
 _EPS = np.float32(1e-15)
 
 
@@ -47,6 +47,7 @@ def middles(table, cuts):
 @kernel
 def sums(v, factor, cuts, table, sum_qx, sum_q2):
     """Weighted sums (weights x * x) of q * x and q * q, q the entries nearest to factor * x, by blocks."""
+    wide_vectors()
     sum_qx[:] = np.float32(0.0)
     sum_q2[:] = np.float32(0.0)
     # In names, so that they stay in registers: the stores to the sums might alter an array.
@@ -81,6 +82,35 @@ def sums(v, factor, cuts, table, sum_qx, sum_q2):
 
 
 @kernel
+def indices(v, factor, cuts, codes):
+    """codes = the indices of the entries nearest to factor * v, by blocks."""
+    wide_vectors()
+    zero, one = np.int32(0), np.int32(1)
+    c0, c1, c2, c3, c4, c5, c6, c7 = cuts[0], cuts[1], cuts[2], cuts[3], cuts[4], cuts[5], cuts[6], cuts[7]
+    c8, c9, c10, c11, c12, c13, c14 = cuts[8], cuts[9], cuts[10], cuts[11], cuts[12], cuts[13], cuts[14]
+    for i in range(32):
+        for g in range(_LANES):
+            scaled = factor[g] * v[i, g]
+            q = zero
+            q = add(q, zero if scaled < c0 else one)
+            q = add(q, zero if scaled < c1 else one)
+            q = add(q, zero if scaled < c2 else one)
+            q = add(q, zero if scaled < c3 else one)
+            q = add(q, zero if scaled < c4 else one)
+            q = add(q, zero if scaled < c5 else one)
+            q = add(q, zero if scaled < c6 else one)
+            q = add(q, zero if scaled < c7 else one)
+            q = add(q, zero if scaled < c8 else one)
+            q = add(q, zero if scaled < c9 else one)
+            q = add(q, zero if scaled < c10 else one)
+            q = add(q, zero if scaled < c11 else one)
+            q = add(q, zero if scaled < c12 else one)
+            q = add(q, zero if scaled < c13 else one)
+            q = add(q, zero if scaled < c14 else one)
+            codes[i, g] = q
+
+
+@kernel
 def encode_iq4_nl(x, out, table, tries):
     """IQ4_NL, 18 bytes. tries 7: quantize_iq4_nl, which makes files, without importance matrix; -1: quantize_row_iq4_nl_ref.
 
@@ -94,7 +124,7 @@ def encode_iq4_nl(x, out, table, tries):
     cuts = np.empty(15, np.float32)
     middles(table, cuts)
     v = np.zeros((32, _LANES), np.float32)
-    work = np.empty((7, _LANES), np.float32)
+    work, codes = np.empty((7, _LANES), np.float32), np.empty((32, _LANES), np.int32)
     most, top, factor, sum_qx, sum_q2, scale, best = work[0], work[1], work[2], work[3], work[4], work[5], work[6]
     blocks = x.size // 32
     for first in range(0, blocks, _LANES):
@@ -131,12 +161,12 @@ def encode_iq4_nl(x, out, table, tries):
             for g in range(_LANES):
                 scale[g] = zero if most[g] < _EPS else scale[g]
                 factor[g] = zero if most[g] < _EPS else factor[g]
+        indices(v, factor, cuts, codes)
         for g in range(held):
             to = (first + g) * 18
             write_half(out, to, scale[g])
             for j in range(16):
-                low, high = nearest_entry(factor[g] * v[j, g], table), nearest_entry(factor[g] * v[16 + j, g], table)
-                out[to + 2 + j] = np.uint8(low | high << 4)
+                out[to + 2 + j] = np.uint8(codes[j, g] | codes[16 + j, g] << 4)
 
 
 @kernel
