@@ -145,8 +145,8 @@ def test_fields_and_bytes_go_both_ways(name: str) -> None:
 
 
 def test_package_converts_codes_beyond_a_byte_as_numpy_does(recorded: dict[str, np.ndarray]) -> None:
-    """Where 1/d overflows (d subnormal) or max - min does, C casts an infinity or NaN to int8: undefined, 0 on x86-64. NumPy's cast to
-    uint8 is as undefined; the package's codes may differ there and nowhere else."""
+    """Where 1/d overflows (d subnormal) or max - min does, C casts an infinity or NaN to int8: undefined, 0 on x86-64. NumPy's cast
+    to uint8 is as undefined; the package's codes may differ there and nowhere else."""
     x = recorded["x"].reshape(-1, 32)
     for name, levels in (("q4_0", 8.0), ("q5_0", 16.0), ("q4_1", 15.0), ("q5_1", 31.0), ("q8_0", 127.0)):
         top = np.abs(x).max(1).astype(np.float64)
@@ -160,8 +160,8 @@ def test_package_converts_codes_beyond_a_byte_as_numpy_does(recorded: dict[str, 
 
 
 def test_package_takes_other_logarithms_just_below_powers_of_two() -> None:
-    """The floor of log2f is one too high just below a power of two, where log2f rounds up: up to 44 float32 steps below. C has the C
-    library's log2f (glibc's is correctly rounded there), NumPy its own: the same here."""
+    """The floor of log2f is one too high just below a power of two, where log2f rounds up: up to 44 float32 steps below. C has the
+    C library's log2f (glibc's is correctly rounded there), NumPy its own: the same here."""
     below = np.float32(1) - np.arange(64, dtype=np.float32) * np.float32(2.0**-24)
     for exponent in (-120, -60, -9, -2, -1, 0, 1, 2, 3, 5, 17, 60, 100, 127):
         x = np.zeros((64, 32), np.float32)
@@ -195,9 +195,10 @@ def test_ue4m3_of_ggml_is_not_e4m3() -> None:
         x[0, 0] = np.float32(v) * 6
         return int(encode_blocks(x, "nvfp4")[0, 0])
 
-    assert scale(1.0625) == 0x39 and nf.encode(1.0625, "e4m3fn") == 0x38  # the tie to even goes down
-    assert scale(7.9 * 2.0**-9) == 7 and nf.encode(7.9 * 2.0**-9, "e4m3fn") == 8
-    assert scale(255.9) == 0x7E and scale(256.0) == 0x7E and scale(247.0) == 0x77 and nf.encode(256.0, "e4m3fn") == 0x78
+    got = [scale(v) for v in (1.0625, 7.9 * 2.0**-9, 247.0, 255.9, 256.0)]
+    assert got == [0x39, 7, 0x77, 0x7E, 0x7E]
+    even = [int(nf.encode(v, "e4m3fn")) for v in (1.0625, 7.9 * 2.0**-9, 247.0, 255.9, 256.0)]
+    assert even == [0x38, 8, 0x77, 0x78, 0x78]
     block = np.zeros((1, 36), np.uint8)
     block[0, 0], block[0, 4] = 0x7F, 0x07
     assert decode_blocks(block, "nvfp4")[0, 0] == 0
@@ -224,7 +225,8 @@ def test_scheme_stores_the_bytes(name: str) -> None:
     assert np.array_equal(q.dequantize(), decode_blocks(data, name).reshape(x.shape))
     for back in (nf.from_gguf(data, kind.name), nf.from_gguf(data.tobytes(), f"gguf_{name}", x.shape)):
         assert back == q
-    assert q.pack() == q and np.array_equal(q.pack().to_gguf(), data)
+    assert q.pack() == q
+    assert np.array_equal(q.pack().to_gguf(), data)
     assert str(nf.scheme(str(q.scheme))) == str(q.scheme)
     assert np.array_equal(q[1].to_gguf(), data[1])
     values = q.row_values().astype(np.float64)

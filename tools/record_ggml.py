@@ -1,8 +1,8 @@
-"""Records bytes of ggml's C quantizers: `python tools/record_ggml.py GGML_CHECKOUT tests/vectors/ggml_blocks.npz` in this repository.
+"""Records bytes of ggml's C quantizers: `PYTHONPATH=. python tools/record_ggml.py GGML_CHECKOUT tests/vectors/ggml_blocks.npz`.
 
-GGML_CHECKOUT: a checkout of https://github.com/ggml-org/ggml (recorded at d99724f2). Its src/ggml-quants.c alone is compiled, with gcc for plain
-x86-64 (no FMA instruction, so that no product and sum are fused) at -O2 and at -O3; both must give the same bytes. Inputs are stored beside
-the bytes: rows of 256 float32.
+GGML_CHECKOUT: a checkout of https://github.com/ggml-org/ggml (recorded at d99724f2). Its src/ggml-quants.c alone is compiled, with
+gcc for plain x86-64 (no FMA instruction, so that no product and sum are fused) at -O2 and at -O3; both must give the same bytes.
+Inputs are stored beside the bytes: rows of 256 float32.
 """
 
 from __future__ import annotations

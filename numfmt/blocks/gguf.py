@@ -1,4 +1,4 @@
-"""llama.cpp's block types as schemes: `gguf_q4_0`, `gguf_q8_0`, `gguf_q4_k`, `gguf_mxfp4`, ...: the fields of the file, bit for bit."""
+"""llama.cpp's block types as schemes (`gguf_q4_0`, `gguf_q8_0`, `gguf_q4_k`, `gguf_mxfp4`, ...): the file's fields."""
 
 from __future__ import annotations
 
@@ -15,8 +15,16 @@ from .grid import Granularity, Grid
 from .scheme import Scheme
 
 _ELEMENTS = {
-    "q4_0": "int4", "q4_1": "uint4", "q5_0": "int5", "q5_1": "uint5", "q8_0": "int8", "q8_1": "int8",
-    "q4_k": "uint4", "q6_k": "int6", "mxfp4": "e2m1", "nvfp4": "e2m1",
+    "q4_0": "int4",
+    "q4_1": "uint4",
+    "q5_0": "int5",
+    "q5_1": "uint5",
+    "q8_0": "int8",
+    "q8_1": "int8",
+    "q4_k": "uint4",
+    "q6_k": "int6",
+    "mxfp4": "e2m1",
+    "nvfp4": "e2m1",
 }
 _WHAT = {
     "q4_0": "blocks of 32: codes -8..7, float16 scale from the signed element of largest magnitude over -8",
@@ -103,7 +111,8 @@ class GGUF(Family):
         for field in ("d", "m", "dmin", "s"):
             if field in stored and stored[field].dtype.itemsize == 2 and ((stored[field] & 0x7C00) == 0x7C00).any():
                 raise ValueError(
-                    f"x reaches {float(np.abs(single).max()):g}: a block's {field} leaves float16, in which {made} stores it; scale x down"
+                    f"x reaches {float(np.abs(single).max()):g}: a block's {field} leaves float16, in which {made} stores it; "
+                    "scale x down"
                 )
         return stored
 

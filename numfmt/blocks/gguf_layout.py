@@ -1,7 +1,7 @@
-"""The blocks of llama.cpp's GGUF files (ggml): how many elements and bytes, which fields, and the two ways between values and bytes.
+"""The blocks of llama.cpp's GGUF files (ggml): elements, bytes and fields, and the ways between values and bytes.
 
-A row of K elements is K / `elements` blocks of `size` bytes, one behind the other. Sources: ggml-org/ggml (d99724f2), src/ggml-common.h for
-the fields, src/ggml-quants.c for the rules.
+A row of K elements is K / `elements` blocks of `size` bytes, one behind the other. Sources: ggml-org/ggml (d99724f2),
+src/ggml-common.h for the fields, src/ggml-quants.c for the rules.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class Kind:
     """One type of block.
 
     name: as the gguf package names the type. elements, size: of a block, in elements and bytes. group: elements that share a scale.
-    code_bits: of a code. flip: what turns the file's code into a word of the element format (codes with an offset of 2**(b-1) differ
-    from two's complement in the top bit). runs, half, head: the nibbles lie behind `head` bytes, in `runs` runs of 2 * `half` codes,
-    the first half in the low nibbles. fields: the rest.
+    code_bits: of a code. flip: what turns the file's code into a word of the element format (codes with an offset of 2**(b-1)
+    differ from two's complement in the top bit). runs, half, head: the nibbles lie behind `head` bytes, in `runs` runs of 2 *
+    `half` codes, the first half in the low nibbles. fields: the rest.
     """
 
     name: str
@@ -138,7 +138,7 @@ def decode_blocks(data: np.ndarray, kind: str) -> np.ndarray:
 
 
 def split(data: np.ndarray, kind: Kind) -> dict[str, np.ndarray]:
-    """The fields of blocks (blocks, size): "codes" (blocks, elements) as words of the element format, the others (blocks, count)."""
+    """The fields of blocks (blocks, size): "codes" (blocks, elements), words of the element format; others (blocks, count)."""
     codes = np.empty((len(data), kind.elements), np.uint8)
     data = np.ascontiguousarray(data)
     if kind.name == "Q6_K":

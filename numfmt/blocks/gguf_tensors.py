@@ -50,7 +50,8 @@ def from_gguf(tensor: Any, kind: Any = None, shape: tuple[int, ...] | None = Non
     count = int(np.prod(shape, dtype=np.int64))
     if not shape or count < 1 or shape[-1] % elements or data.size != count // elements * size:
         raise ValueError(
-            f"{data.size} bytes are no {name.upper()} tensor of shape {shape}: its rows are blocks of {elements} elements in {size} bytes"
+            f"{data.size} bytes are no {name.upper()} tensor of shape {shape}: its rows are blocks of {elements} elements "
+            f"in {size} bytes"
         )
     if name in _PLAIN:
         return from_codes(np.ascontiguousarray(data).reshape(-1).view(word).reshape(shape), fmt)
@@ -60,7 +61,7 @@ def from_gguf(tensor: Any, kind: Any = None, shape: tuple[int, ...] | None = Non
 
 
 def to_gguf(tensor: QuantizedTensor) -> np.ndarray:
-    """The bytes of a tensor in a GGUF file: uint8, shape (..., bytes a row), as `gguf.GGUFWriter.add_tensor(..., raw_dtype=)` takes them.
+    """The bytes of a tensor in a GGUF file, uint8 (..., bytes a row), as `gguf.GGUFWriter.add_tensor(..., raw_dtype=)` takes them.
 
     Raises ValueError for a tensor of another scheme, one grouped along another axis than the last, or one with padding.
     """

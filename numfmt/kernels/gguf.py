@@ -1,7 +1,7 @@
 """ggml's simple blocks of 32: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q8_1.
 
-x, out of decoders: float32, flat, whole blocks; data, out of encoders: uint8, flat. Each operation of a rule is one float32 operation.
-Element j of a block and element j + 16 share a byte, j in the low half. Source: ggml-org/ggml, src/ggml-quants.c,
+x, out of decoders: float32, flat, whole blocks; data, out of encoders: uint8, flat. Each operation of a rule is one float32
+operation. Element j of a block and element j + 16 share a byte, j in the low half. Source: ggml-org/ggml, src/ggml-quants.c,
 quantize_row_*_ref and dequantize_row_*. Where C converts a float beyond int32 (undefined there), the code is 0, which is what
 x86-64 gives: inputs so small that the reciprocal of the scale overflows, or a range that overflows.
 """
@@ -127,7 +127,8 @@ def largest_value(x, at):
 def encode_ranged(x, out, levels, size, wide):
     """Q4_1 (15 levels, blocks of `size` 20 bytes) and Q5_1 (31 levels, 24 bytes, `wide`).
 
-    m = least value, d = (greatest - m) / levels; code = trunc((x - m) * (1/d) + 0.5), at most levels; d and m are stored as float16.
+    m = least value, d = (greatest - m) / levels; code = trunc((x - m) * (1/d) + 0.5), at most levels; d and m are stored as
+    float16.
     """
     wide_vectors()
     codes = np.empty(_BLOCK, np.int32)

@@ -1,7 +1,7 @@
 """ggml's blocks of E2M1: MXFP4 (32 elements, one E8M0 scale) and NVFP4 (64 elements, four UE4M3 scales).
 
-x, out of decoders: float32, flat, whole blocks; data, out of encoders: uint8, flat. Codes stand for twice their E2M1 value (0, 1, 2, 3,
-4, 6, 8, 12) and scales for half of theirs. Source: ggml-org/ggml, src/ggml-quants.c and ggml-impl.h.
+x, out of decoders: float32, flat, whole blocks; data, out of encoders: uint8, flat. Codes stand for twice their E2M1 value (0, 1,
+2, 3, 4, 6, 8, 12) and scales for half of theirs. Source: ggml-org/ggml, src/ggml-quants.c and ggml-impl.h.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def decode_mxfp4(data, out):
 
 @kernel
 def ue4m3_code(v):
-    """ggml's code of a float32: rounded half up by the one bit below, no carry out of the subnormals, from 256 on 448, never 0x7F."""
+    """ggml's code of a float32: rounded half up by the bit below, no carry out of the subnormals, from 256 on 448, never 0x7F."""
     if not v > 0:
         return 0
     if v >= 256:
@@ -143,7 +143,8 @@ def encode_nvfp4(x, out):
         out[block * 36 + part] = np.uint8(code)
         d = half_of_ue4m3(code)
         to = block * 36 + 4 + part * 8
-        if largest_size(x, group * 16, 16) <= size_bits(d * np.float32(13.0)):  # the scale was not capped: no distances round together
+        # Where the scale was not capped no distances round together.
+        if largest_size(x, group * 16, 16) <= size_bits(d * np.float32(13.0)):
             for j in range(8):
                 low = nearest_code(x[group * 16 + j], d, np.int32(7))
                 high = nearest_code(x[group * 16 + 8 + j], d, np.int32(7))

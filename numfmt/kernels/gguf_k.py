@@ -1,7 +1,7 @@
 """ggml's super-blocks of 256: Q4_K and Q6_K.
 
-x, out of decoders: float32, flat, whole super-blocks; data, out of encoders: uint8, flat. A super-block's groups are the lanes of the
-inner loops, so that sums run over each group in C's order while several groups advance together. Each operation is one float32
+x, out of decoders: float32, flat, whole super-blocks; data, out of encoders: uint8, flat. A super-block's groups are the lanes of
+the inner loops, so that sums run over each group in C's order while several groups advance together. Each operation is one float32
 operation. Source: ggml-org/ggml, src/ggml-quants.c: make_qkx2_quants, make_qx_quants, quantize_row_q4_K_ref, quantize_row_q6_K_ref,
 dequantize_row_q4_K, dequantize_row_q6_K.
 """
@@ -123,8 +123,8 @@ def six_bit(values, first, stored):
 def encode_q4_k(x, out):
     """Q4_K, 144 bytes: d and dmin (float16), eight 6-bit scales and minimums in 12 bytes, 128 bytes of codes.
 
-    Weights are sqrt(mean of squares of the group) + |x|. The scale and minimum of each group become integers of 6 bits, then the codes
-    are round((x + dmin * m) / (d * s)) within 0 .. 15; where d * s is 0 the codes of the fit stay.
+    Weights are sqrt(mean of squares of the group) + |x|. The scale and minimum of each group become integers of 6 bits, then the
+    codes are round((x + dmin * m) / (d * s)) within 0 .. 15; where d * s is 0 the codes of the fit stay.
     """
     wide_vectors()
     v, weights = np.empty((32, _GROUPS), np.float32), np.empty((32, _GROUPS), np.float32)
@@ -199,8 +199,8 @@ def decode_q4_k(data, out):
 def fit_q6_k(v, scale, codes, work, trial):
     """Scale and codes (0 .. 63, 32 stands for 0) of sixteen groups of 16, weights x * x.
 
-    The element m of largest magnitude goes to -32: codes round(x * (-32 / m)) within -32 .. 31, scale by least squares. Then the same at
-    -(32 + 0.1 * step) / m for step -9 .. 9 without 0; a step is kept when (sum w x l)**2 exceeds best * (sum w l l).
+    The element m of largest magnitude goes to -32: codes round(x * (-32 / m)) within -32 .. 31, scale by least squares. Then the
+    same at -(32 + 0.1 * step) / m for step -9 .. 9 without 0; a step is kept when (sum w x l)**2 exceeds best * (sum w l l).
     work: float32 (6, 16).
     """
     wide_vectors()
@@ -227,11 +227,7 @@ def fit_q6_k(v, scale, codes, work, trial):
                 sum_lx[g] += w * v[i, g] * level
                 sum_l2[g] += w * level * level
         for g in range(16):
-            if trial_number:
-                better = sum_l2[g] > zero and sum_lx[g] * sum_lx[g] > best[g] * sum_l2[g]
-            else:
-                better = True
-            if better:
+            if trial_number == 0 or (sum_l2[g] > zero and sum_lx[g] * sum_lx[g] > best[g] * sum_l2[g]):
                 scale[g] = sum_lx[g] / sum_l2[g] if sum_l2[g] != zero else zero
                 best[g] = scale[g] * sum_lx[g]
                 for i in range(16):

@@ -1,7 +1,7 @@
 """ggml's IQ4_NL: blocks of 32, each element an index into a table of 16 integers, one float16 scale.
 
-x, out of decoders: float32, flat, whole blocks; data, out of encoders: uint8, flat; table: float32 (16,). 128 blocks are the lanes of
-the inner loops. Source: ggml-org/ggml, src/ggml-quants.c, quantize_row_iq4_nl_impl and best_index_int8.
+x, out of decoders: float32, flat, whole blocks; data, out of encoders: uint8, flat; table: float32 (16,). 128 blocks are the lanes
+of the inner loops. Source: ggml-org/ggml, src/ggml-quants.c, quantize_row_iq4_nl_impl and best_index_int8.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ def nearest_entry(v, table):
 
 @kernel
 def middles(table, cuts):
-    """cuts[k] = the least float32 for which `nearest_entry` gives k + 1: above it the index is greater. By bisection of the floats."""
+    """cuts[k] = the least float32 for which `nearest_entry` gives more than k, by bisection of the floats."""
     for k in range(15):
         low, high = table[k], table[k + 1]
         for _ in range(64):
             middle = np.float32((np.float64(low) + np.float64(high)) * 0.5)
-            if middle == low or middle == high:
+            if middle in (low, high):
                 break
             if nearest_entry(middle, table) > k:
                 high = middle
@@ -116,8 +116,8 @@ def encode_iq4_nl(x, out, table, tries):
 
     m = the element of largest magnitude. Start: factor 1 / (m / table[0]), with tries > 0 1 / (-m / table[0]); indices nearest to
     factor * x; d = sum(x x q x) / sum(x x q q). Then factors (t + table[0]) / m for t = -tries .. tries; one is kept when
-    (sum q x)**2 exceeds best * (sum q q). tries > 0: the indices are those nearest to (1 / d) * x; else those of the start. Blocks whose
-    magnitudes are below 1e-15 have d = 0 and the index nearest to 0 (C leaves the latter unset with tries = -1).
+    (sum q x)**2 exceeds best * (sum q q). tries > 0: the indices are those nearest to (1 / d) * x; else those of the start. Blocks
+    whose magnitudes are below 1e-15 have d = 0 and the index nearest to 0 (C leaves the latter unset with tries = -1).
     """
     wide_vectors()
     zero = np.float32(0.0)

@@ -50,7 +50,7 @@ def write_half(out, at, v):
 
 @kernel
 def magic_int(v):
-    """ggml's nearest_int: v + 1.5 * 2**23 leaves round(v), ties to even, in the low 23 bits. Beyond 2**22 the bits are what they are."""
+    """ggml's nearest_int: v + 1.5 * 2**23 leaves round(v), ties to even, in the low 23 bits (beyond 2**22 whatever is there)."""
     return sub(both(bits(v + np.float32(12582912.0)), np.int32(0x7FFFFF)), np.int32(0x400000))
 
 
@@ -75,7 +75,7 @@ def from_order_key(key):
 
 @kernel
 def split_nibbles(data, out, size, head, runs, half):
-    """Codes of blocks of `size` bytes: behind `head` bytes, runs of `half` bytes, each with `half` low and then `half` high nibbles."""
+    """Codes of blocks of `size` bytes: behind `head` bytes, runs of `half` bytes, `half` low and then `half` high nibbles."""
     wide_vectors()
     for block in range(data.size // size):
         for run in range(runs):

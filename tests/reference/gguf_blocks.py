@@ -1,7 +1,7 @@
 """Plain models of ggml's block quantizers and dequantizers; no code shared with numfmt.
 
-Written after ggml's C (ggml-org/ggml d99724f2, src/ggml-quants.c, ggml-impl.h), each function one `quantize_row_*_ref`. Every array holds
-one entry a block; elements are walked one by one, so that each float32 operation is rounded where and in the order in which C
+Written after ggml's C (ggml-org/ggml d99724f2, src/ggml-quants.c, ggml-impl.h), each function one `quantize_row_*_ref`. Every array
+holds one entry a block; elements are walked one by one, so that each float32 operation is rounded where and in the order in which C
 rounds it. Encoders: x float32 (blocks, elements) -> uint8 (blocks, bytes). Decoders the other way round.
 """
 
