@@ -24,7 +24,16 @@ def adversarial(length: int, count: int = 512, seed: int = 0) -> np.ndarray:
     ends = rng.choice([3.4e38, -3.4e38, 3e38, 1e30], (24, length))
     spike = np.where(np.arange(length) == rng.integers(0, length, (64, 1)), 1.0, 1e-6) * rng.standard_normal((64, length))
     same = np.tile(rng.standard_normal((24, 1)), (1, length))
-    kinds = [ties, powers, near, scaled, zeros, -zeros, floor, -floor, tiny, equal, ends, spike, same, np.zeros((2, length))]
+    # Beside elements that make the scale 1: the middles between codes and their float32 neighbours.
+    middles = (rng.integers(0, 126, (96, length)) + 0.5).astype(np.float32)
+    middles[::2, ::3] %= 15
+    middles[:, 1::32] = 0.5
+    middles = np.nextafter(middles, rng.choice([-np.inf, np.inf, 0.5], (96, length)).astype(np.float32))
+    middles[:, 1::32] = np.nextafter(float32(0.5), float32(0))
+    middles[:32, ::32], middles[32:64] = 127, np.minimum(middles[32:64], 15) - 8
+    middles[32:64, ::32], middles[64:] = -8, np.minimum(middles[64:], 15)
+    middles[64:, ::32], middles[64:, 2::32] = 15, 0
+    kinds = [middles, ties, powers, near, scaled, zeros, -zeros, floor, -floor, tiny, equal, ends, spike, same, np.zeros((2, length))]
     with np.errstate(all="ignore"):
         x = np.concatenate(kinds).astype(np.float32)
     top = np.finfo(np.float32).max

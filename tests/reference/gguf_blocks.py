@@ -421,3 +421,53 @@ def decode(kind, blocks):
         step = halves(blocks, 208)[:, None] * blocks[:, 192:208].view(np.int8).astype(F)
         return (step[..., None] * codes.reshape(-1, 16, 16).astype(F)).reshape(-1, 256)
     raise ValueError(kind)
+
+
+def ternary(x):
+    """(d, codes 0 .. 2) of TQ1_0 and TQ2_0."""
+    d = np.abs(x).max(1)
+    return d, to_int(round_away(x * inverse(d)[:, None])).clip(-1, 1) + 1
+
+
+@quiet
+def tq2_0(x):
+    d, codes = ternary(x)
+    codes = codes.reshape(-1, 2, 4, 32)
+    return np.hstack([byte(sum(codes[:, :, n] << 2 * n for n in range(4))).reshape(-1, 64), half_bytes(d)])
+
+
+def trits(codes):
+    """Five digits (n, 5, m) a byte: the number in base 3, as a fraction of 243 in 256ths, rounded up."""
+    value = sum(codes[:, n] * 3 ** (4 - n) for n in range(5))
+    return byte(-(-value * 256 // 243))
+
+
+@quiet
+def tq1_0(x):
+    d, codes = ternary(x)
+    last = np.concatenate([codes[:, 240:].reshape(-1, 4, 4), np.zeros((len(x), 1, 4), np.int64)], 1)
+    return np.hstack([trits(codes[:, :160].reshape(-1, 5, 32)), trits(codes[:, 160:240].reshape(-1, 5, 16)), trits(last), half_bytes(d)])
+
+
+@quiet
+def q1_0(x):
+    total = np.zeros(len(x), F)
+    for j in range(x.shape[1]):
+        total = total + np.abs(x[:, j])
+    return np.hstack([half_bytes(total / F(128)), np.packbits(x >= 0, axis=1, bitorder="little")])
+
+
+@quiet
+def decode_bits(kind, blocks):
+    """float32 values of TQ1_0, TQ2_0 and Q1_0."""
+    if kind == "q1_0":
+        bits = np.unpackbits(blocks[:, 2:], axis=1, bitorder="little").astype(F)
+        return (F(2) * bits - F(1)) * halves(blocks, 0)[:, None]
+    if kind == "tq2_0":
+        codes = np.stack([blocks[:, :64].reshape(-1, 2, 32) >> 2 * n & 3 for n in range(4)], 2).reshape(-1, 256)
+        return (codes.astype(F) - F(1)) * halves(blocks, 64)[:, None]
+    parts = []
+    for at, width, count in ((0, 32, 5), (32, 16, 5), (48, 4, 4)):
+        data = blocks[:, at : at + width].astype(np.int64)
+        parts += [(data * 3**n % 256) * 3 // 256 for n in range(count)]
+    return (np.concatenate(parts, 1).astype(F) - F(1)) * halves(blocks, 52)[:, None]
