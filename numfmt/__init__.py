@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import layers
     from .arith import Datapath, datapath, datapaths, explain, matmul
-    from .blocks import QuantizedTensor, Scheme, from_codes, from_gguf, load, quantize, scheme, schemes
+    from .blocks import QuantizedTensor, Scheme, from_codes, from_gguf, load, narrow, observers, quantize, scheme, schemes
     from .formats import (
         Card,
         Codebook,
@@ -86,6 +86,7 @@ __all__ = [
     "from_gguf",
     "function_error",
     "ieee",
+    "ksort",
     "layers",
     "learn_codebook",
     "lmul",
@@ -93,6 +94,9 @@ __all__ = [
     "load",
     "matmul",
     "multiply",
+    "narrow",
+    "observers",
+    "outliers",
     "pack",
     "parse",
     "quantize",
@@ -107,10 +111,22 @@ __all__ = [
 # Where the names come from. They are loaded at first use: NumPy and Numba alone take longer than many a script that imports this.
 _FROM = {
     ".arith": ("Datapath", "datapath", "datapaths", "explain", "matmul"),
-    ".blocks": ("QuantizedTensor", "Scheme", "from_codes", "from_gguf", "load", "quantize", "scheme", "schemes"),
+    ".blocks": (
+        "QuantizedTensor",
+        "Scheme",
+        "from_codes",
+        "from_gguf",
+        "ksort",
+        "load",
+        "narrow",
+        "outliers",
+        "quantize",
+        "scheme",
+        "schemes",
+    ),
     ".plan": ("LayerPlan", "Plan"),
 }
-_MODULES = {"fixed": ".formats.fixed_ops", "ieee": ".formats.ieee"} | {
+_MODULES = {"fixed": ".formats.fixed_ops", "ieee": ".formats.ieee", "observers": ".blocks.observers"} | {
     name: f".{name}" for name in ("arith", "blocks", "formats", "kernels", "layers", "plan")
 }
 _HOME = {name: module for module, given in _FROM.items() for name in given}

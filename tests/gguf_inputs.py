@@ -33,7 +33,23 @@ def adversarial(length: int, count: int = 512, seed: int = 0) -> np.ndarray:
     middles[:32, ::32], middles[32:64] = 127, np.minimum(middles[32:64], 15) - 8
     middles[32:64, ::32], middles[64:] = -8, np.minimum(middles[64:], 15)
     middles[64:, ::32], middles[64:, 2::32] = 15, 0
-    kinds = [middles, ties, powers, near, scaled, zeros, -zeros, floor, -floor, tiny, equal, ends, spike, same, np.zeros((2, length))]
+    kinds = [
+        middles,
+        ties,
+        powers,
+        near,
+        scaled,
+        zeros,
+        -zeros,
+        floor,
+        -floor,
+        tiny,
+        equal,
+        ends,
+        spike,
+        same,
+        np.zeros((2, length)),
+    ]
     with np.errstate(all="ignore"):
         x = np.concatenate(kinds).astype(np.float32)
     top = np.finfo(np.float32).max

@@ -20,8 +20,8 @@ from .reference import gguf_blocks as plain
 VECTORS = Path(__file__).parent / "vectors" / "ggml_blocks.npz"
 TYPES = gguf.GGMLQuantizationType
 ALL = list(KINDS)
-PACKAGE_ENCODES = ["q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "mxfp4"]
-PACKAGE_DECODES = [name for name in ALL if name != "q8_1"]
+PACKAGE_ENCODES = ["q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "mxfp4", "tq1_0", "tq2_0"]
+PACKAGE_DECODES = [name for name in ALL if name not in ("q8_1", "q1_0")]
 
 
 @pytest.fixture(scope="module")
@@ -85,14 +85,14 @@ def compare_with_package(name: str, x: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("name", PACKAGE_ENCODES)
 def test_bytes_are_those_of_the_package(name: str) -> None:
-    assert not compare_with_package(name, ordinary(32, 30000)).any()
+    assert not compare_with_package(name, ordinary(KINDS[name].elements, 960000 // KINDS[name].elements)).any()
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("name", PACKAGE_ENCODES)
 def test_bytes_are_those_of_the_package_on_millions(name: str) -> None:
     for seed in range(16):
-        assert not compare_with_package(name, ordinary(32, 1 << 16, seed)).any()
+        assert not compare_with_package(name, ordinary(KINDS[name].elements, (1 << 21) // KINDS[name].elements, seed)).any()
 
 
 # -- values -----------------------------------------------------------------------------------------------------------------
@@ -145,12 +145,12 @@ def test_fields_and_bytes_go_both_ways(name: str) -> None:
 
 
 def test_package_gives_zeros_another_sign() -> None:
-    """C's maximum of an all-zero block is its starting value +0, so that d = +0 / -8 is -0 (bytes 00 80); the package takes the first
-    element, so that a block that begins with -0 has d = +0. C's minimum is the first of equal zeros, NumPy's any of them. We follow C.
+    """C's maximum of an all-zero block is its starting value +0, so that d = +0 / -8 is -0 (bytes 00 80); the package takes the
+    first element, so that a block that begins with -0 has d = +0. C's minimum is the first of equal zeros, NumPy's any. Ours: C's.
     Elsewhere the two agree, also on these inputs.
 
-    Left out: where 1/d or max - min overflows C casts an infinity or NaN to int8, which is undefined (0 on x86-64, and here); NumPy's
-    cast to uint8 is as undefined.
+    Left out: where 1/d or max - min overflows C casts an infinity or NaN to int8, which is undefined (0 on x86-64, and here);
+    NumPy's cast to uint8 is as undefined.
     """
     x = np.concatenate([adversarial(32), ordinary(32, 2000)])
     size = np.abs(x).max(1).astype(np.float64)
@@ -292,7 +292,8 @@ def test_a_gguf_file_goes_both_ways(tmp_path: Path) -> None:
     tensors = {t.name: t for t in gguf.GGUFReader(tmp_path / "x.gguf").tensors}
     for name, q in written.items():
         assert nf.from_gguf(tensors[name]) == q
-        assert np.array_equal(gguf.dequantize(tensors[name].data, tensors[name].tensor_type), q.dequantize())
+        if name in PACKAGE_DECODES:
+            assert np.array_equal(gguf.dequantize(tensors[name].data, tensors[name].tensor_type), q.dequantize())
     assert np.array_equal(nf.from_gguf(tensors["plain"]).dequantize(), x)
     assert np.array_equal(nf.from_gguf(tensors["half"]).dequantize(), x.astype(np.float16).astype(np.float32))
 

@@ -9,7 +9,7 @@ from numba import njit
 
 import numfmt as nf
 from numfmt.arith import bitserial, proof
-from numfmt.blocks import tensor
+from numfmt.blocks import engine, files, rules, scaled
 from numfmt.formats import float_facts, float_loops, modes
 from numfmt.kernels import bitserial as bitserial_kernels
 from numfmt.kernels import float_lanes, packing, steps
@@ -18,7 +18,6 @@ from numfmt.layers import linear
 
 from . import test_bitserial, test_float_casts, test_layers, test_matmul, test_packing, test_schemes
 
-quantizing = import_module("numfmt.blocks.quantize")
 product = import_module("numfmt.arith.matmul")  # the package shows the function of that name
 
 
@@ -58,31 +57,32 @@ def test_the_tie_rule_of_codebooks(monkeypatch):
 
 def test_division_in_place_of_the_reciprocal(monkeypatch):
     plain = scale_kernels.divide
-    monkeypatch.setattr(quantizing.kernels, "divide", lambda x, s, out, half, _: plain(x, s, out, half, False))
+    monkeypatch.setattr(engine.kernels, "divide", lambda x, s, out, half, _: plain(x, s, out, half, False))
     notices(test_schemes.test_nf4_equals_recorded_bitsandbytes_words)
 
 
 def test_the_error_of_the_published_choice(monkeypatch):
-    monkeypatch.setattr(quantizing.kernels, "half_errors", scale_kernels.squared_errors)
+    monkeypatch.setattr(engine.kernels, "half_errors", scale_kernels.squared_errors)
     notices(test_schemes.test_bitmod_mixture_equals_the_plain_float16_model, 4, 0.005, "fp16")
 
 
 def test_a_rounding_down_of_the_scale_bounds(monkeypatch):
-    monkeypatch.setattr(quantizing, "_HALF_SCALE_MIN", 2.0**-17)
+    monkeypatch.setattr(rules, "HALF_SCALE_MIN", 2.0**-17)
     notices(test_schemes.test_integers_follow_the_rule, 8, "g16", "float16")
 
 
 def test_a_logarithm_in_the_mx_rule(monkeypatch):
-    def rounded(magnitude, made, index, half):
+    def rounded(groups, magnitude, made, index):
         top = int(np.floor(np.log2(made.candidates[index].max)))
         return 2.0 ** (np.floor(np.log2(magnitude.astype(np.float32))) - top)
 
-    monkeypatch.setattr(quantizing, "_scales", rounded)
+    monkeypatch.setattr(engine, "scales_of", rounded)
     notices(test_schemes.test_mxfp4_trap_of_the_logarithm)
 
 
 def test_files_that_are_not_checked(monkeypatch, tmp_path):
-    monkeypatch.setattr(tensor, "_check_consistent", lambda *_: None)
+    monkeypatch.setattr(files, "_check", lambda *_: None)
+    monkeypatch.setattr(scaled.Scaled, "check", lambda *_: None)
     notices(test_schemes.test_tampered_files_are_refused, tmp_path)
 
 

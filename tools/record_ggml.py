@@ -19,6 +19,7 @@ from tests.gguf_inputs import adversarial, ordinary
 
 SIZES = {"q4_0": (32, 18), "q4_1": (32, 20), "q5_0": (32, 22), "q5_1": (32, 24), "q8_0": (32, 34), "q8_1": (32, 36)}
 SIZES |= {"mxfp4": (32, 17), "nvfp4": (64, 36), "q4_K": (256, 144), "q6_K": (256, 210), "iq4_nl": (32, 18)}
+SIZES |= {"tq1_0": (256, 54), "tq2_0": (256, 66), "q1_0": (128, 18)}
 
 
 def compiled(checkout: Path, level: str, folder: str) -> ctypes.CDLL:

@@ -1,12 +1,15 @@
 """How a tensor maps to codes: scales, groups, shared exponents, mixtures of datatypes."""
 
+from .dual import narrow
 from .family import Family, Part, SchemeEntry
 from .files import load
 from .gguf_tensors import from_gguf
 from .grid import Granularity, Grid
+from .ksort import ksort, ksort_inverse, ksort_order
 from .quantize import quantize
 from .registry import schemes
 from .scheme import Scheme, scheme
+from .sparse import outliers
 from .tensor import QuantizedTensor, from_codes
 
 __all__ = [
@@ -19,7 +22,12 @@ __all__ = [
     "SchemeEntry",
     "from_codes",
     "from_gguf",
+    "ksort",
+    "ksort_inverse",
+    "ksort_order",
     "load",
+    "narrow",
+    "outliers",
     "quantize",
     "scheme",
     "schemes",

@@ -98,7 +98,8 @@ def _asymmetric_groups(groups: np.ndarray, low: np.ndarray, high: np.ndarray, ma
     if made.arith in ("float64", "exact"):
         np.divide(groups, scales[:, None], out=quotients)
     else:
-        kernels.divide(groups, scales, quotients, made.arith == "float16", False)
+        reciprocal = made.way.reciprocal(made)  # type: ignore[attr-defined]
+        kernels.divide(groups, scales, quotients, made.arith == "float16", reciprocal)
     shifted = np.rint(quotients) + zeros[:, None]
     codes = np.clip(shifted, 0, (1 << made.element_bits) - 1).astype(made.candidates[0].code_dtype)
     return codes, scales, zeros, None

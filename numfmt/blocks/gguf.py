@@ -12,7 +12,7 @@ from ..formats import Codebook, Format, decode, parse
 from .family import Family, Given, Part, SchemeEntry, Stored
 from .gguf_layout import IQ4_TABLE, KINDS, Kind, decode_blocks, encode_blocks, join, split
 from .grid import Granularity, Grid
-from .scheme import Scheme
+from .scheme import Scheme, scheme
 
 _ELEMENTS = {
     "q4_0": "int4",
@@ -37,10 +37,19 @@ _WHAT = {
     "q6_k": "blocks of 256: int8 scale of each 16, weighted least squares, one float16 scale",
     "iq4_nl": "blocks of 32: a table of 16 integers, float16 scale by weighted least squares over 16 trials",
     "mxfp4": "blocks of 32: E2M1, E8M0 scale by the floor of log2f, ties to the smaller magnitude, no -0, E8M0 255 is no NaN",
+    "tq1_0": "blocks of 256: -1, 0, 1 times max|x|, five a byte, float16 scale",
+    "tq2_0": "blocks of 256: -1, 0, 1 times max|x|, two bits each, float16 scale",
+    "q1_0": "blocks of 128: signs (-0 is +), scale mean |x| as float16",
     "nvfp4": "blocks of 64: E2M1, a UE4M3 scale of each 16 rounded half up, no tensor scale",
 }
+_TABLES: dict[str, tuple[tuple[float, ...], int]] = {
+    "iq4_nl": (tuple(IQ4_TABLE.tolist()), 4),
+    "tq1_0": ((-1.0, 0.0, 1.0), 2),
+    "tq2_0": ((-1.0, 0.0, 1.0, 2.0), 2),
+    "q1_0": ((-1.0, 1.0), 1),
+}
 _SOURCE = "ggml-org/ggml d99724f2, src/ggml-quants.c"
-_AFFINE = ("q4_0", "q5_0", "q8_0", "q8_1", "q6_k", "iq4_nl", "mxfp4", "nvfp4")
+_AFFINE = ("q4_0", "q5_0", "q8_0", "q8_1", "q6_k", "iq4_nl", "mxfp4", "nvfp4", "tq2_0", "q1_0")
 
 
 def kind_of(made: Scheme) -> str:
@@ -62,8 +71,8 @@ class GGUF(Family):
         """Codes and the fields of the blocks. Raises ValueError where rows are no whole blocks."""
         kind = KINDS[kind_of(made)]
         blocks = self._blocks(kind, grid)
-        rows, columns = grid.stored
-        found = {"codes": Part((rows, columns), np.dtype(np.uint8), kind.code_bits, (1 << kind.code_bits) - 1)}
+        rows = grid.stored[0]
+        found = {"codes": Part((rows, blocks * kind.codes), np.dtype(np.uint8), kind.code_bits, (1 << kind.code_bits) - 1)}
         for field in kind.fields:
             top = (1 << field.bits) - 1 if field.bits == 6 else None
             found[field.name] = Part((rows, blocks * field.count), np.dtype(field.dtype), field.bits, top)
@@ -119,9 +128,13 @@ class GGUF(Family):
     def _nearest(self, rows: np.ndarray, made: Scheme, grid: Grid, given: Given) -> dict[str, np.ndarray]:
         """Codes whose values are nearest beside given fields; of two the first, in the order of code words."""
         kind = KINDS[kind_of(made)]
+        if kind.name == "TQ1_0":  # the codes of TQ2_0, written with the scale 1
+            codes = self._nearest(rows, scheme("gguf_tq2_0"), grid, given)["codes"].reshape(-1, kind.elements)
+            data = encode_blocks(codes.astype(np.float32) - 1, "tq1_0")
+            return {**given.stored, "codes": data[:, : kind.codes].reshape(len(rows), -1)}
         best = np.zeros(rows.shape, np.uint8)
         least = np.full(rows.shape, np.inf)
-        for code in range(1 << kind.code_bits):
+        for code in range(3 if kind.name == "TQ2_0" else 1 << kind.code_bits):
             trial = {**given.stored, "codes": np.full(rows.shape, code, np.uint8)}
             with np.errstate(invalid="ignore"):
                 distance = np.abs(self.dequantize(made, grid, trial).astype(np.float64) - rows)
@@ -179,14 +192,14 @@ def from_bytes(data: np.ndarray, kind: Kind, grid: Grid) -> dict[str, np.ndarray
 
 def to_bytes(stored: Stored, kind: Kind) -> np.ndarray:
     """The stored arrays of a matrix as blocks (blocks, size)."""
-    blocks = stored["codes"].size // kind.elements
-    counts = {"codes": kind.elements, **{field.name: field.count for field in kind.fields}}
+    blocks = stored["codes"].size // kind.codes
+    counts = {"codes": kind.codes, **{field.name: field.count for field in kind.fields}}
     return join({name: np.ascontiguousarray(stored[name]).reshape(blocks, count) for name, count in counts.items()}, kind)
 
 
 def element(name: str) -> Format:
     """The element format of a block type."""
-    return Codebook(tuple(IQ4_TABLE.tolist()), 4) if name == "iq4_nl" else parse(_ELEMENTS[name])
+    return Codebook(*_TABLES[name]) if name in _TABLES else parse(_ELEMENTS[name])
 
 
 def _make(match: re.Match[str], text: str) -> Scheme:
@@ -196,4 +209,5 @@ def _make(match: re.Match[str], text: str) -> Scheme:
 
 
 FAMILY = GGUF()
+FAMILIES = (FAMILY,)
 RULES: list[tuple[str, Any]] = [("gguf_(" + "|".join(KINDS) + ")", _make)]

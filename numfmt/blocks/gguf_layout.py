@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..kernels import gguf as simple
+from ..kernels import gguf_bits as trits
 from ..kernels import gguf_fp4 as fp4
 from ..kernels import gguf_k as supers
 from ..kernels import gguf_nl as table
@@ -53,6 +54,11 @@ class Kind:
     half: int
     fields: tuple[Field, ...]
 
+    @property
+    def codes(self) -> int:
+        """Entries of "codes" a block: one an element, but bytes of five digits for TQ1_0."""
+        return 52 if self.name == "TQ1_0" else self.elements
+
 
 def _half(name: str, at: int) -> Field:
     return Field(name, at, 1, 16, "<u2")
@@ -74,6 +80,9 @@ KINDS = {
         Kind("Q6_K", 256, 210, 16, 6, 32, 0, 0, 0, (_half("d", 208), Field("sc", 192, 16, 8, "u1"))),
         Kind("IQ4_NL", 32, 18, 32, 4, 0, 2, 1, 16, (_D,)),
         Kind("MXFP4", 32, 17, 32, 4, 0, 1, 1, 16, (Field("e", 0, 1, 8, "u1"),)),
+        Kind("TQ1_0", 256, 54, 256, 8, 0, 0, 0, 0, (_half("d", 52),)),
+        Kind("TQ2_0", 256, 66, 256, 2, 0, 0, 0, 0, (_half("d", 64),)),
+        Kind("Q1_0", 128, 18, 128, 1, 0, 2, 0, 0, (_D,)),
         Kind("NVFP4", 64, 36, 16, 4, 0, 4, 4, 8, (Field("d", 0, 4, 8, "u1"),)),
     )
 }
@@ -105,6 +114,9 @@ _ENCODE: dict[str, Callable[[np.ndarray, np.ndarray], None]] = {
     "iq4_nl+ref": lambda x, out: table.encode_iq4_nl(x, out, IQ4_TABLE, -1),
     "mxfp4": lambda x, out: fp4.encode_mxfp4(x, out, log2_rises()),
     "nvfp4": fp4.encode_nvfp4,
+    "tq1_0": trits.encode_tq1,
+    "tq2_0": trits.encode_tq2,
+    "q1_0": trits.encode_q1,
 }
 _DECODE: dict[str, Callable[[np.ndarray, np.ndarray], None]] = {
     "q4_0": lambda data, out: simple.decode_signed(data, out, 8, 18, False),
@@ -118,6 +130,9 @@ _DECODE: dict[str, Callable[[np.ndarray, np.ndarray], None]] = {
     "iq4_nl": lambda data, out: table.decode_table(data, out, IQ4_TABLE, 18),
     "mxfp4": fp4.decode_mxfp4,
     "nvfp4": fp4.decode_nvfp4,
+    "tq1_0": trits.decode_tq1,
+    "tq2_0": trits.decode_tq2,
+    "q1_0": trits.decode_q1,
 }
 
 
@@ -138,21 +153,29 @@ def decode_blocks(data: np.ndarray, kind: str) -> np.ndarray:
 
 
 def split(data: np.ndarray, kind: Kind) -> dict[str, np.ndarray]:
-    """The fields of blocks (blocks, size): "codes" (blocks, elements), words of the element format; others (blocks, count)."""
-    codes = np.empty((len(data), kind.elements), np.uint8)
+    """The fields of blocks (blocks, size): "codes" (blocks, elements), words of the element format; others (blocks, count).
+
+    TQ1_0: codes are its 52 bytes of digits, as no whole number of bits holds one.
+    """
+    codes = np.empty((len(data), kind.codes), np.uint8)
     data = np.ascontiguousarray(data)
     if kind.name == "Q6_K":
         low, high = data[:, :128].reshape(-1, 2, 2, 32), data[:, 128:192].reshape(-1, 2, 32)
         quarters = codes.reshape(-1, 2, 4, 32)
         for k in range(4):
             quarters[:, :, k] = low[:, :, k % 2] >> 4 * (k // 2) & 15 | (high >> 2 * k & 3) << 4
+    elif kind.name == "TQ2_0":
+        for k in range(4):
+            codes.reshape(-1, 2, 4, 32)[:, :, k] = data[:, :64].reshape(-1, 2, 32) >> 2 * k & 3
+    elif kind.name == "Q1_0":
+        codes = np.unpackbits(data[:, 2:], axis=1, bitorder="little")
     elif kind.runs:
         words.split_nibbles(data.reshape(-1), codes.reshape(-1), kind.size, kind.head, kind.runs, kind.half)
         if kind.code_bits == 5:
             at = kind.head - 4
             codes |= np.unpackbits(data[:, at : at + 4], axis=1, bitorder="little") << 4
     else:
-        codes[:] = data[:, kind.head :]
+        codes[:] = data[:, kind.head : kind.head + kind.codes]
     if kind.flip:
         codes ^= np.uint8(kind.flip)
     found = {"codes": codes}
@@ -181,12 +204,18 @@ def join(fields: dict[str, np.ndarray], kind: Kind) -> np.ndarray:
         out[:, :128] = low.reshape(-1, 128)
         high = quarters >> 4
         out[:, 128:192] = (high[:, :, 0] | high[:, :, 1] << 2 | high[:, :, 2] << 4 | high[:, :, 3] << 6).reshape(-1, 64)
+    elif kind.name == "TQ2_0":
+        quarters = codes.reshape(-1, 2, 4, 32)
+        packed = quarters[:, :, 0] | quarters[:, :, 1] << 2 | quarters[:, :, 2] << 4 | quarters[:, :, 3] << 6
+        out[:, :64] = packed.reshape(-1, 64)
+    elif kind.name == "Q1_0":
+        out[:, 2:] = np.packbits(codes, axis=1, bitorder="little")
     elif kind.runs:
         words.join_nibbles(codes.reshape(-1), out.reshape(-1), kind.size, kind.head, kind.runs, kind.half)
         if kind.code_bits == 5:
             out[:, kind.head - 4 : kind.head] = np.packbits(codes >> 4, axis=1, bitorder="little")
     else:
-        out[:, kind.head :] = codes
+        out[:, kind.head : kind.head + kind.codes] = codes
     for part in kind.fields:
         if part.at >= 0:
             width = part.count * np.dtype(part.dtype).itemsize

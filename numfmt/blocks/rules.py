@@ -24,13 +24,15 @@ def rounded(x: np.ndarray, arith: Arith) -> np.ndarray:
 def scales_of(groups: np.ndarray, magnitude: np.ndarray, made: Scheme, index: int) -> np.ndarray:
     """The stored scale of each group for one candidate, float64. groups: (count, size); magnitude: what counts as the largest."""
     fmt = made.candidates[index]
+    if made.param("eps") != "0":  # the published codes keep the largest magnitude away from zero
+        magnitude = np.maximum(magnitude, float(np.float32(made.param("eps"))))
     if made.rule in POWERS:
         return _power_of_two(magnitude, fmt, made)
     half = made.arith == "float16"
     scales = rounded(magnitude / made.limit(index), made.arith)
     if half:
         return store(np.clip(scales, HALF_SCALE_MIN, HALF_SCALE_MAX), made)
-    if not made.way.reciprocal(made):  # type: ignore[attr-defined]
+    if not made.way.zero_scale(made):  # type: ignore[attr-defined]
         scales = np.where(magnitude == 0, 1.0, scales)
     return store(scales, made, magnitude)
 
@@ -68,22 +70,42 @@ def store(scales: np.ndarray, made: Scheme, magnitude: np.ndarray | None = None)
 
 
 def range_scale(low: np.ndarray, high: np.ndarray, made: Scheme) -> np.ndarray:
-    """Scale of an asymmetric group: (max - min) over the code range, with the floors of the published codes."""
+    """Scale of an asymmetric group: (max - min) over the code range, with the floors of the published codes.
+
+    zp=awq: the range is at least 1e-5 (float16: the scale within [1e-5, 1e4]). zp=gptq: the range takes in zero, and an all-zero
+    group spans -1 to 1. zp=omniquant: the scale lies within [1e-5, 1e4].
+    """
+    rule = made.param("zp")
+    if rule == "gptq":
+        low, high = _with_zero(low, high)
     steps = float((1 << made.element_bits) - 1)
     span = rounded(high - low, made.arith)
     if not np.isfinite(span).all():
         raise ValueError(f"the range of a group exceeds {made.arith}; scale x down")
     half = made.arith == "float16"
-    if not half:
+    if not half and rule == "awq":
         span = np.maximum(span, float(np.float32(1e-5)))
     scales = rounded(span / steps, made.arith)
+    if rule == "omniquant" and not half:
+        return np.clip(scales, float(np.float32(1e-5)), 1e4)
     return np.clip(scales, HALF_SCALE_MIN, HALF_SCALE_MAX) if half else scales
 
 
+def _with_zero(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    low, high = np.minimum(low, 0.0), np.maximum(high, 0.0)
+    empty = (low == 0) & (high == 0)
+    return np.where(empty, -1.0, low), np.where(empty, 1.0, high)
+
+
 def zero_points(low: np.ndarray, scales: np.ndarray, made: Scheme) -> np.ndarray:
-    """-min / scale rounded to the nearest code, ties to even."""
-    zeros = rounded(-low / scales, made.arith)
-    return np.clip(np.rint(zeros), 0, (1 << made.element_bits) - 1).astype(np.int32)
+    """-min / scale rounded to the nearest code, ties to even; zp=omniquant keeps zero points beyond the codes, within 1e4."""
+    rule = made.param("zp")
+    if rule == "gptq":
+        low, _ = _with_zero(low, low)
+    zeros = np.rint(rounded(-low / scales, made.arith))
+    top = (1 << made.element_bits) - 1
+    bounds = (-10000, 10000) if rule == "omniquant" else (0, top)
+    return np.clip(zeros, *bounds).astype(np.int32)
 
 
 def integer_bounds(fmt: Fixed, made: Scheme) -> tuple[float, float]:

@@ -38,7 +38,10 @@ class Scaled(Family):
     """A value is (code's value - zero point) * scale, exactly. Source of the rules: see `nf.quantize`."""
 
     name = "scaled"
+    flags = {"divide": ("quotient", "divide"), "reciprocal": ("quotient", "reciprocal")}
     keyed = {
+        "zp": ("awq", "gptq", "omniquant"),
+        "eps": ("0", "1e-8", "1e-5"),
         "round": (
             "own",
             "ties_even",
@@ -55,14 +58,21 @@ class Scaled(Family):
     }
 
     def reciprocal(self, made: Scheme) -> bool:
-        """Whether elements are multiplied by the rounded reciprocal of the scale, as bitsandbytes does for NF4."""
+        """Whether elements are multiplied by the rounded reciprocal of the scale, as bitsandbytes (NF4), HAWQ and torch do."""
+        return made.name == "nf4" or made.param("quotient") == "reciprocal"
+
+    def zero_scale(self, made: Scheme) -> bool:
+        """Whether an all-zero group stores a scale of zero, as bitsandbytes does."""
         return made.name == "nf4"
 
     def parts(self, made: Scheme, grid: Grid) -> dict[str, Part]:
         """Codes, scales, and where the scheme has them zero points and choices."""
         parts = {"codes": code_part(made, grid), "scales": scale_part(made, grid)}
         if made.rule == "range":
-            parts["zero_points"] = group_part(grid, made.zero_point_bits, dtype=np.int32)
+            if made.param("zp") == "omniquant":  # beyond the codes, with a sign
+                parts["zero_points"] = Part(grid.shape, np.dtype(np.int16), 16, None, grid.height)
+            else:
+                parts["zero_points"] = group_part(grid, made.zero_point_bits, dtype=np.int32)
         if len(made.candidates) > 1:
             parts["choice"] = group_part(grid, made.choice_bits, len(made.candidates) - 1, np.uint8)
         return parts
@@ -74,7 +84,8 @@ class Scaled(Family):
         codes, scales, zeros, chosen = quantize_groups(grid.gather(work), made, given)
         stored = {"codes": grid.scatter(codes), "scales": scale_words(scales, made.scale).reshape(grid.shape)}
         if zeros is not None:
-            stored["zero_points"] = zeros.reshape(grid.shape)
+            dtype = np.int16 if made.param("zp") == "omniquant" else np.int32
+            stored["zero_points"] = zeros.reshape(grid.shape).astype(dtype)
         if chosen is not None:
             stored["choice"] = chosen.reshape(grid.shape)
         return stored
@@ -134,6 +145,10 @@ class Scaled(Family):
             return replace(made, sel=_SEL[value])  # type: ignore[arg-type]
         if key == "scale" and not mx:
             return replace(made, scale=scale_format(made, value))
+        if key == "zp" and made.rule != "range":
+            return None
+        if (key == "eps" or option in self.flags) and (mx or made.arith == "float16" or (key == "eps" and made.rule == "range")):
+            return None
         if key == "round" and (isinstance(single, Codebook) or made.rule == "range"):
             return None
         return super().option(made, option)
@@ -165,7 +180,8 @@ class Scaled(Family):
         """The options that the family knows, for messages."""
         return (
             "asym, full (signed integers), scale=FORMAT such as float16, arith=float16|float32|float64|exact, sel=float64|fp16 "
-            "(mixtures), floor|ceil|rceil|even (scales that are powers of two), mse, percentile=P, round=MODE"
+            "(mixtures), floor|ceil|rceil|even (scales that are powers of two), mse, percentile=P, round=MODE, "
+            "zp=awq|gptq|omniquant (asym), eps=0|1e-8|1e-5 (least largest magnitude), reciprocal"
         )
 
     def finish(self, text: str, made: Scheme) -> Scheme:
@@ -188,7 +204,26 @@ class Scaled(Family):
     def entries(self) -> list[SchemeEntry]:
         """Presets of the general family."""
         return [
-            SchemeEntry("int4/g128", "symmetric integers -7..7, float32 absmax scale", "AWQ, arXiv 2306.00978", "read"),
+            SchemeEntry(
+                "int4/g128", "symmetric integers -7..7, float32 absmax scale", "textbook rule; BitMoD's quant_weight.py", "read"
+            ),
+            SchemeEntry("int4/g128+full+eps=1e-5", "symmetric, all codes used", "llm-awq, quantizer.py (zero_point=False)", "read"),
+            SchemeEntry(
+                "int4/g128+asym", "asymmetric with a zero point a group", "AWQ, arXiv 2306.00978; llm-awq, quantizer.py", "read"
+            ),
+            SchemeEntry(
+                "int4/g128+asym+zp=gptq", "asymmetric, zero always in the range", "GPTQ, arXiv 2210.17323; gptq, quant.py", "read"
+            ),
+            SchemeEntry(
+                "int4/g128+asym+zp=omniquant", "zero points beyond the codes", "OmniQuant, arXiv 2308.13137; quantizer.py", "read"
+            ),
+            SchemeEntry("int4/g128+arith=float16", "BitMoD's float16 arithmetic", "BitMoD, quant_weight.py", "measured"),
+            SchemeEntry("int4/channel+reciprocal+eps=1e-8", "HAWQ-V3's weights", "HAWQ, quant_utils.py", "read"),
+            SchemeEntry("int8/token", "one scale a token", "ZeroQuant, arXiv 2206.01861", "recalled"),
+            SchemeEntry(
+                "int8/tensor", "one scale a tensor (static activations: scales= from nf.observers)", "textbook rule", "read"
+            ),
+            SchemeEntry("int8/b16x16", "2-D blocks", "textbook rule", "read"),
             SchemeEntry(
                 "nf4/g64", "NormalFloat codebook, float32 absmax scale", "QLoRA, arXiv 2305.14314; bitsandbytes 0.50", "measured"
             ),
@@ -309,7 +344,7 @@ def _mixed(match: re.Match[str], text: str) -> Scheme:
     return Scheme(f"mixed<{','.join(map(str, formats))}>", formats, Granularity("none"), None)
 
 
-FAMILY = Scaled()
+FAMILIES = (Scaled(),)
 RULES: list[tuple[str, Any]] = [
     ("|".join(_MX), _mx),
     ("nf4", _nf4),

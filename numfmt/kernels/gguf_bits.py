@@ -19,7 +19,10 @@ _TRITS = 54  # bytes of TQ1_0: 48 with five trits, 4 with four, float16
 
 @kernel
 def ternary_codes(x, at, codes):
-    """codes = 1 + x * (1 / max|x|) rounded, ties away from zero; returns max|x|. A reciprocal that overflows gives codes 1 (C: undefined)."""
+    """codes = 1 + x * (1 / max|x|) rounded, ties away from zero; returns max|x|.
+
+    A reciprocal that overflows gives codes 1: undefined in C, what x86-64 gives.
+    """
     almost = np.float32(0.49999997)
     d = from_bits(largest_size(x, at, _BLOCK))
     inverse = np.float32(1.0) / d if d != 0 else np.float32(0.0)
@@ -32,7 +35,7 @@ def ternary_codes(x, at, codes):
 
 @kernel
 def pack_trits(codes, first, step, count, out, at):
-    """Byte m: codes first + m + n * step for n = 0 .. 4 as base-3 digits, the first the most significant, times 256 / 243, rounded up."""
+    """Byte m: codes first + m + n * step, n = 0 .. 4, as base-3 digits, the first the most significant, times 256 / 243, up."""
     for m in range(step):
         value = 0
         for n in range(5):

@@ -420,13 +420,14 @@ def decode(kind, blocks):
         codes = np.stack([low[:, :, k] | (high >> 2 * k & 3) << 4 for k in range(4)], 2).astype(np.int64) - 32
         step = halves(blocks, 208)[:, None] * blocks[:, 192:208].view(np.int8).astype(F)
         return (step[..., None] * codes.reshape(-1, 16, 16).astype(F)).reshape(-1, 256)
-    raise ValueError(kind)
+    return decode_bits(kind, blocks)
 
 
 def ternary(x):
     """(d, codes 0 .. 2) of TQ1_0 and TQ2_0."""
     d = np.abs(x).max(1)
-    return d, to_int(round_away(x * inverse(d)[:, None])).clip(-1, 1) + 1
+    codes = to_int(round_away(x * inverse(d)[:, None]))
+    return d, np.where(codes < -1, 0, codes) + 1  # lroundf of infinities and NaN has zeros in its low half
 
 
 @quiet
@@ -446,7 +447,9 @@ def trits(codes):
 def tq1_0(x):
     d, codes = ternary(x)
     last = np.concatenate([codes[:, 240:].reshape(-1, 4, 4), np.zeros((len(x), 1, 4), np.int64)], 1)
-    return np.hstack([trits(codes[:, :160].reshape(-1, 5, 32)), trits(codes[:, 160:240].reshape(-1, 5, 16)), trits(last), half_bytes(d)])
+    return np.hstack(
+        [trits(codes[:, :160].reshape(-1, 5, 32)), trits(codes[:, 160:240].reshape(-1, 5, 16)), trits(last), half_bytes(d)]
+    )
 
 
 @quiet
