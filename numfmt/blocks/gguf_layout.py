@@ -106,41 +106,51 @@ _ENCODE: dict[str, Callable[[np.ndarray, np.ndarray], None]] = {
     "q5_0": lambda x, out: simple.encode_signed(x, out, 16, 22, True),
     "q4_1": lambda x, out: simple.encode_ranged(x, out, 15, 20, False),
     "q5_1": lambda x, out: simple.encode_ranged(x, out, 31, 24, True),
-    "q8_0": lambda x, out: simple.encode_bytes(x, out, 2, 34),
-    "q8_1": lambda x, out: simple.encode_bytes(x, out, 4, 36),
+    "q8_0": lambda x, out: simple.encode_bytes(x, out, 2, 34, 16),
+    "q8_1": lambda x, out: simple.encode_bytes(x, out, 4, 36, 16),
     "q4_k": supers.encode_q4_k,
     "q6_k": supers.encode_q6_k,
     "iq4_nl": lambda x, out: table.encode_iq4_nl(x, out, IQ4_TABLE, 7),
     "iq4_nl+ref": lambda x, out: table.encode_iq4_nl(x, out, IQ4_TABLE, -1),
     "mxfp4": lambda x, out: fp4.encode_mxfp4(x, out, log2_rises()),
-    "nvfp4": fp4.encode_nvfp4,
+    "nvfp4": lambda x, out: fp4.encode_nvfp4(x, out, 8),
     "tq1_0": trits.encode_tq1,
     "tq2_0": trits.encode_tq2,
     "q1_0": trits.encode_q1,
 }
 _DECODE: dict[str, Callable[[np.ndarray, np.ndarray], None]] = {
-    "q4_0": lambda data, out: simple.decode_signed(data, out, 8, 18, False),
-    "q5_0": lambda data, out: simple.decode_signed(data, out, 16, 22, True),
-    "q4_1": lambda data, out: simple.decode_ranged(data, out, 20, False),
-    "q5_1": lambda data, out: simple.decode_ranged(data, out, 24, True),
-    "q8_0": lambda data, out: simple.decode_bytes(data, out, 2, 34),
-    "q8_1": lambda data, out: simple.decode_bytes(data, out, 4, 36),
+    "q4_0": lambda data, out: simple.decode_signed(data, out, 8, 18, False, 16),
+    "q5_0": lambda data, out: simple.decode_signed(data, out, 16, 22, True, 16),
+    "q4_1": lambda data, out: simple.decode_ranged(data, out, 20, False, 16),
+    "q5_1": lambda data, out: simple.decode_ranged(data, out, 24, True, 16),
+    "q8_0": lambda data, out: simple.decode_bytes(data, out, 2, 34, 16),
+    "q8_1": lambda data, out: simple.decode_bytes(data, out, 4, 36, 16),
     "q4_k": supers.decode_q4_k,
     "q6_k": supers.decode_q6_k,
     "iq4_nl": lambda data, out: table.decode_table(data, out, IQ4_TABLE, 18),
-    "mxfp4": fp4.decode_mxfp4,
-    "nvfp4": fp4.decode_nvfp4,
+    "mxfp4": lambda data, out: fp4.decode_mxfp4(data, out, 16),
+    "nvfp4": lambda data, out: fp4.decode_nvfp4(data, out, 8),
     "tq1_0": trits.decode_tq1,
     "tq2_0": trits.decode_tq2,
     "q1_0": trits.decode_q1,
 }
 
 
+def encode_into(x: np.ndarray, out: np.ndarray, kind: str) -> None:
+    """Bytes of flat float32 values into a flat uint8 array; both contiguous, whole blocks."""
+    _ENCODE[kind](x, out)
+
+
+def decode_into(data: np.ndarray, out: np.ndarray, kind: str) -> None:
+    """Values of flat bytes into a flat float32 array; both contiguous, whole blocks."""
+    _DECODE[kind](data, out)
+
+
 def encode_blocks(x: np.ndarray, kind: str) -> np.ndarray:
     """Bytes (blocks, size) of float32 values, any shape whose rows are whole blocks. kind: a key of KINDS, or "iq4_nl+ref"."""
     made = KINDS[kind.partition("+")[0]]
     out = np.empty((x.size // made.elements, made.size), np.uint8)
-    _ENCODE[kind](np.ascontiguousarray(x, np.float32).reshape(-1), out.reshape(-1))
+    encode_into(np.ascontiguousarray(x, np.float32).reshape(-1), out.reshape(-1), kind)
     return out
 
 
@@ -148,7 +158,7 @@ def decode_blocks(data: np.ndarray, kind: str) -> np.ndarray:
     """float32 values (blocks, elements) of bytes (blocks, size), in ggml's own float32 arithmetic."""
     made = KINDS[kind]
     out = np.empty((data.size // made.size, made.elements), np.float32)
-    _DECODE[kind](np.ascontiguousarray(data).reshape(-1), out.reshape(-1))
+    decode_into(np.ascontiguousarray(data).reshape(-1), out.reshape(-1), kind)
     return out
 
 

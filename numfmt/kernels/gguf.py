@@ -4,6 +4,9 @@ x, out of decoders: float32, flat, whole blocks; data, out of encoders: uint8, f
 operation. Element j of a block and element j + 16 share a byte, j in the low half. Source: ggml-org/ggml, src/ggml-quants.c,
 quantize_row_*_ref and dequantize_row_*. Where C converts a float beyond int32 (undefined there), the code is 0, which is what
 x86-64 gives: inputs so small that the reciprocal of the scale overflows, or a range that overflows.
+
+half: half a block, a run-time count: loops of a constant count are unrolled before they are made vectors. Unsigned indices spare
+Numba's check for negative ones.
 """
 
 from __future__ import annotations
@@ -66,7 +69,7 @@ def pack_nibbles(out, at, codes, half):
     """The low four bits of codes j and j + half in byte `at` + j."""
     low = np.int32(15)
     for j in range(half):
-        out[at + j] = np.uint8(either(both(codes[j], low), left(both(codes[half + j], low), np.int32(4))))
+        out[np.uint64(at + j)] = np.uint8(either(both(codes[j], low), left(both(codes[half + j], low), np.int32(4))))
 
 
 @kernel
@@ -157,7 +160,7 @@ def encode_ranged(x, out, levels, size, wide):
 
 
 @kernel
-def encode_bytes(x, out, head, size):
+def encode_bytes(x, out, head, size, half):
     """Q8_0 (head 2, blocks of `size` 34 bytes) and Q8_1 (head 4, 36 bytes, with float16(d * sum of codes) behind d).
 
     d = max|x| / 127; code = x * (1/d) rounded to the nearest integer, ties away from zero.
@@ -172,18 +175,18 @@ def encode_bytes(x, out, head, size):
         inverse = np.float32(0.0) if np.isinf(inverse) else inverse
         write_half(out, to, d)
         start = to + head
-        for j in range(_BLOCK):
-            scaled = x[at + j] * inverse
-            out[start + j] = np.uint8(like(scaled + copy_sign(almost, scaled), np.int32(0)))
+        for j in range(2 * half):
+            scaled = x[np.uint64(at + j)] * inverse
+            out[np.uint64(start + j)] = np.uint8(like(scaled + copy_sign(almost, scaled), np.int32(0)))
         if head == 4:
             total = np.int32(0)
-            for j in range(_BLOCK):
-                total = add(total, np.int32(np.int8(out[start + j])))
+            for j in range(2 * half):
+                total = add(total, np.int32(np.int8(out[np.uint64(start + j)])))
             write_half(out, to + 2, np.float32(total) * d)
 
 
 @kernel
-def decode_signed(data, out, middle, size, wide):
+def decode_signed(data, out, middle, size, wide, half):
     """Values of Q4_0 and Q5_0 blocks: (code - middle) * d."""
     wide_vectors()
     less, four = np.int32(middle), np.int32(4)
@@ -193,13 +196,13 @@ def decode_signed(data, out, middle, size, wide):
         d = read_half(data, at)
         if wide:
             unpack_five(data, at + 2, codes)
-            for j in range(_BLOCK):
-                out[to + j] = like(sub(codes[j], less), d) * d
+            for j in range(2 * half):
+                out[np.uint64(to + j)] = like(sub(codes[j], less), d) * d
         else:
-            for j in range(16):
-                byte = like(data[at + 2 + j], four)
-                out[to + j] = like(sub(both(byte, np.int32(15)), less), d) * d
-                out[to + 16 + j] = like(sub(right(byte, four), less), d) * d
+            for j in range(half):
+                byte = like(data[np.uint64(at + 2 + j)], four)
+                out[np.uint64(to + j)] = like(sub(both(byte, np.int32(15)), less), d) * d
+                out[np.uint64(to + 16 + j)] = like(sub(right(byte, four), less), d) * d
 
 
 @kernel
@@ -208,15 +211,15 @@ def unpack_five(data, at, codes):
     one = np.int32(1)
     high = np.int32(0)
     for j in range(4):
-        high = either(high, left(like(data[at + j], one), np.int32(8 * j)))
+        high = either(high, left(like(data[np.uint64(at + j)], one), np.int32(8 * j)))
     for j in range(16):
-        byte = like(data[at + 4 + j], one)
+        byte = like(data[np.uint64(at + 4 + j)], one)
         codes[j] = either(both(byte, np.int32(15)), left(both(right(high, np.int32(j)), one), np.int32(4)))
         codes[16 + j] = either(right(byte, np.int32(4)), left(both(right(high, np.int32(16 + j)), one), np.int32(4)))
 
 
 @kernel
-def decode_ranged(data, out, size, wide):
+def decode_ranged(data, out, size, wide, half):
     """Values of Q4_1 and Q5_1 blocks: code * d + m, product and sum rounded."""
     wide_vectors()
     four = np.int32(4)
@@ -226,21 +229,21 @@ def decode_ranged(data, out, size, wide):
         d, low = read_half(data, at), read_half(data, at + 2)
         if wide:
             unpack_five(data, at + 4, codes)
-            for j in range(_BLOCK):
-                out[to + j] = like(codes[j], d) * d + low
+            for j in range(2 * half):
+                out[np.uint64(to + j)] = like(codes[j], d) * d + low
         else:
-            for j in range(16):
-                byte = like(data[at + 4 + j], four)
-                out[to + j] = like(both(byte, np.int32(15)), d) * d + low
-                out[to + 16 + j] = like(right(byte, four), d) * d + low
+            for j in range(half):
+                byte = like(data[np.uint64(at + 4 + j)], four)
+                out[np.uint64(to + j)] = like(both(byte, np.int32(15)), d) * d + low
+                out[np.uint64(to + 16 + j)] = like(right(byte, four), d) * d + low
 
 
 @kernel
-def decode_bytes(data, out, head, size):
+def decode_bytes(data, out, head, size, half):
     """Values of Q8_0 and Q8_1 blocks: code * d."""
     wide_vectors()
     for block in range(out.size // _BLOCK):
         at, to = block * size, block * _BLOCK
         d = read_half(data, at)
-        for j in range(_BLOCK):
-            out[to + j] = np.float32(np.int8(data[at + head + j])) * d
+        for j in range(2 * half):
+            out[np.uint64(to + j)] = np.float32(np.int8(data[np.uint64(at + head + j)])) * d

@@ -28,7 +28,7 @@ def ternary_codes(x, at, codes):
     inverse = np.float32(1.0) / d if d != 0 else np.float32(0.0)
     inverse = np.float32(0.0) if np.isinf(inverse) else inverse
     for j in range(_BLOCK):
-        scaled = x[at + j] * inverse
+        scaled = x[np.uint64(at + j)] * inverse
         codes[j] = np.uint8(like(scaled + copy_sign(almost, scaled), np.int32(0)) + 1)
     return d
 
@@ -39,8 +39,8 @@ def pack_trits(codes, first, step, count, out, at):
     for m in range(step):
         value = 0
         for n in range(5):
-            value = value * 3 + (np.int64(codes[first + m + n * step]) if n < count else 0)
-        out[at + m] = np.uint8((value * 256 + 242) // 243)
+            value = value * 3 + (np.int64(codes[np.uint64(first + m + n * step)]) if n < count else 0)
+        out[np.uint64(at + m)] = np.uint8((value * 256 + 242) // 243)
 
 
 @kernel
@@ -49,7 +49,7 @@ def unpack_trits(data, at, step, count, codes, first):
     power = 1
     for n in range(count):
         for m in range(step):
-            codes[first + m + n * step] = np.uint8((((np.int64(data[at + m]) * power) & 255) * 3) >> 8)
+            codes[np.uint64(first + m + n * step)] = np.uint8((((np.int64(data[np.uint64(at + m)]) * power) & 255) * 3) >> 8)
         power *= 3
 
 
@@ -79,7 +79,7 @@ def decode_tq1(data, out):
         unpack_trits(data, at + 48, 4, 4, codes, 240)
         d = read_half(data, at + 52)
         for j in range(_BLOCK):
-            out[to + j] = np.float32(np.int32(codes[j]) - 1) * d
+            out[np.uint64(to + j)] = np.float32(np.int32(codes[j]) - 1) * d
 
 
 @kernel
@@ -93,7 +93,9 @@ def encode_tq2(x, out):
         for half in range(2):
             for m in range(32):
                 q = half * 128 + m
-                out[to + half * 32 + m] = np.uint8(codes[q] | codes[q + 32] << 2 | codes[q + 64] << 4 | codes[q + 96] << 6)
+                out[np.uint64(to + half * 32 + m)] = np.uint8(
+                    codes[q] | codes[q + 32] << 2 | codes[q + 64] << 4 | codes[q + 96] << 6
+                )
         write_half(out, to + 64, d)
 
 
@@ -107,8 +109,8 @@ def decode_tq2(data, out):
         for half in range(2):
             for n in range(4):
                 for m in range(32):
-                    code = (np.int32(data[at + half * 32 + m]) >> (2 * n)) & 3
-                    out[to + half * 128 + n * 32 + m] = np.float32(code - 1) * d
+                    code = (np.int32(data[np.uint64(at + half * 32 + m)]) >> (2 * n)) & 3
+                    out[np.uint64(to + half * 128 + n * 32 + m)] = np.float32(code - 1) * d
 
 
 @kernel
@@ -118,12 +120,12 @@ def encode_q1(x, out):
         at, to = block * 128, block * 18
         total = np.float32(0.0)
         for j in range(128):
-            total += abs(x[at + j])
+            total += abs(x[np.uint64(at + j)])
         write_half(out, to, total / np.float32(128.0))
         for byte in range(16):
             word = 0
             for j in range(8):
-                word |= (1 << j) if x[at + 8 * byte + j] >= 0 else 0
+                word |= (1 << j) if x[np.uint64(at + 8 * byte + j)] >= 0 else 0
             out[to + 2 + byte] = np.uint8(word)
 
 
@@ -135,4 +137,4 @@ def decode_q1(data, out):
         d = read_half(data, at)
         for byte in range(16):
             for j in range(8):
-                out[to + 8 * byte + j] = d if data[at + 2 + byte] >> j & 1 else -d
+                out[np.uint64(to + 8 * byte + j)] = d if data[at + 2 + byte] >> j & 1 else -d

@@ -2,6 +2,9 @@
 
 x, out of decoders: float32, flat, whole blocks; data, out of encoders: uint8, flat. Codes stand for twice their E2M1 value (0, 1,
 2, 3, 4, 6, 8, 12) and scales for half of theirs. Source: ggml-org/ggml, src/ggml-quants.c and ggml-impl.h.
+
+half: half a block, a run-time count: loops of a constant count are unrolled before they are made vectors. Unsigned indices spare
+Numba's check for negative ones.
 """
 
 from __future__ import annotations
@@ -79,16 +82,16 @@ def doubled(code):
 
 
 @kernel
-def decode_mxfp4(data, out):
+def decode_mxfp4(data, out, half):
     """Values of MXFP4 blocks."""
     wide_vectors()
     for block in range(out.size // 32):
         at, to = block * 17, block * 32
         d = half_scale(np.int32(data[at]))
-        for j in range(16):
-            byte = like(data[at + 1 + j], np.int32(0))
-            out[to + j] = like(doubled(both(byte, np.int32(15))), d) * d
-            out[to + 16 + j] = like(doubled(right(byte, np.int32(4))), d) * d
+        for j in range(half):
+            byte = like(data[np.uint64(at + 1 + j)], np.int32(0))
+            out[np.uint64(to + j)] = like(doubled(both(byte, np.int32(15))), d) * d
+            out[np.uint64(to + 16 + j)] = like(doubled(right(byte, np.int32(4))), d) * d
 
 
 @kernel
@@ -134,7 +137,7 @@ def scanned_code(v, d):
 
 
 @kernel
-def encode_nvfp4(x, out):
+def encode_nvfp4(x, out, half):
     """Scale of each 16: the UE4M3 code of max|x| / 6, then the nearest code; a scale of 0 gives codes 0."""
     wide_vectors()
     for group in range(x.size // 16):
@@ -145,25 +148,25 @@ def encode_nvfp4(x, out):
         to = block * 36 + 4 + part * 8
         # Where the scale was not capped no distances round together.
         if largest_size(x, group * 16, 16) <= size_bits(d * np.float32(13.0)):
-            for j in range(8):
-                low = nearest_code(x[group * 16 + j], d, np.int32(7))
-                high = nearest_code(x[group * 16 + 8 + j], d, np.int32(7))
-                out[to + j] = np.uint8(either(low, left(high, np.int32(4))))
+            for j in range(half):
+                low = nearest_code(x[np.uint64(group * 16 + j)], d, np.int32(7))
+                high = nearest_code(x[np.uint64(group * 16 + 8 + j)], d, np.int32(7))
+                out[np.uint64(to + j)] = np.uint8(either(low, left(high, np.int32(4))))
             continue
-        for j in range(8):
-            low = scanned_code(x[group * 16 + j], d)
-            out[to + j] = np.uint8(either(low, left(scanned_code(x[group * 16 + 8 + j], d), np.int32(4))))
+        for j in range(half):
+            low = scanned_code(x[np.uint64(group * 16 + j)], d)
+            out[np.uint64(to + j)] = np.uint8(either(low, left(scanned_code(x[np.uint64(group * 16 + 8 + j)], d), np.int32(4))))
 
 
 @kernel
-def decode_nvfp4(data, out):
+def decode_nvfp4(data, out, half):
     """Values of NVFP4 blocks."""
     wide_vectors()
     for group in range(out.size // 16):
         block, part = group // 4, group % 4
         d = half_of_ue4m3(np.int32(data[block * 36 + part]))
         at, to = block * 36 + 4 + part * 8, group * 16
-        for j in range(8):
-            byte = like(data[at + j], np.int32(0))
-            out[to + j] = like(doubled(both(byte, np.int32(15))), d) * d
-            out[to + 8 + j] = like(doubled(right(byte, np.int32(4))), d) * d
+        for j in range(half):
+            byte = like(data[np.uint64(at + j)], np.int32(0))
+            out[np.uint64(to + j)] = like(doubled(both(byte, np.int32(15))), d) * d
+            out[np.uint64(to + 8 + j)] = like(doubled(right(byte, np.int32(4))), d) * d

@@ -165,15 +165,15 @@ def encode_q4_k(x, out):
                 step, offset = d * np.float32(scales[g]), dmin * np.float32(mins[g])
                 if step != 0:
                     for i in range(32):
-                        codes[g * 32 + i] = clamp(magic_int((x[at + i] + offset) / step), np.int32(0), np.int32(15))
+                        codes[g * 32 + i] = clamp(magic_int((x[np.uint64(at + i)] + offset) / step), np.int32(0), np.int32(15))
                 else:
                     for i in range(32):
-                        code = clamp(magic_int(kept[group] * (x[at + i] - base[group])), np.int32(0), np.int32(15))
+                        code = clamp(magic_int(kept[group] * (x[np.uint64(at + i)] - base[group])), np.int32(0), np.int32(15))
                         codes[g * 32 + i] = code if kept[group] != 0 else np.int32(0)
             for pair in range(4):
                 for i in range(32):
                     q = pair * 64 + i
-                    out[to + 16 + pair * 32 + i] = np.uint8(either(codes[q], left(codes[q + 32], np.int32(4))))
+                    out[np.uint64(to + 16 + pair * 32 + i)] = np.uint8(either(codes[q], left(codes[q + 32], np.int32(4))))
 
 
 @kernel
@@ -191,8 +191,8 @@ def decode_q4_k(data, out):
             step, offset = d * np.float32(s), dmin * np.float32(m)
             start, shift = at + 16 + g // 2 * 32, np.int32(four if g % 2 else 0)
             for i in range(32):
-                code = both(right(like(data[start + i], four), shift), np.int32(15))
-                out[to + g * 32 + i] = step * like(code, step) - offset
+                code = both(right(like(data[np.uint64(start + i)], four), shift), np.int32(15))
+                out[np.uint64(to + g * 32 + i)] = step * like(code, step) - offset
 
 
 @kernel
@@ -275,10 +275,10 @@ def encode_q6_k(x, out):
         for part in range(2):
             for i in range(32):
                 q = part * 128 + i
-                out[to + part * 64 + i] = np.uint8(flat[q] & 15 | (flat[q + 64] & 15) << 4)
-                out[to + part * 64 + 32 + i] = np.uint8(flat[q + 32] & 15 | (flat[q + 96] & 15) << 4)
+                out[np.uint64(to + part * 64 + i)] = np.uint8(flat[q] & 15 | (flat[q + 64] & 15) << 4)
+                out[np.uint64(to + part * 64 + 32 + i)] = np.uint8(flat[q + 32] & 15 | (flat[q + 96] & 15) << 4)
                 upper = flat[q] >> 4 | flat[q + 32] >> 4 << 2 | flat[q + 64] >> 4 << 4 | flat[q + 96] >> 4 << 6
-                out[to + 128 + part * 32 + i] = np.uint8(upper & 255)
+                out[np.uint64(to + 128 + part * 32 + i)] = np.uint8(upper & 255)
 
 
 @kernel
@@ -295,7 +295,7 @@ def decode_q6_k(data, out):
             high_at = at + 128 + part * 32 + start
             low_shift, high_shift = np.int32(quarter // 2 * 4), np.int32(quarter * 2)
             for i in range(16):
-                low = both(right(like(data[low_at + i], high_shift), low_shift), np.int32(15))
-                high = both(right(like(data[high_at + i], high_shift), high_shift), np.int32(3))
+                low = both(right(like(data[np.uint64(low_at + i)], high_shift), low_shift), np.int32(15))
+                high = both(right(like(data[np.uint64(high_at + i)], high_shift), high_shift), np.int32(3))
                 code = sub(either(low, left(high, np.int32(4))), np.int32(32))
-                out[to + group * 16 + i] = step * like(code, step)
+                out[np.uint64(to + group * 16 + i)] = step * like(code, step)

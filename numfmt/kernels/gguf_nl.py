@@ -166,7 +166,7 @@ def encode_iq4_nl(x, out, table, tries):
             to = (first + g) * 18
             write_half(out, to, scale[g])
             for j in range(16):
-                out[to + 2 + j] = np.uint8(codes[j, g] | codes[16 + j, g] << 4)
+                out[np.uint64(to + 2 + j)] = np.uint8(codes[j, g] | codes[16 + j, g] << 4)
 
 
 @kernel
@@ -178,6 +178,6 @@ def decode_table(data, out, table, size):
         at, to = block * size, block * 32
         d = read_half(data, at)
         for j in range(16):
-            byte = like(data[at + 2 + j], four)
-            out[to + j] = d * table[both(byte, np.int32(15))]
-            out[to + 16 + j] = d * table[right(byte, four)]
+            byte = like(data[np.uint64(at + 2 + j)], four)
+            out[np.uint64(to + j)] = d * table[both(byte, np.int32(15))]
+            out[np.uint64(to + 16 + j)] = d * table[right(byte, four)]

@@ -81,9 +81,9 @@ def split_nibbles(data, out, size, head, runs, half):
         for run in range(runs):
             at, to = block * size + head + run * half, (block * runs + run) * 2 * half
             for j in range(half):
-                byte = data[at + j]
-                out[to + j] = byte & np.uint8(15)
-                out[to + half + j] = byte >> np.uint8(4)
+                byte = data[np.uint64(at + j)]
+                out[np.uint64(to + j)] = byte & np.uint8(15)
+                out[np.uint64(to + half + j)] = byte >> np.uint8(4)
 
 
 @kernel
@@ -94,4 +94,6 @@ def join_nibbles(codes, out, size, head, runs, half):
         for run in range(runs):
             to, at = block * size + head + run * half, (block * runs + run) * 2 * half
             for j in range(half):
-                out[to + j] = np.uint8((codes[at + j] & np.uint8(15)) | (codes[at + half + j] << np.uint8(4)))
+                out[np.uint64(to + j)] = np.uint8(
+                    (codes[np.uint64(at + j)] & np.uint8(15)) | (codes[np.uint64(at + half + j)] << np.uint8(4))
+                )
