@@ -10,9 +10,9 @@ import numpy as np
 from .._arrays import to_float64, to_lanes, to_numpy
 from .._threads import in_pieces
 from ..formats import Format
-from ..kernels.blocks import largest_word
 from .family import Family, Given
 from .grid import Grid
+from .rules import refuse_specials
 from .scheme import Scheme, scheme
 from .tensor import QuantizedTensor, matrix_of, scales_shape
 
@@ -100,16 +100,9 @@ def _checked(rows: np.ndarray, way: Family) -> np.ndarray:
         flat = np.ascontiguousarray(rows).reshape(-1)
         wide = to_float64(flat) if flat.dtype.kind in "iu" and flat.dtype.itemsize == 8 else to_lanes(flat)
         rows = wide.reshape(rows.shape)
-    if not way.specials and not _finite(rows):
-        bad = int((~np.isfinite(rows)).sum())
-        raise ValueError(f"x holds {bad} NaN or infinite value(s); replace them before quantizing")
+    if not way.specials:
+        refuse_specials(rows)
     return rows
-
-
-def _finite(rows: np.ndarray) -> bool:
-    if rows.dtype == np.float32:
-        return int(largest_word(np.ascontiguousarray(rows).reshape(-1).view(np.int32))) < 0x7F800000
-    return bool(np.isfinite(rows).all())
 
 
 def _imposed(scales: Any, choice: Any, zero_points: Any, shape: tuple[int, ...], axis: int, made: Scheme, grid: Grid) -> Given:

@@ -10,6 +10,9 @@ import numpy as np
 
 from ..formats import Codebook, Fixed, Float, Format, decode, parse
 from ..formats.base import decode_table
+from . import fast
+from .bitsandbytes import NAMES as BLOCKWISE
+from .bitsandbytes import joins as in_blocks
 from .engine import quantize_groups
 from .family import (
     Family,
@@ -24,10 +27,9 @@ from .family import (
     scale_words,
 )
 from .grid import Granularity, Grid
-from .rules import POWERS, rounded
+from .rules import POWERS, refuse_specials, rounded
 from .scheme import Arith, Scheme
 
-_MX = {"mxfp4": "e2m1", "mxfp6_e2m3": "e2m3", "mxfp6_e3m2": "e3m2", "mxfp8_e4m3": "e4m3fn", "mxfp8_e5m2": "e5m2"}
 _BITMOD = {b: tuple(f"fp{b}_{kind}_{sign}" for kind in ("er", "ea") for sign in ("pos", "neg")) for b in (3, 4)}
 _BITMOD_NAMES = ("bitmod3", "bitmod4")
 _ARITH = {"fp16": "float16", "fp32": "float32", "fp64": "float64"} | {a: a for a in get_args(Arith)}
@@ -78,10 +80,13 @@ class Scaled(Family):
         return parts
 
     def quantize(self, rows: np.ndarray, made: Scheme, grid: Grid, given: Given) -> dict[str, np.ndarray]:
-        """The general engine on the groups of `rows`."""
+        """A fused kernel on the groups of `rows` where one fits the scheme, else the general engine: the same bits."""
         assert made.scale is not None
-        work = in_arithmetic(rows, made)
-        codes, scales, zeros, chosen = quantize_groups(grid.gather(work), made, given)
+        found = fast.quantize_groups(grid.gather(rows), made, given) if rows.dtype == np.float32 else None
+        if found is None:  # the kernels notice NaN and infinities on their way
+            refuse_specials(rows)
+            found = quantize_groups(grid.gather(in_arithmetic(rows, made)), made, given)
+        codes, scales, zeros, chosen = found
         stored = {"codes": grid.scatter(codes), "scales": scale_words(scales, made.scale).reshape(grid.shape)}
         if zeros is not None:
             dtype = np.int16 if made.param("zp") == "omniquant" else np.int32
@@ -123,7 +128,6 @@ class Scaled(Family):
         """asym, full, scale=, arith=, sel=, the rules of the scale, and round=."""
         integer = all(isinstance(f, Fixed) and f.signed for f in made.candidates)
         single = made.candidates[0]
-        mx = made.name in _MX
         key, _, value = option.partition("=")
         if option == "asym" and integer and len(made.candidates) == 1 and not made.full:
             return replace(made, rule="range", candidates=(Fixed(single.bits, single.bits, signed=False),))
@@ -131,11 +135,15 @@ class Scaled(Family):
             return replace(made, full=True)
         if option in POWERS and made.rule != "range":
             return replace(made, rule=option, scale=parse("e8m0"))
+        if option == "dq" and made.name in BLOCKWISE:
+            return replace(made, family="bitsandbytes").with_param("dq", "yes")
+        if option in ("s8", "s8=own", "s8=published") and made.name in _BITMOD_NAMES:
+            return replace(made, family="bitmod").with_param("s8", option[3:] or "own")
         if option == "mse" and made.rule == "absmax":
             return replace(made, rule="mse")
         if key == "percentile" and made.rule in ("absmax", "percentile"):
             return _percentile(made, option, value)
-        if key == "arith" and not mx:
+        if key == "arith":
             if value not in _ARITH:
                 raise ValueError(f"scheme of {made.name}: arith={value!r} is unknown; use float16, float32, float64 or exact")
             return replace(made, arith=_ARITH[value])
@@ -143,11 +151,11 @@ class Scaled(Family):
             if value not in _SEL:
                 raise ValueError(f"scheme of {made.name}: sel={value!r} is unknown; use float64 or fp16")
             return replace(made, sel=_SEL[value])  # type: ignore[arg-type]
-        if key == "scale" and not mx:
+        if key == "scale":
             return replace(made, scale=scale_format(made, value))
         if key == "zp" and made.rule != "range":
             return None
-        if (key == "eps" or option in self.flags) and (mx or made.arith == "float16" or (key == "eps" and made.rule == "range")):
+        if (key == "eps" or option in self.flags) and (made.arith == "float16" or (key == "eps" and made.rule == "range")):
             return None
         if key == "round" and (isinstance(single, Codebook) or made.rule == "range"):
             return None
@@ -164,7 +172,7 @@ class Scaled(Family):
             options.append("asym")
         if made.full:
             options.append("full")
-        if made.rule in ("mse", *POWERS) and not (made.name in _MX and made.rule == "floor"):
+        if made.rule in ("mse", *POWERS):
             options.append(made.rule)
         if made.rule == "percentile":
             options.append(f"percentile={made.param('percentile')}")
@@ -185,7 +193,10 @@ class Scaled(Family):
         )
 
     def finish(self, text: str, made: Scheme) -> Scheme:
-        """Default scale filled in; combinations that make no sense refused."""
+        """Default scale filled in; combinations that make no sense refused; flat codebooks handed to bitsandbytes' family."""
+        if in_blocks(made):
+            made = replace(made, family="bitsandbytes")
+            return made.way.finish(text, made)
         if any(isinstance(f, Fixed) and f.max == 0 for f in made.candidates):
             raise ValueError(f"scheme {text!r}: {made.name} has no value above zero to scale to; use int2 or wider, or uint1")
         if wide := [f for f in made.candidates if f.value_dtype != "float32"]:
@@ -233,7 +244,6 @@ class Scaled(Family):
             SchemeEntry(
                 "bitmod3/g128", "FP3 with one of four special values a group", "BitMoD, arXiv 2411.11745, algorithm 1", "measured"
             ),
-            *(SchemeEntry(f"{n}/g32", "OCP MX, floor rule", "OCP Microscaling v1.0 section 6.3", "read") for n in _MX),
             SchemeEntry(
                 "mixed<int4,flint4>/g128", "any formats, the one of least squared error a group", "BitMoD, section III", "read"
             ),
@@ -319,10 +329,6 @@ def from_format(text: str, name: str) -> Scheme:
     return Scheme(str(fmt), (fmt,), Granularity("none"), None)
 
 
-def _mx(match: re.Match[str], text: str) -> Scheme:
-    return Scheme(match[0], (parse(_MX[match[0]]),), Granularity("group", 32), parse("e8m0"), "floor")
-
-
 def _nf4(match: re.Match[str], text: str) -> Scheme:
     return Scheme("nf4", (parse("nf4"),), Granularity("group", 64), None)
 
@@ -344,9 +350,10 @@ def _mixed(match: re.Match[str], text: str) -> Scheme:
     return Scheme(f"mixed<{','.join(map(str, formats))}>", formats, Granularity("none"), None)
 
 
-FAMILIES = (Scaled(),)
+_SCALED = Scaled()
+_SCALED.specials = True  # its quantize refuses them itself, so that no pass over x is spent on that alone
+FAMILIES = (_SCALED,)
 RULES: list[tuple[str, Any]] = [
-    ("|".join(_MX), _mx),
     ("nf4", _nf4),
     (r"bitmod(\d+)", _bitmod),
     (r"mixed<(.*)>", _mixed),
