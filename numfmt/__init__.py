@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import layers
     from .arith import Datapath, datapath, datapaths, explain, matmul
-    from .blocks import QuantizedTensor, Scheme, from_codes, load, narrow, observers, quantize, scheme, schemes
+    from .blocks import QuantizedTensor, Scheme, from_codes, from_gguf, load, narrow, observers, quantize, scheme, schemes
     from .formats import (
         Card,
         Codebook,
@@ -83,6 +83,7 @@ __all__ = [
     "flags",
     "fma",
     "from_codes",
+    "from_gguf",
     "function_error",
     "ieee",
     "ksort",
@@ -116,6 +117,7 @@ _FROM = {
         "QuantizedTensor",
         "Scheme",
         "from_codes",
+        "from_gguf",
         "ksort",
         "load",
         "narrow",

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from numfmt.blocks.gguf_layout import KINDS, decode_blocks
+
 _BLOCK_NAMES = {
     "attn_norm": "input_layernorm",
     "attn_q": "self_attn.q_proj",
@@ -36,6 +38,17 @@ def hugging_face_name(name: str) -> str:
     if len(parts) == 3 and parts[0] == "blk" and parts[2] in _BLOCK_NAMES:
         return f"model.layers.{parts[1]}.{_BLOCK_NAMES[parts[2]]}.{ending}"
     return name
+
+
+def _values(data: NDArray[Any], kind: Any) -> NDArray[np.float32]:
+    """float32 values of rows as they lie in the file: by numfmt's decoders, or the gguf package's for types that numfmt lacks."""
+    name = kind.name.lower()
+    if name in KINDS:
+        return decode_blocks(data, name).reshape(len(data), -1)
+    from gguf import dequantize
+
+    values: NDArray[np.float32] = dequantize(data, kind)
+    return values
 
 
 class GGUFFile(Mapping[str, NDArray[np.float32]]):
@@ -112,8 +125,6 @@ class GGUFFile(Mapping[str, NDArray[np.float32]]):
         }
 
     def __getitem__(self, name: str) -> NDArray[np.float32]:
-        from gguf import dequantize
-
         tensor = self._tensors[name]
         shape = tuple(int(n) for n in reversed(tensor.shape))
         out = np.empty(shape, dtype=np.float32)
@@ -121,7 +132,7 @@ class GGUFFile(Mapping[str, NDArray[np.float32]]):
         data = tensor.data.reshape(len(rows), -1)
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             part = data[start : start + _ROWS_AT_ONCE]
-            rows[start : start + _ROWS_AT_ONCE] = dequantize(np.ascontiguousarray(part), tensor.tensor_type)
+            rows[start : start + _ROWS_AT_ONCE] = _values(np.ascontiguousarray(part), tensor.tensor_type)
         if not np.isfinite(out).all():
             raise ValueError(f"tensor {name!r} of {self.path} holds NaN or infinite values; weights must be finite")
         return out

@@ -4,6 +4,7 @@ from .checkpoint import Checkpoint, open_checkpoint, quantize_checkpoint
 from .dual import narrow
 from .family import Family, Part, SchemeEntry
 from .files import load
+from .gguf_tensors import from_gguf
 from .grid import Granularity, Grid
 from .ksort import ksort, ksort_inverse, ksort_order
 from .quantize import quantize
@@ -22,6 +23,7 @@ __all__ = [
     "Scheme",
     "SchemeEntry",
     "from_codes",
+    "from_gguf",
     "ksort",
     "ksort_inverse",
     "ksort_order",

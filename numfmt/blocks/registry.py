@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # what no other module names, so it comes last.
 _MODULES = (
     "cast",
+    "gguf",
     "ternary",
     "dual",
     "ant",

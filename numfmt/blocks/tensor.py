@@ -251,6 +251,15 @@ class QuantizedTensor:
 
         save(self, path)
 
+    def to_gguf(self) -> np.ndarray:
+        """The bytes of this tensor in a GGUF file, uint8 (..., bytes a row), for schemes gguf_*. `nf.from_gguf` reads them.
+
+        Raises ValueError for other schemes, and where the blocks do not run along the last axis.
+        """
+        from .gguf_tensors import to_gguf
+
+        return to_gguf(self)
+
 
 def _same_words(a: np.ndarray, b: np.ndarray) -> bool:
     if a.shape != b.shape or a.dtype != b.dtype:
