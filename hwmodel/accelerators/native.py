@@ -28,7 +28,7 @@ def multiplies(pe: ProcessingElement, scheme: Scheme) -> bool:
 
     A bit-serial element takes what numfmt's model of its decoder takes, up to 4 bits beside the formats that its file names.
     """
-    if scheme.rule == "range":
+    if scheme.rule == "range" or not scheme.way.plain:
         return False
     named = scheme.name in pe.weights or all(str(f) in pe.weights for f in scheme.candidates)
     if not pe.two_term_grid:
@@ -53,6 +53,11 @@ def weight_mode(acc: Accelerator, scheme: Scheme) -> WeightMode:
         )
     if str(scheme) == "float16":
         return WeightMode(16, False, False)
+    if not scheme.way.plain:
+        raise ValueError(
+            f"accelerator {acc} has no priced decoder for weights of scheme {str(scheme)!r}, whose values depend on more than their"
+            " own code and its scale; use a scheme of one code an element, such as int4/g128, nf4/g64, mxfp4 or bitmod4/g128"
+        )
     if scheme.element_bits > 16 or (not scheme.scaled and not _fits_float16(scheme.candidates[0])):
         raise ValueError(
             f"accelerator {acc} would have to convert weights of scheme {str(scheme)!r} to float16, which holds neither"
@@ -72,7 +77,7 @@ def _fits_float16(fmt: Format) -> bool:
 
 def check_activation(acc: Accelerator, scheme: Scheme) -> None:
     """ValueError where the element cannot take activations of `scheme`."""
-    taken = scheme.rule != "range" and all(str(f) in acc.pe.activations for f in scheme.candidates)
+    taken = scheme.rule != "range" and scheme.way.plain and all(str(f) in acc.pe.activations for f in scheme.candidates)
     if not taken:
         example = acc.pe.activations[-1] + ("" if "float16" in acc.pe.activations else "/token")
         raise ValueError(

@@ -77,7 +77,7 @@ def decodes(made: Scheme) -> bool:
         tables = [term_table(f) for f in made.candidates]
     except ValueError:
         return False
-    return made.rule != "range" and len({(t[1], t[2]) for t in tables}) == 1
+    return made.way.plain and made.rule != "range" and len({(t[1], t[2]) for t in tables}) == 1
 
 
 def weight_terms(weights: QuantizedTensor) -> tuple[np.ndarray, np.ndarray, float]:
@@ -85,6 +85,8 @@ def weight_terms(weights: QuantizedTensor) -> tuple[np.ndarray, np.ndarray, floa
     tables = [term_table(f) for f in weights.scheme.candidates]
     if len({(t[1], t[2]) for t in tables}) != 1:
         raise ValueError(f"the candidates of {weights.scheme} need different bit-serial decoders; use one family of formats")
+    if not weights.scheme.way.plain:
+        raise ValueError(f"the values of {weights.scheme} depend on more than their own code, which the bit-serial element decodes")
     if weights.row_zero_points is not None:
         raise ValueError(f"the bit-serial element has no zero point; quantize symmetrically instead of {weights.scheme}")
     stacked = np.stack([t[0] for t in tables])  # (candidates, T, codes)

@@ -42,6 +42,7 @@ class Ant(Family):
     """
 
     name = "ant"
+    plain = True
     keyed = {"search": ("75-150", "95-150", "75-250", "100-101")}
 
     def parts(self, made: Scheme, grid: Grid) -> dict[str, Part]:

@@ -42,6 +42,7 @@ class Bitsandbytes(Family):
     """A value is the code's value times the absmax of its block, one rounding to float32."""
 
     name = "bitsandbytes"
+    plain = True
     flags: Mapping[str, tuple[str, str]] = {"single": ("dq", "no"), "dq": ("dq", "yes")}
 
     def parts(self, made: Scheme, grid: Grid) -> dict[str, Part]:

@@ -14,6 +14,7 @@ class Cast(Family):
     """Codes of one format; its own NaN and infinities are kept out by `quantize`, as no scheme has them."""
 
     name = "cast"
+    plain = True
 
     def parts(self, made: Scheme, grid: Grid) -> dict[str, Part]:
         """The codes alone."""

@@ -93,6 +93,7 @@ class Nested(Scaled):
     """
 
     name = "nested"
+    plain = False
     keyed = {"narrow": ("ties_even", "ties_up", "floor")}
     flags = {}
 

@@ -84,6 +84,7 @@ class Family(ABC):
     keyed: Mapping[str, Sequence[str]] = {}
     specials: bool = False  # whether quantize takes NaN and infinities
     weighted: bool = False  # whether it learns from x with weights
+    plain: bool = False  # whether an element's code (and its group's choice) alone gives the value that the scale multiplies
 
     @abstractmethod
     def parts(self, made: Scheme, grid: Grid) -> dict[str, Part]:

@@ -48,6 +48,7 @@ class Shared(Family):
     """
 
     name = "shared"
+    plain = True
     keyed = {"nan": tuple(_SPECIAL)}
     specials = True
 

@@ -44,6 +44,7 @@ class NVFP4(Family):
     """
 
     name = "nvfp4"
+    plain = True
     specials = True  # refused here, where the magnitudes are read anyway
     flags = {name: ("stack", name) for name in _STACKS}
     keyed = {"4over6": ("off", "mae", "mse"), "bound": ("256", "448"), "err": ("plain", "fast")}

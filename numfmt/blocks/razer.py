@@ -37,6 +37,7 @@ class Razer(Family):
     """
 
     name = "razer"
+    plain = True
 
     def parts(self, made: Scheme, grid: Grid) -> dict[str, Part]:
         """Codes, scales, choices, and for NVFP4 the tensor's scale."""

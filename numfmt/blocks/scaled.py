@@ -40,6 +40,7 @@ class Scaled(Family):
     """A value is (code's value - zero point) * scale, exactly. Source of the rules: see `nf.quantize`."""
 
     name = "scaled"
+    plain = True
     flags = {"divide": ("quotient", "divide"), "reciprocal": ("quotient", "reciprocal")}
     keyed = {
         "zp": ("awq", "gptq", "omniquant"),

@@ -29,6 +29,7 @@ class MeanScaled(Family):
     """
 
     name = "mean"
+    plain = True
 
     def parts(self, made: Scheme, grid: Grid) -> dict[str, Part]:
         """Codes and one scale a group."""
