@@ -9,6 +9,7 @@ import numfmt as nf
 from numfmt.blocks import fast
 from numfmt.blocks.family import Given
 from numfmt.formats.base import decode_table
+from numfmt.kernels import second_scale
 
 from .reference import schemes as plain
 from .reference import second_level
@@ -153,6 +154,18 @@ def test_float64_errors_of_wide_groups_keep_the_order_of_the_sum(monkeypatch):
             agree(np.clip(x, -6e4, 6e4), f"bitmod{bits}/g128", monkeypatch)
 
 
+def test_sums_beyond_float64_round_in_index_order():
+    """Symmetric groups: candidates that mirror each other err alike exactly, so that only the order of the rounded sum decides."""
+    rng = np.random.default_rng(6)
+    found = []
+    for _ in range(100):
+        part = np.concatenate([rng.uniform(-28, 28, 40), rng.uniform(-1e-3, 1e-3, 24)]).astype(H)
+        x = rng.permutation(np.concatenate([part, -part])).astype(F)
+        found.append(int(nf.quantize(x, "bitmod4/g128").choice[0]))
+        assert found[-1] == plain.choose(x, GRIDS[4], "float64")[0]
+    assert {1, 3} & set(found)  # an exact sum would keep the first of two equal candidates
+
+
 def test_ties_of_the_choice_keep_the_earlier_candidate():
     """A group that uses no special value: both ER grids err alike, so the first is taken."""
     x = np.tile(np.array([-12, -8, -6, -4, -3, -2, -1, 0, 1, 2, 3, 4, 6, 8, 12, 0], F), 8).reshape(1, 128)
@@ -249,3 +262,16 @@ def test_millions_of_groups_equal_the_engine(monkeypatch):
             "bitmod4/g128+sel=fp16",
         ):
             agree(x, text, monkeypatch)
+
+
+def test_multiples_of_channel_scales_equal_the_plain_model():
+    """Many scales a channel, and quotients that float16 rounds onto a half."""
+    rng = np.random.default_rng(8)
+    scales = (2.0 ** rng.uniform(-14, -3, (40, 1)) * rng.uniform(0.001, 1, (40, 257))).astype(H)
+    scales = np.maximum(scales, H(1e-5))
+    channel, multiples = np.empty(40, F), np.empty(scales.shape, np.uint8)
+    second_scale.second_level(scales.astype(F), channel, multiples)
+    for r, row in enumerate(scales):
+        unit, times = second_level.two_levels(list(row))
+        assert channel[r] == F(unit)
+        assert multiples[r].tolist() == times
