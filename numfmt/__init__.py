@@ -95,10 +95,12 @@ __all__ = [
     "multiply",
     "narrow",
     "observers",
+    "open_checkpoint",
     "outliers",
     "pack",
     "parse",
     "quantize",
+    "quantize_checkpoint",
     "remainder",
     "scheme",
     "schemes",
@@ -110,7 +112,20 @@ __all__ = [
 # Where the names come from. They are loaded at first use: NumPy and Numba alone take longer than many a script that imports this.
 _FROM = {
     ".arith": ("Datapath", "datapath", "datapaths", "explain", "matmul"),
-    ".blocks": ("QuantizedTensor", "Scheme", "from_codes", "ksort", "load", "narrow", "outliers", "quantize", "scheme", "schemes"),
+    ".blocks": (
+        "QuantizedTensor",
+        "Scheme",
+        "from_codes",
+        "ksort",
+        "load",
+        "narrow",
+        "open_checkpoint",
+        "outliers",
+        "quantize",
+        "quantize_checkpoint",
+        "scheme",
+        "schemes",
+    ),
     ".plan": ("LayerPlan", "Plan"),
 }
 _MODULES = {"fixed": ".formats.fixed_ops", "ieee": ".formats.ieee", "observers": ".blocks.observers"} | {

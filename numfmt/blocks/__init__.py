@@ -1,5 +1,6 @@
 """How a tensor maps to codes: scales, groups, shared exponents, mixtures of datatypes."""
 
+from .checkpoint import Checkpoint, open_checkpoint, quantize_checkpoint
 from .dual import narrow
 from .family import Family, Part, SchemeEntry
 from .files import load
@@ -12,6 +13,7 @@ from .sparse import outliers
 from .tensor import QuantizedTensor, from_codes
 
 __all__ = [
+    "Checkpoint",
     "Family",
     "Granularity",
     "Grid",
@@ -25,8 +27,10 @@ __all__ = [
     "ksort_order",
     "load",
     "narrow",
+    "open_checkpoint",
     "outliers",
     "quantize",
+    "quantize_checkpoint",
     "scheme",
     "schemes",
 ]

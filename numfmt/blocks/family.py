@@ -25,8 +25,8 @@ class Part:
 
     shape, dtype: of the array unpacked. bits: of one entry in dense storage (below the dtype's for codes). top: the largest
     allowed code; None where every word is allowed. height: rows of the matrix that one entry of the first axis serves (1 for the
-    codes, 16 for the scales of 16x16 blocks); 0 where the whole tensor shares the array, so that slicing keeps it; -1 where it runs over
-    all rows in one piece, so that it cannot be sliced.
+    codes, 16 for the scales of 16x16 blocks); 0 where the whole tensor shares the array, so that slicing keeps it; -1 where it
+    runs over all rows in one piece, so that it cannot be sliced.
     """
 
     shape: tuple[int, ...]

@@ -18,7 +18,24 @@ if TYPE_CHECKING:
 
 # Each module offers FAMILIES (instances) and RULES: (pattern of the element name, function(match, text) -> Scheme). `scaled` takes
 # what no other module names, so it comes last.
-_MODULES = ("cast", "ternary", "dual", "ant", "olive", "power", "partial", "sparse", "vector", "bitsandbytes", "bitmod", "scaled")
+_MODULES = (
+    "cast",
+    "ternary",
+    "dual",
+    "ant",
+    "olive",
+    "power",
+    "partial",
+    "sparse",
+    "vector",
+    "razer",
+    "bitsandbytes",
+    "bitmod",
+    "mx",
+    "bfp",
+    "nvfp4",
+    "scaled",
+)
 
 
 @lru_cache(maxsize=1)

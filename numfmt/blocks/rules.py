@@ -55,7 +55,7 @@ def _power_of_two(magnitude: np.ndarray, fmt: Format, made: Scheme) -> np.ndarra
         inverse = np.float32(1.0) / np.float32(made.limit(made.candidates.index(fmt)))
         product = (magnitude.astype(np.float32) * inverse).astype(np.float64)
         mantissa, exponent = np.frexp(product)
-        exponent = exponent - (mantissa == 0.5)
+        exponent = np.where(product == 0, -127, exponent - (mantissa == 0.5))  # the product of a tiny maximum may be zero
     else:
         if made.rule == "even":
             assert isinstance(fmt, Float)

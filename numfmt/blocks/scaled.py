@@ -30,7 +30,6 @@ from .grid import Granularity, Grid
 from .rules import POWERS, refuse_specials, rounded
 from .scheme import Arith, Scheme
 
-_MX = {"mxfp4": "e2m1", "mxfp6_e2m3": "e2m3", "mxfp6_e3m2": "e3m2", "mxfp8_e4m3": "e4m3fn", "mxfp8_e5m2": "e5m2"}
 _BITMOD = {b: tuple(f"fp{b}_{kind}_{sign}" for kind in ("er", "ea") for sign in ("pos", "neg")) for b in (3, 4)}
 _BITMOD_NAMES = ("bitmod3", "bitmod4")
 _ARITH = {"fp16": "float16", "fp32": "float32", "fp64": "float64"} | {a: a for a in get_args(Arith)}
@@ -129,7 +128,6 @@ class Scaled(Family):
         """asym, full, scale=, arith=, sel=, the rules of the scale, and round=."""
         integer = all(isinstance(f, Fixed) and f.signed for f in made.candidates)
         single = made.candidates[0]
-        mx = made.name in _MX
         key, _, value = option.partition("=")
         if option == "asym" and integer and len(made.candidates) == 1 and not made.full:
             return replace(made, rule="range", candidates=(Fixed(single.bits, single.bits, signed=False),))
@@ -145,7 +143,7 @@ class Scaled(Family):
             return replace(made, rule="mse")
         if key == "percentile" and made.rule in ("absmax", "percentile"):
             return _percentile(made, option, value)
-        if key == "arith" and not mx:
+        if key == "arith":
             if value not in _ARITH:
                 raise ValueError(f"scheme of {made.name}: arith={value!r} is unknown; use float16, float32, float64 or exact")
             return replace(made, arith=_ARITH[value])
@@ -153,11 +151,11 @@ class Scaled(Family):
             if value not in _SEL:
                 raise ValueError(f"scheme of {made.name}: sel={value!r} is unknown; use float64 or fp16")
             return replace(made, sel=_SEL[value])  # type: ignore[arg-type]
-        if key == "scale" and not mx:
+        if key == "scale":
             return replace(made, scale=scale_format(made, value))
         if key == "zp" and made.rule != "range":
             return None
-        if (key == "eps" or option in self.flags) and (mx or made.arith == "float16" or (key == "eps" and made.rule == "range")):
+        if (key == "eps" or option in self.flags) and (made.arith == "float16" or (key == "eps" and made.rule == "range")):
             return None
         if key == "round" and (isinstance(single, Codebook) or made.rule == "range"):
             return None
@@ -174,7 +172,7 @@ class Scaled(Family):
             options.append("asym")
         if made.full:
             options.append("full")
-        if made.rule in ("mse", *POWERS) and not (made.name in _MX and made.rule == "floor"):
+        if made.rule in ("mse", *POWERS):
             options.append(made.rule)
         if made.rule == "percentile":
             options.append(f"percentile={made.param('percentile')}")
@@ -246,7 +244,6 @@ class Scaled(Family):
             SchemeEntry(
                 "bitmod3/g128", "FP3 with one of four special values a group", "BitMoD, arXiv 2411.11745, algorithm 1", "measured"
             ),
-            *(SchemeEntry(f"{n}/g32", "OCP MX, floor rule", "OCP Microscaling v1.0 section 6.3", "read") for n in _MX),
             SchemeEntry(
                 "mixed<int4,flint4>/g128", "any formats, the one of least squared error a group", "BitMoD, section III", "read"
             ),
@@ -332,10 +329,6 @@ def from_format(text: str, name: str) -> Scheme:
     return Scheme(str(fmt), (fmt,), Granularity("none"), None)
 
 
-def _mx(match: re.Match[str], text: str) -> Scheme:
-    return Scheme(match[0], (parse(_MX[match[0]]),), Granularity("group", 32), parse("e8m0"), "floor")
-
-
 def _nf4(match: re.Match[str], text: str) -> Scheme:
     return Scheme("nf4", (parse("nf4"),), Granularity("group", 64), None)
 
@@ -361,7 +354,6 @@ _SCALED = Scaled()
 _SCALED.specials = True  # its quantize refuses them itself, so that no pass over x is spent on that alone
 FAMILIES = (_SCALED,)
 RULES: list[tuple[str, Any]] = [
-    ("|".join(_MX), _mx),
     ("nf4", _nf4),
     (r"bitmod(\d+)", _bitmod),
     (r"mixed<(.*)>", _mixed),

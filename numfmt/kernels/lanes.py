@@ -132,3 +132,23 @@ def wide_vectors(typing_context):
         return ir.Constant(ir.IntType(64), 0)
 
     return types.int64(), codegen
+
+
+@intrinsic
+def fetch_ahead(typing_context, array, row):
+    """Ask the cache for the start of a row of a contiguous matrix, which may lie beyond its end. Returns 0."""
+    if not isinstance(array, types.Array) or array.layout != "C" or array.ndim != 2:
+        return None
+
+    def codegen(context, builder, signature, args):
+        made = context.make_array(array)(context, builder, args[0])
+        stride = builder.extract_value(made.strides, 0)
+        start = builder.ptrtoint(made.data, ir.IntType(64))
+        byte = ir.IntType(8).as_pointer()
+        at = builder.inttoptr(builder.add(start, builder.mul(args[1], stride)), byte)
+        word = ir.IntType(32)
+        ask = builder.module.declare_intrinsic("llvm.prefetch", [byte], ir.FunctionType(ir.VoidType(), [byte, word, word, word]))
+        builder.call(ask, [at, ir.Constant(word, 0), ir.Constant(word, 3), ir.Constant(word, 1)])
+        return ir.Constant(ir.IntType(64), 0)
+
+    return types.int64(array, types.int64), codegen

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
+from .encode import nearest_index
 from .jit import kernel
 from .lanes import wide_vectors
 from .sums import LANES, fold
+
+_FEW = 40  # up to so many thresholds, comparing with each one is faster than a search
 
 
 @kernel
 def nearest_ranks(x, scale, thresholds, upper, ranks):
     """Rank on the grid of each x / scale (one float32 division): how many thresholds lie below; a tie counts if `upper`."""
     wide_vectors()
+    if thresholds.size > _FEW:
+        for i in range(x.size):
+            ranks[i] = nearest_index(x[i] / scale, thresholds, upper)
+        return
     ranks[:] = 0
     for t in range(thresholds.size):
         point = thresholds[t]
