@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import pytest
 
@@ -115,6 +116,26 @@ def test_overflow_is_refused_as_the_engine_does(text):
         nf.quantize(np.full((1, 32), 3e38, F) * np.where(np.arange(32) % 2, 1, -1).astype(F), text)
     with pytest.raises(ValueError, match="NaN or infinite"):
         nf.quantize(np.array([[np.nan] + [1] * 31], F), text)
+
+
+def test_float64_values_equal_the_engine(monkeypatch):
+    """Rounded to float32 first where the arithmetic is float32; to float16 at once where it is float16."""
+    x = adversarial(64, 3e4) + np.random.default_rng(9).uniform(-1e-9, 1e-9, 64)
+    for text in ("int4/g32", "int4/g32+asym", "nf4/g64", "mixed<int4,flint4>/g64", "bitmod4/g64", "int4/g32+arith=float16"):
+        agree(x, text, monkeypatch)
+    for wrong in (1e39, np.inf, np.nan):
+        with pytest.raises(ValueError, match=r"beyond the range|NaN or infinite"):
+            nf.quantize(np.array([wrong] + [1.0] * 31), "int4/g32")
+
+
+def test_threads_change_nothing():
+    x = np.random.default_rng(7).standard_normal((2048, 512)).astype(F)
+    before = numba.get_num_threads()
+    for text in ("int4/g128", "bitmod4/g128", "nf4/flat64+dq", "nf4/g64", "dynamic8/flat256"):
+        numba.set_num_threads(1)
+        alone = nf.quantize(x, text)
+        numba.set_num_threads(before)
+        assert nf.quantize(x, text) == alone
 
 
 GRIDS = {b: [plain.GRIDS[name] for name in plain.BITMOD[b]] for b in (3, 4)}
