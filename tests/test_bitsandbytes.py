@@ -209,3 +209,15 @@ def test_the_live_package_on_large_tensors():
             assert np.array_equal(state.absmax.numpy(), ours.absmax)
             assert state.offset.item() == ours.offset
             assert np.array_equal(state.state2.absmax.numpy(), ours.absmax2)
+
+
+@pytest.mark.exhaustive
+def test_fusing_the_multiply_and_add_of_a_bin_changes_nothing():
+    """For every float32 that v + 1 can be: the exact product plus a half rounded once falls into the same bin."""
+    for unit in (2.0**-24, 2.0**-23):
+        for start in range(0, 1 << 24, 1 << 20):
+            v = (np.arange(start, start + (1 << 20), dtype=np.float64) * unit).astype(F) - F(1)
+            half = (v + F(1)) * F(0.5)
+            once = (half.astype(np.float64) * 65535 + 0.5).astype(F)  # 24 + 16 bits and a half: exact in float64
+            twice = half * F(65535) + F(0.5)
+            assert np.array_equal(once.astype(np.int64), twice.astype(np.int64))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import pytest
 
@@ -9,6 +10,7 @@ import numfmt as nf
 from numfmt.blocks import fast
 from numfmt.blocks.family import Given
 from numfmt.formats.base import decode_table
+from numfmt.kernels import second_scale
 
 from .reference import schemes as plain
 from .reference import second_level
@@ -116,6 +118,26 @@ def test_overflow_is_refused_as_the_engine_does(text):
         nf.quantize(np.array([[np.nan] + [1] * 31], F), text)
 
 
+def test_float64_values_equal_the_engine(monkeypatch):
+    """Rounded to float32 first where the arithmetic is float32; to float16 at once where it is float16."""
+    x = adversarial(64, 3e4) + np.random.default_rng(9).uniform(-1e-9, 1e-9, 64)
+    for text in ("int4/g32", "int4/g32+asym", "nf4/g64", "mixed<int4,flint4>/g64", "bitmod4/g64", "int4/g32+arith=float16"):
+        agree(x, text, monkeypatch)
+    for wrong in (1e39, np.inf, np.nan):
+        with pytest.raises(ValueError, match=r"beyond the range|NaN or infinite"):
+            nf.quantize(np.array([wrong] + [1.0] * 31), "int4/g32")
+
+
+def test_threads_change_nothing():
+    x = np.random.default_rng(7).standard_normal((2048, 512)).astype(F)
+    before = numba.get_num_threads()
+    for text in ("int4/g128", "bitmod4/g128", "nf4/flat64+dq", "nf4/g64", "dynamic8/flat256"):
+        numba.set_num_threads(1)
+        alone = nf.quantize(x, text)
+        numba.set_num_threads(before)
+        assert nf.quantize(x, text) == alone
+
+
 GRIDS = {b: [plain.GRIDS[name] for name in plain.BITMOD[b]] for b in (3, 4)}
 
 
@@ -151,6 +173,18 @@ def test_float64_errors_of_wide_groups_keep_the_order_of_the_sum(monkeypatch):
         x = (rng.standard_normal((200, 128)) * 2.0 ** rng.integers(low, 15, (200, 128))).astype(F)
         for bits in (3, 4):
             agree(np.clip(x, -6e4, 6e4), f"bitmod{bits}/g128", monkeypatch)
+
+
+def test_sums_beyond_float64_round_in_index_order():
+    """Symmetric groups: candidates that mirror each other err alike exactly, so that only the order of the rounded sum decides."""
+    rng = np.random.default_rng(6)
+    found = []
+    for _ in range(100):
+        part = np.concatenate([rng.uniform(-28, 28, 40), rng.uniform(-1e-3, 1e-3, 24)]).astype(H)
+        x = rng.permutation(np.concatenate([part, -part])).astype(F)
+        found.append(int(nf.quantize(x, "bitmod4/g128").choice[0]))
+        assert found[-1] == plain.choose(x, GRIDS[4], "float64")[0]
+    assert {1, 3} & set(found)  # an exact sum would keep the first of two equal candidates
 
 
 def test_ties_of_the_choice_keep_the_earlier_candidate():
@@ -249,3 +283,16 @@ def test_millions_of_groups_equal_the_engine(monkeypatch):
             "bitmod4/g128+sel=fp16",
         ):
             agree(x, text, monkeypatch)
+
+
+def test_multiples_of_channel_scales_equal_the_plain_model():
+    """Many scales a channel, and quotients that float16 rounds onto a half."""
+    rng = np.random.default_rng(8)
+    scales = (2.0 ** rng.uniform(-14, -3, (40, 1)) * rng.uniform(0.001, 1, (40, 257))).astype(H)
+    scales = np.maximum(scales, H(1e-5))
+    channel, multiples = np.empty(40, F), np.empty(scales.shape, np.uint8)
+    second_scale.second_level(scales.astype(F), channel, multiples)
+    for r, row in enumerate(scales):
+        unit, times = second_level.two_levels(list(row))
+        assert channel[r] == F(unit)
+        assert multiples[r].tolist() == times

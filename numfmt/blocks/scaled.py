@@ -83,7 +83,10 @@ class Scaled(Family):
     def quantize(self, rows: np.ndarray, made: Scheme, grid: Grid, given: Given) -> dict[str, np.ndarray]:
         """A fused kernel on the groups of `rows` where one fits the scheme, else the general engine: the same bits."""
         assert made.scale is not None
-        found = fast.quantize_groups(grid.gather(rows), made, given) if rows.dtype == np.float32 else None
+        found = None
+        if rows.dtype == np.float32 or made.arith == "float32":
+            with np.errstate(over="ignore"):
+                found = fast.quantize_groups(grid.gather(rows.astype(np.float32, copy=False)), made, given)
         if found is None:  # the kernels notice NaN and infinities on their way
             refuse_specials(rows)
             found = quantize_groups(grid.gather(in_arithmetic(rows, made)), made, given)
