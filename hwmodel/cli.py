@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hwmodel.quantizing import add_parser as add_quantize
 from hwmodel.show import add_parser as add_show
 
 DEFAULT_OUT = "report"
@@ -49,12 +50,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _score_parser(commands)
     add_show(commands)
+    add_quantize(commands)
     study = commands.add_parser("study", help="published results reproduced", description="Published results reproduced.")
     study.add_argument("name", choices=["bitmod"], help="bitmod: the published BitMoD simulator and its headline ratios")
     study.add_argument("--rows", action="store_true", help="print every simulator row as CSV instead of the ratios")
     study.set_defaults(run=_study)
     known = commands.add_parser("list", help="what is known by name", description="What is known by name.")
-    known.add_argument("what", choices=["formats", "datapaths", "accelerators", "models", "workloads"])
+    known.add_argument("what", choices=["formats", "schemes", "datapaths", "accelerators", "models", "workloads"])
     known.set_defaults(run=_list)
     return parser
 
@@ -172,6 +174,8 @@ def _list(arguments: argparse.Namespace) -> int:
 
     if arguments.what == "formats":
         frame = nf.catalogue()[["name", "bits", "max", "min_positive", "specials", "status"]]
+    elif arguments.what == "schemes":
+        frame = nf.schemes()[["scheme", "what", "bits_per_element", "status"]]
     elif arguments.what == "datapaths":
         frame = nf.datapaths()[["name", "models", "status"]]
     elif arguments.what == "accelerators":

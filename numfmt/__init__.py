@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import layers
     from .arith import Datapath, datapath, datapaths, explain, matmul
-    from .blocks import QuantizedTensor, Scheme, from_codes, load, quantize, scheme, schemes
+    from .blocks import QuantizedTensor, Scheme, from_codes, load, narrow, observers, quantize, scheme, schemes
     from .formats import (
         Card,
         Codebook,
@@ -85,6 +85,7 @@ __all__ = [
     "from_codes",
     "function_error",
     "ieee",
+    "ksort",
     "layers",
     "learn_codebook",
     "lmul",
@@ -92,9 +93,14 @@ __all__ = [
     "load",
     "matmul",
     "multiply",
+    "narrow",
+    "observers",
+    "open_checkpoint",
+    "outliers",
     "pack",
     "parse",
     "quantize",
+    "quantize_checkpoint",
     "remainder",
     "scheme",
     "schemes",
@@ -106,10 +112,23 @@ __all__ = [
 # Where the names come from. They are loaded at first use: NumPy and Numba alone take longer than many a script that imports this.
 _FROM = {
     ".arith": ("Datapath", "datapath", "datapaths", "explain", "matmul"),
-    ".blocks": ("QuantizedTensor", "Scheme", "from_codes", "load", "quantize", "scheme", "schemes"),
+    ".blocks": (
+        "QuantizedTensor",
+        "Scheme",
+        "from_codes",
+        "ksort",
+        "load",
+        "narrow",
+        "open_checkpoint",
+        "outliers",
+        "quantize",
+        "quantize_checkpoint",
+        "scheme",
+        "schemes",
+    ),
     ".plan": ("LayerPlan", "Plan"),
 }
-_MODULES = {"fixed": ".formats.fixed_ops", "ieee": ".formats.ieee"} | {
+_MODULES = {"fixed": ".formats.fixed_ops", "ieee": ".formats.ieee", "observers": ".blocks.observers"} | {
     name: f".{name}" for name in ("arith", "blocks", "formats", "kernels", "layers", "plan")
 }
 _HOME = {name: module for module, given in _FROM.items() for name in given}

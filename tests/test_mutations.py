@@ -9,7 +9,7 @@ from numba import njit
 
 import numfmt as nf
 from numfmt.arith import bitserial, proof
-from numfmt.blocks import engine, files, rules, scaled
+from numfmt.blocks import engine, fast, files, mx, rules, scaled
 from numfmt.formats import float_facts, float_loops, modes
 from numfmt.kernels import bitserial as bitserial_kernels
 from numfmt.kernels import float_lanes, packing, steps
@@ -38,6 +38,11 @@ def with_candidates(monkeypatch, change):
     monkeypatch.setattr(nf, "quantize", changed)
 
 
+def by_the_general_engine(monkeypatch):
+    """No fused kernel: they are held to the engine's bits by tests of their own."""
+    monkeypatch.setattr(fast, "quantize_groups", lambda *_: None)
+
+
 @pytest.mark.parametrize("index", [0, 3, 8, 15])
 def test_one_bit_of_the_nf4_table(monkeypatch, index):
     def flip(fmt):
@@ -50,33 +55,42 @@ def test_one_bit_of_the_nf4_table(monkeypatch, index):
 
 
 def test_the_tie_rule_of_codebooks(monkeypatch):
+    by_the_general_engine(monkeypatch)
     with_candidates(monkeypatch, lambda fmt: replace(fmt, ties="upper"))
     notices(test_schemes.test_bitmod_vectors, "int3")
     notices(test_schemes.test_nf4_equals_recorded_bitsandbytes_words)
 
 
 def test_division_in_place_of_the_reciprocal(monkeypatch):
+    by_the_general_engine(monkeypatch)
     plain = scale_kernels.divide
     monkeypatch.setattr(engine.kernels, "divide", lambda x, s, out, half, _: plain(x, s, out, half, False))
     notices(test_schemes.test_nf4_equals_recorded_bitsandbytes_words)
 
 
 def test_the_error_of_the_published_choice(monkeypatch):
+    by_the_general_engine(monkeypatch)
     monkeypatch.setattr(engine.kernels, "half_errors", scale_kernels.squared_errors)
     notices(test_schemes.test_bitmod_mixture_equals_the_plain_float16_model, 4, 0.005, "fp16")
 
 
 def test_a_rounding_down_of_the_scale_bounds(monkeypatch):
+    by_the_general_engine(monkeypatch)
     monkeypatch.setattr(rules, "HALF_SCALE_MIN", 2.0**-17)
     notices(test_schemes.test_integers_follow_the_rule, 8, "g16", "float16")
 
 
 def test_a_logarithm_in_the_mx_rule(monkeypatch):
-    def rounded(groups, magnitude, made, index):
-        top = int(np.floor(np.log2(made.candidates[index].max)))
-        return 2.0 ** (np.floor(np.log2(magnitude.astype(np.float32))) - top)
+    plain = mx.k.quantize_power
 
-    monkeypatch.setattr(engine, "scales_of", rounded)
+    def rounded(groups, codes, scales, facts, reals):
+        magnitude = np.abs(groups).max(axis=1)
+        with np.errstate(divide="ignore"):
+            scales[...] = np.clip(np.floor(np.log2(magnitude)) - facts[mx.k.S_TOP] + 127, 0, 254).astype(np.uint8)
+        facts[mx.k.S_RULE] = mx.k.GIVEN
+        return plain(groups, codes, scales, facts, reals)
+
+    monkeypatch.setattr(mx.k, "quantize_power", rounded)
     notices(test_schemes.test_mxfp4_trap_of_the_logarithm)
 
 

@@ -164,7 +164,7 @@ def _ebs8(match: re.Match[str], text: str) -> Scheme:
     return shared(match[0], Fixed(8, 2), Granularity("group", 8))
 
 
-FAMILY = Micro()
+FAMILIES = (Micro(),)
 RULES: list[tuple[str, Any]] = [
     ("|".join(_MICRO), _micro),
     ("bfp16ebs8", _ebs8),

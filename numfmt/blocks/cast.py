@@ -36,5 +36,5 @@ class Cast(Family):
         """A cast has no scale."""
 
 
-FAMILY = Cast()
+FAMILIES = (Cast(),)
 RULES: list[tuple[str, object]] = []

@@ -12,6 +12,7 @@ from .rules import POWERS, integer_bounds, range_scale, rounded, scales_of, stor
 from .scheme import Scheme
 
 _CLIPS = np.arange(64, 15, -1) / 64.0  # the MSE search clips at these parts of the largest magnitude, the largest first
+_LEAST = float(np.float32(1e-38))  # bitsandbytes 0.50 raises a smaller absmax to it before it takes the reciprocal
 
 Result = tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]
 
@@ -73,7 +74,10 @@ def nearest(groups: np.ndarray, scales: np.ndarray, made: Scheme, index: int) ->
         np.divide(groups, np.where(scales == 0, 1.0, scales)[:, None], out=quotients)
     else:
         reciprocal = made.way.reciprocal(made)  # type: ignore[attr-defined]
-        kernels.divide(groups, np.where(scales == 0, 1.0, scales), quotients, half, reciprocal)
+        divisors = np.where(scales == 0, 1.0, scales)
+        if made.name == "nf4":
+            divisors = np.maximum(divisors, _LEAST)
+        kernels.divide(groups, divisors, quotients, half, reciprocal)
     if isinstance(fmt, Fixed):
         np.clip(quotients, *integer_bounds(fmt, made), out=quotients)
     if isinstance(fmt, Codebook):

@@ -25,7 +25,8 @@ class Part:
 
     shape, dtype: of the array unpacked. bits: of one entry in dense storage (below the dtype's for codes). top: the largest
     allowed code; None where every word is allowed. height: rows of the matrix that one entry of the first axis serves (1 for the
-    codes, 16 for the scales of 16x16 blocks); 0 where the whole tensor shares the array, so that slicing keeps it.
+    codes, 16 for the scales of 16x16 blocks); 0 where the whole tensor shares the array, so that slicing keeps it; -1 where it
+    runs over all rows in one piece, so that it cannot be sliced.
     """
 
     shape: tuple[int, ...]
@@ -48,11 +49,13 @@ class Given:
     zero_points: np.ndarray | None = None
     choice: np.ndarray | None = None
     stored: Stored = field(default_factory=dict)  # stored arrays of another tensor (`like=`), without its codes
+    weights: np.ndarray | None = None  # what the error of each element counts, (rows, columns) float64
 
     @property
     def empty(self) -> bool:
         """Whether nothing is imposed."""
-        return self.scales is None and self.zero_points is None and self.choice is None and not self.stored
+        given = (self.scales, self.zero_points, self.choice, self.weights)
+        return not self.stored and all(value is None for value in given)
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class Family(ABC):
     flags: Mapping[str, tuple[str, str]] = {}
     keyed: Mapping[str, Sequence[str]] = {}
     specials: bool = False  # whether quantize takes NaN and infinities
+    weighted: bool = False  # whether it learns from x with weights
 
     @abstractmethod
     def parts(self, made: Scheme, grid: Grid) -> dict[str, Part]:
@@ -153,7 +157,7 @@ class Family(ABC):
 def code_part(made: Scheme, grid: Grid) -> Part:
     """The codes of a scheme: one a stored element."""
     dtype = np.result_type(*(f.code_dtype for f in made.candidates))
-    height = 0 if grid.granularity.kind == "flat" else 1
+    height = -1 if grid.granularity.kind == "flat" else 1
     return Part(grid.stored, np.dtype(dtype), made.element_bits, (1 << made.element_bits) - 1, height)
 
 

@@ -6,7 +6,9 @@ import json
 import math
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +37,59 @@ def write_whole(target: Path, content: bytes) -> None:
         except BaseException:
             os.unlink(handle.name)
             raise
+
+
+class ShardWriter:
+    """A safetensors file written array by array, at its full size from the start; it takes its name when all is written.
+
+    layout: name -> (dtype, shape). Used as a context: an exception inside leaves no file.
+    """
+
+    def __init__(self, target: Path, layout: Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]], metadata: dict[str, str]) -> None:
+        header: dict[str, Any] = {"__metadata__": metadata}
+        end = 0
+        for name, (dtype, shape) in layout.items():
+            size = math.prod(shape) * dtype.itemsize
+            header[name] = {"dtype": _TYPE_NAMES[dtype.name], "shape": list(shape), "data_offsets": [end, end + size]}
+            end += size
+        text = json.dumps(header).encode()
+        text += b" " * (-len(text) % 8)
+        self._start = 8 + len(text)
+        self._places = {name: self._start + header[name]["data_offsets"][0] for name in layout}
+        self._layout = dict(layout)
+        self._target = target
+        self._handle = tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False)  # noqa: SIM115
+        self._handle.write(len(text).to_bytes(8, "little") + text)
+        self._handle.truncate(self._start + end)
+
+    def put(self, name: str, array: np.ndarray) -> None:
+        """A whole array."""
+        self._write(self._places[name], array)
+
+    def put_at(self, name: str, first: int, array: np.ndarray) -> None:
+        """Entries of the first axis from `first` on."""
+        dtype, shape = self._layout[name]
+        each = math.prod(shape[1:]) * dtype.itemsize
+        self._write(self._places[name] + first * each, array)
+
+    def _write(self, place: int, array: np.ndarray) -> None:
+        self._handle.seek(place)
+        self._handle.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._handle.close()
+        if kind is None:
+            os.replace(self._handle.name, self._target)
+        else:
+            os.unlink(self._handle.name)
+
+
+_KINDS = (("float", "F"), ("int", "I"), ("uint", "U"))
+_TYPE_NAMES = {f"{kind}{bits}": f"{letter}{bits}" for kind, letter in _KINDS for bits in (8, 16, 32, 64)}
+_TYPE_NAMES |= {"bool": "BOOL", "bfloat16": "BF16", "float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2"}
 
 
 def load(path: str | os.PathLike[str]) -> QuantizedTensor:

@@ -144,8 +144,10 @@ class Grid:
         return rows[: self.rows, : self.columns]
 
     def spread(self, values: np.ndarray) -> np.ndarray:
-        """One value a stored element, from one value a group (`shape`)."""
+        """One value a stored element, from one value a group (`shape`) or one a row (rows, 1)."""
         kind = self.granularity.kind
+        if values.shape == (self.stored[0], 1):
+            return np.broadcast_to(values, self.stored)
         if kind in ("none", "tensor", "channel", "token"):
             return np.broadcast_to(values, self.stored)
         if kind == "flat":
@@ -156,6 +158,8 @@ class Grid:
     def by_row(self, values: np.ndarray) -> tuple[np.ndarray, int] | None:
         """Scales as (rows, runs) with the length of a run of columns that shares one; None where no such runs exist."""
         kind = self.granularity.kind
+        if values.shape == (self.stored[0], 1):
+            return values[: self.rows], self.columns
         if kind in ("none", "tensor", "channel", "token"):
             return np.broadcast_to(values, (self.rows, 1)), self.columns
         size = self.granularity.size

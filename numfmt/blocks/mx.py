@@ -230,5 +230,5 @@ def _mx(match: re.Match[str], text: str) -> Scheme:
     return shared(match[0], ELEMENTS[match[0]], Granularity("group", 32))
 
 
-FAMILY = Shared()
+FAMILIES = (Shared(),)
 RULES: list[tuple[str, Any]] = [("|".join(ELEMENTS), _mx)]

@@ -273,5 +273,5 @@ def _nvfp4(match: re.Match[str], text: str) -> Scheme:
     return Scheme("nvfp4", (parse("e2m1"),), Granularity("group", 16), parse("e4m3fn"), "nvfp4", family="nvfp4")
 
 
-FAMILY = NVFP4()
+FAMILIES = (NVFP4(),)
 RULES: list[tuple[str, Any]] = [("nvfp4", _nvfp4)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,9 @@ import numpy as np
 from .._arrays import to_float64, to_lanes, to_numpy
 from .._threads import in_pieces
 from ..formats import Format
-from ..kernels.blocks import largest_word
 from .family import Family, Given
 from .grid import Grid
+from .rules import refuse_specials
 from .scheme import Scheme, scheme
 from .tensor import QuantizedTensor, matrix_of, scales_shape
 
@@ -27,6 +28,7 @@ def quantize(
     choice: Any = None,
     zero_points: Any = None,
     like: QuantizedTensor | None = None,
+    weights: Any = None,
     packed: bool = False,
 ) -> QuantizedTensor:
     """`x` as codes and scales of a scheme.
@@ -37,6 +39,8 @@ def quantize(
     scales, choice, zero_points: impose given ones, in the shapes that `QuantizedTensor` reports (one number where the whole tensor
     shares a scale); only codes are computed then. like: impose everything that another tensor of the same scheme and shape stores
     beside its codes, second-level scales included.
+    weights: how much the error of each element counts (a Fisher diagonal), in the shape of x, for schemes that learn from x with
+    weights (`squeezellm4`, `kvquant3`, `vptq...`); ValueError for the others.
     packed: hold codes and scales in dense storage (`QuantizedTensor.pack`).
 
     Raises ValueError where x is empty or holds NaN or an infinity (unless the scheme says what they become), where a group size
@@ -59,6 +63,8 @@ def quantize(
     given = _imposed(scales, choice, zero_points, array.shape, axis, made, grid)
     if like is not None:
         given = _alike(like, array.shape, axis, made, given)
+    if weights is not None:
+        given = replace(given, weights=_sensitivity(weights, array.shape, axis, made))
     stored = _quantize_rows(rows, made, grid, given)
     result = QuantizedTensor(made, tuple(array.shape), axis, stored)
     return result.pack() if packed else result
@@ -94,16 +100,9 @@ def _checked(rows: np.ndarray, way: Family) -> np.ndarray:
         flat = np.ascontiguousarray(rows).reshape(-1)
         wide = to_float64(flat) if flat.dtype.kind in "iu" and flat.dtype.itemsize == 8 else to_lanes(flat)
         rows = wide.reshape(rows.shape)
-    if not way.specials and not _finite(rows):
-        bad = int((~np.isfinite(rows)).sum())
-        raise ValueError(f"x holds {bad} NaN or infinite value(s); replace them before quantizing")
+    if not way.specials:
+        refuse_specials(rows)
     return rows
-
-
-def _finite(rows: np.ndarray) -> bool:
-    if rows.dtype == np.float32:
-        return int(largest_word(np.ascontiguousarray(rows).reshape(-1).view(np.int32))) < 0x7F800000
-    return bool(np.isfinite(rows).all())
 
 
 def _imposed(scales: Any, choice: Any, zero_points: Any, shape: tuple[int, ...], axis: int, made: Scheme, grid: Grid) -> Given:
@@ -118,13 +117,13 @@ def _imposed(scales: Any, choice: Any, zero_points: Any, shape: tuple[int, ...],
             rows[name] = None
             continue
         array = to_numpy(value, name)[0]
-        want = scales_shape(made, shape, axis)
-        if array.size == 1 and grid.count == 1:
+        held = parts[name].shape if name in parts else grid.shape
+        want = (1,) * len(shape) if held == (1, 1) else scales_shape(made, shape, axis)
+        if array.size == 1 and held == (1, 1):
             array = array.reshape(want)
         if array.shape != want:
             raise ValueError(f"{name} has shape {array.shape}; {made} needs {want} here")
-        moved = array.reshape(grid.shape) if grid.height != 1 else np.moveaxis(array, axis, -1).reshape(grid.shape)
-        rows[name] = moved
+        rows[name] = array.reshape(held) if held == (1, 1) or grid.height != 1 else np.moveaxis(array, axis, -1).reshape(held)
     if rows["scales"] is not None:
         made.way.check_scales(rows["scales"], made)
     if rows["choice"] is not None and ("choice" not in parts or not _within(rows["choice"], len(made.candidates) - 1)):
@@ -138,6 +137,18 @@ def _imposed(scales: Any, choice: Any, zero_points: Any, shape: tuple[int, ...],
         raise ValueError(f"zero_points must be integers from 0 to {top} for {made}")
     wide = None if rows["scales"] is None else rows["scales"].astype(np.float64)
     return Given(wide, zeros, rows["choice"])
+
+
+def _sensitivity(weights: Any, shape: tuple[int, ...], axis: int, made: Scheme) -> np.ndarray:
+    if not made.way.weighted:
+        raise ValueError(f"weights= serves schemes that learn from x (squeezellm4, kvquant3, vptq...), not {made}; leave it out")
+    array = to_numpy(weights, "weights")[0]
+    if array.shape != tuple(shape):
+        raise ValueError(f"weights has shape {array.shape}; it must have the shape of x, {tuple(shape)}")
+    rows: np.ndarray = matrix_of(array, axis)[0].astype(np.float64)
+    if not np.isfinite(rows).all() or rows.min() < 0 or rows.max() == 0:
+        raise ValueError("weights must be finite, not negative and not all zero")
+    return rows
 
 
 def _within(values: np.ndarray, top: int) -> bool:

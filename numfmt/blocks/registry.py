@@ -16,9 +16,26 @@ if TYPE_CHECKING:
 
     from .scheme import Scheme
 
-# Each module offers FAMILY (an instance) and RULES: (pattern of the element name, function(match, text) -> Scheme). `scaled` takes
+# Each module offers FAMILIES (instances) and RULES: (pattern of the element name, function(match, text) -> Scheme). `scaled` takes
 # what no other module names, so it comes last.
-_MODULES = ("cast", "mx", "bfp", "nvfp4", "scaled")
+_MODULES = (
+    "cast",
+    "ternary",
+    "dual",
+    "ant",
+    "olive",
+    "power",
+    "partial",
+    "sparse",
+    "vector",
+    "razer",
+    "bitsandbytes",
+    "bitmod",
+    "mx",
+    "bfp",
+    "nvfp4",
+    "scaled",
+)
 
 
 @lru_cache(maxsize=1)
@@ -28,7 +45,7 @@ def _modules() -> tuple[Any, ...]:
 
 @lru_cache(maxsize=1)
 def _families() -> dict[str, Family]:
-    return {module.FAMILY.name: module.FAMILY for module in _modules()}
+    return {way.name: way for module in _modules() for way in module.FAMILIES}
 
 
 def family(name: str) -> Family:
@@ -67,7 +84,7 @@ def default_granularity(name: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _entries() -> tuple[SchemeEntry, ...]:
-    return tuple(entry for module in _modules() for entry in module.FAMILY.entries())
+    return tuple(entry for module in _modules() for way in module.FAMILIES for entry in way.entries())
 
 
 def scheme_names() -> list[str]:

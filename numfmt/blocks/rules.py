@@ -6,12 +6,24 @@ import numpy as np
 
 from ..formats import Fixed, Float, Format, cast
 from ..kernels import scale as kernels
+from ..kernels.blocks import largest_word
 from .scheme import Arith, Scheme
 
 # The published BitMoD code bounds scales to [1e-5, 1e4] in float16 (quant_weight.py).
 HALF_SCALE_MIN = float(np.float16(1e-5))
 HALF_SCALE_MAX = float(np.float16(1e4))
 POWERS = ("floor", "ceil", "rceil", "even")  # rules whose scale is a power of two
+
+
+def refuse_specials(rows: np.ndarray) -> None:
+    """Raises ValueError where a float32 or float64 matrix holds NaN or infinities."""
+    if rows.dtype == np.float32:
+        finite = int(largest_word(np.ascontiguousarray(rows).reshape(-1).view(np.int32))) < 0x7F800000
+    else:
+        finite = bool(np.isfinite(rows).all())
+    if not finite:
+        bad = int((~np.isfinite(rows)).sum())
+        raise ValueError(f"x holds {bad} NaN or infinite value(s); replace them before quantizing")
 
 
 def rounded(x: np.ndarray, arith: Arith) -> np.ndarray:

@@ -10,6 +10,9 @@ import numpy as np
 
 from ..formats import Codebook, Fixed, Float, Format, decode, parse
 from ..formats.base import decode_table
+from . import fast
+from .bitsandbytes import NAMES as BLOCKWISE
+from .bitsandbytes import joins as in_blocks
 from .engine import quantize_groups
 from .family import (
     Family,
@@ -24,7 +27,7 @@ from .family import (
     scale_words,
 )
 from .grid import Granularity, Grid
-from .rules import POWERS, rounded
+from .rules import POWERS, refuse_specials, rounded
 from .scheme import Arith, Scheme
 
 _BITMOD = {b: tuple(f"fp{b}_{kind}_{sign}" for kind in ("er", "ea") for sign in ("pos", "neg")) for b in (3, 4)}
@@ -77,10 +80,13 @@ class Scaled(Family):
         return parts
 
     def quantize(self, rows: np.ndarray, made: Scheme, grid: Grid, given: Given) -> dict[str, np.ndarray]:
-        """The general engine on the groups of `rows`."""
+        """A fused kernel on the groups of `rows` where one fits the scheme, else the general engine: the same bits."""
         assert made.scale is not None
-        work = in_arithmetic(rows, made)
-        codes, scales, zeros, chosen = quantize_groups(grid.gather(work), made, given)
+        found = fast.quantize_groups(grid.gather(rows), made, given) if rows.dtype == np.float32 else None
+        if found is None:  # the kernels notice NaN and infinities on their way
+            refuse_specials(rows)
+            found = quantize_groups(grid.gather(in_arithmetic(rows, made)), made, given)
+        codes, scales, zeros, chosen = found
         stored = {"codes": grid.scatter(codes), "scales": scale_words(scales, made.scale).reshape(grid.shape)}
         if zeros is not None:
             dtype = np.int16 if made.param("zp") == "omniquant" else np.int32
@@ -129,6 +135,10 @@ class Scaled(Family):
             return replace(made, full=True)
         if option in POWERS and made.rule != "range":
             return replace(made, rule=option, scale=parse("e8m0"))
+        if option == "dq" and made.name in BLOCKWISE:
+            return replace(made, family="bitsandbytes").with_param("dq", "yes")
+        if option in ("s8", "s8=own", "s8=published") and made.name in _BITMOD_NAMES:
+            return replace(made, family="bitmod").with_param("s8", option[3:] or "own")
         if option == "mse" and made.rule == "absmax":
             return replace(made, rule="mse")
         if key == "percentile" and made.rule in ("absmax", "percentile"):
@@ -183,7 +193,10 @@ class Scaled(Family):
         )
 
     def finish(self, text: str, made: Scheme) -> Scheme:
-        """Default scale filled in; combinations that make no sense refused."""
+        """Default scale filled in; combinations that make no sense refused; flat codebooks handed to bitsandbytes' family."""
+        if in_blocks(made):
+            made = replace(made, family="bitsandbytes")
+            return made.way.finish(text, made)
         if any(isinstance(f, Fixed) and f.max == 0 for f in made.candidates):
             raise ValueError(f"scheme {text!r}: {made.name} has no value above zero to scale to; use int2 or wider, or uint1")
         if wide := [f for f in made.candidates if f.value_dtype != "float32"]:
@@ -337,7 +350,9 @@ def _mixed(match: re.Match[str], text: str) -> Scheme:
     return Scheme(f"mixed<{','.join(map(str, formats))}>", formats, Granularity("none"), None)
 
 
-FAMILY = Scaled()
+_SCALED = Scaled()
+_SCALED.specials = True  # its quantize refuses them itself, so that no pass over x is spent on that alone
+FAMILIES = (_SCALED,)
 RULES: list[tuple[str, Any]] = [
     ("nf4", _nf4),
     (r"bitmod(\d+)", _bitmod),

@@ -32,12 +32,12 @@ def sliced(tensor: QuantizedTensor, index: Any) -> QuantizedTensor:
     stored = {}
     for name, part in tensor.parts.items():
         array = tensor.part(name)
-        if whole or (part.height == 0 and name != "codes"):
+        if whole or part.height == 0:
             stored[name] = array
         elif part.height == 1:
             stored[name] = array[ids]
-        elif part.height == 0:
-            raise ValueError(f"{tensor.scheme} runs its blocks over all rows; dequantize before slicing")
+        elif part.height < 0:
+            raise ValueError(f"{tensor.scheme} stores {name} for all rows in one run; dequantize before slicing")
         else:
             stored[name] = array[_blocks(ids, part.height, tensor, index)]
     made = QuantizedTensor(tensor.scheme, shape, axis, stored)

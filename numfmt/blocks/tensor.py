@@ -133,7 +133,7 @@ class QuantizedTensor:
     def _overhead(self, rows: np.ndarray | None) -> np.ndarray | None:
         if rows is None:
             return None
-        if self.scheme.granularity.kind in ("tensor", "none"):
+        if rows.shape == (1, 1):
             return rows.reshape((1,) * len(self.shape))
         return rows if self.grid.height != 1 else self._in_place(rows, rows.shape[1])
 

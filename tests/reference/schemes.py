@@ -136,7 +136,7 @@ def nf4_group(w):
     absmax = np.abs(w).max()
     if absmax == 0:
         return np.full(w.size, 7), absmax
-    scaled = w * (np.float32(1) / absmax)
+    scaled = w * (np.float32(1) / max(absmax, np.float32(1e-38)))
     middles = (NF4[1:] + NF4[:-1]) * np.float32(0.5)
     return np.array([int((x > middles).sum()) for x in scaled]), absmax
 
