@@ -19,6 +19,7 @@ F = np.float32
 RULES = ("floor", "ceil", "rceil", "even")
 NAMES = tuple(ref.FLOATS)
 TOP = {name: float(ref.magnitudes(name)[-1]) for name in NAMES}
+MXL = np.load(Path(__file__).parent / "vectors" / "microxcaling.npz")
 AO = np.load(Path(__file__).parent / "vectors" / "torchao.npz")
 
 
@@ -219,6 +220,14 @@ def test_gfloat_blocks_agree_where_their_logarithm_is_right(name):
         wide = row.astype(np.float64)
         power = gfloat.compute_scale_amax(int(np.log2(TOP[name])), wide)
         assert list(gfloat.encode_block(block, power, wide / power)) == [scale, *codes]
+
+
+@pytest.mark.parametrize("name", [*NAMES, "mxint8"])
+def test_values_equal_microxcaling(name):
+    assert np.array_equal(nf.quantize(MXL["x"], name).dequantize(), MXL[name])
+    special = nf.quantize(MXL["special_x"], f"{name}+nan=block").dequantize()
+    assert np.array_equal(special, MXL[f"special_{name}"], equal_nan=True)
+    assert np.isnan(special).all(1).tolist() == [True, True, False, True, False, False]
 
 
 def test_gfloat_blocks_take_a_logarithm():

@@ -98,8 +98,23 @@ def nvfp4_tensors() -> list[np.ndarray]:
     ties[1:] *= 2.0 ** -np.arange(11, dtype=np.float32)[:, None]
     small = (rng.standard_normal((8, 64)) * 2.0**-130).astype(np.float32)
     huge = (rng.uniform(-1, 1, (8, 64)) * float(np.finfo(np.float32).max)).astype(np.float32)
-    edges = [scale_edges(np.float32(g)) for g in (3.1415927, 1.7e-3, 2.9e7)]
+    edges = [scale_edges(np.float32(g)) for g in (3.1415927, 1.7e-3, 2.9e7)] + [element_edges(np.float32(2.7182817))]
     return [normal, wide, ties.astype(np.float32), small, huge, (normal * np.float32(1e-30)).astype(np.float32), *edges]
+
+
+def element_edges(top: np.float32) -> np.ndarray:
+    """Blocks whose elements lie within 2 units in the last place of a midpoint of E2M1, in a tensor of largest magnitude `top`."""
+    scales = (8 + np.arange(42) % 8) * 2.0 ** (np.arange(42) // 8)
+    points = np.resize(np.float64([0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5]), 14) * np.repeat([1, -1], 7)
+    x = np.zeros((scales.size, 5, 16))
+    x[:, :, :14] = (points * scales[:, None] * (float(top) / 2688))[:, None]
+    x[:, :, 14] = 6 * scales[:, None] * (float(top) / 2688)
+    made = x.astype(np.float32)
+    for at in range(5):
+        for _ in range(abs(at - 2)):
+            made[:, at, :14] = np.nextafter(made[:, at, :14], np.float32(np.inf if at > 2 else -np.inf))
+    made[-1, :, 15] = top
+    return made.reshape(-1, 80)
 
 
 def scale_edges(top: np.float32) -> np.ndarray:

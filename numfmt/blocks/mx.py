@@ -133,13 +133,14 @@ class Shared(Family):
         """The OCP formats, and the other rules by one example each."""
         spec = "OCP Microscaling Formats v1.0 sections 5.2 and 6.3"
         torchao = "torchao 0.18.0 prototype/mx_formats/mx_tensor.py"
+        peer = "microsoft/microxcaling@7bc4195"
         floats = [n for n in ELEMENTS if n != "mxint8"]
         return [
             *(
                 SchemeEntry(f"{n}/g32", "OCP MX, power-of-two scale by floor(log2)", f"{spec}; {torchao}", "measured")
                 for n in floats
             ),
-            SchemeEntry("mxint8/g32", "OCP MX 8-bit integers of -127..127 in units of 2**-6", spec, "recalled"),
+            SchemeEntry("mxint8/g32", "OCP MX 8-bit integers of -127..127 in units of 2**-6", f"{spec}; {peer}", "measured"),
             SchemeEntry("mxfp4/g32+ceil", "OCP MX with ceil(log2)", torchao, "measured"),
             SchemeEntry("mxfp8_e4m3/g32+rceil", "OCP MX, no element clipped: cuBLAS and TransformerEngine", torchao, "measured"),
             SchemeEntry("mxfp4/g32+even", "OCP MX, maximum rounded first: AMD Quark's rule", torchao, "measured"),
@@ -147,8 +148,8 @@ class Shared(Family):
             SchemeEntry(
                 "mxfp8_e4m3/g32+nan=block",
                 "OCP MX, a NaN or an infinity makes its block NaN",
-                "microsoft/microxcaling; pytorch/ao@36027d8 prototype/mx_formats/mx_tensor.py",
-                "read",
+                f"{peer}; pytorch/ao@36027d8 prototype/mx_formats/mx_tensor.py",
+                "measured",
             ),
         ]
 
