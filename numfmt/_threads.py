@@ -68,3 +68,11 @@ def in_pieces(size: int, work: Callable[[int, int], int], piece: int = 0, serial
         if error is not None:
             raise error
     return total + sum(other.result() for other in others)
+
+
+def in_groups(shape: tuple[int, int], work: Callable[[int, int], int]) -> int:
+    """Sum of work(start, stop) over the groups of an array (groups, size), on several threads where it is long."""
+    groups, size = shape
+    if groups * size < SERIAL:
+        return work(0, groups)
+    return in_pieces(groups, work, piece=max(1, _PIECE // size), serial=0)

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from .._threads import in_groups
 from ..formats import Fixed, Float, decode
 from ..formats.base import decode_table
 from ..kernels import block_micro as k
 from .family import Family, Given, Part, SchemeEntry, Stored, code_part, scale_part, scale_values
 from .grid import Granularity, Grid
-from .mx import arguments, over_groups, power_words, shared, single
+from .mx import arguments, power_words, shared, single
 from .scheme import Scheme
 
 _MICRO = {"mx9": 7, "mx6": 4, "mx4": 2}
@@ -55,7 +56,7 @@ class Micro(Family):
             k.quantize_micro(groups[some], codes[some], scales[some], micro[some], facts, reals[0], imposed)
             return 0
 
-        over_groups(groups.shape, work)
+        in_groups(groups.shape, work)
         return {
             "codes": grid.scatter(codes),
             "scales": scales.reshape(grid.shape),
@@ -85,7 +86,7 @@ class Micro(Family):
             k.dequantize_micro(codes[some], scales[some], micro[some], table, out[some])
             return 0
 
-        over_groups(codes.shape, work)
+        in_groups(codes.shape, work)
         return grid.scatter(out)
 
     def check(self, made: Scheme, grid: Grid, stored: Stored) -> None:

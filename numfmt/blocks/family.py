@@ -104,8 +104,14 @@ class Family(ABC):
 
     def dequantize(self, made: Scheme, grid: Grid, stored: Stored) -> np.ndarray:
         """Values, float32, (stored rows, stored columns): the exact product of value and scale, rounded once."""
-        values = self.code_values(made, grid, stored)
         scales = self.scales(made, grid, stored)
+        if self.plain and scales is not None:
+            from .values import products
+
+            found = products(made, grid, stored, scales)
+            if found is not None:
+                return found
+        values = self.code_values(made, grid, stored)
         with np.errstate(over="ignore", invalid="ignore"):
             if scales is not None:
                 values = values.astype(np.float64) * grid.spread(scales)

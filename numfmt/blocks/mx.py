@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .._threads import SERIAL, in_pieces
+from .._threads import in_groups
 from ..formats import Fixed, Float, Format, decode, encode, parse
-from ..formats.base import decode_table
 from ..kernels import block_power as k
 from .family import Family, Given, Part, SchemeEntry, Stored, code_part, scale_part, scale_values
 from .grid import Granularity, Grid
@@ -71,7 +70,7 @@ class Shared(Family):
             found: int = k.quantize_power(groups[start:stop], codes[start:stop], scales[start:stop], facts, reals)
             return found
 
-        bad = over_groups(groups.shape, work)
+        bad = in_groups(groups.shape, work)
         if bad and made.param("nan") == "refuse":
             refuse(rows, "; nan=block makes the scale of their block NaN")
         return {"codes": grid.scatter(codes), "scales": scales.reshape(grid.shape)}
@@ -85,20 +84,6 @@ class Shared(Family):
         """Powers of two, NaN for code 255."""
         assert made.scale is not None
         return scale_values(stored["scales"], made.scale)
-
-    def dequantize(self, made: Scheme, grid: Grid, stored: Stored) -> np.ndarray:
-        """Element times power of two, rounded once to float32."""
-        codes = grid.gather(stored["codes"])
-        scales = np.ascontiguousarray(stored["scales"]).reshape(-1)
-        table = np.asarray(decode_table(made.candidates[0])).astype(np.float32)
-        out = np.empty(codes.shape, np.float32)
-
-        def work(start: int, stop: int) -> int:
-            k.dequantize_power(codes[start:stop], scales[start:stop], table, out[start:stop])
-            return 0
-
-        over_groups(codes.shape, work)
-        return grid.scatter(out)
 
     def check(self, made: Scheme, grid: Grid, stored: Stored) -> None:
         """A NaN scale only where the scheme has one."""
@@ -169,15 +154,6 @@ def refuse(rows: np.ndarray, remedy: str = "") -> None:
     """Raise the ValueError for NaN and infinities."""
     bad = int((~np.isfinite(rows)).sum())
     raise ValueError(f"x holds {bad} NaN or infinite value(s); replace them before quantizing{remedy}")
-
-
-def over_groups(shape: tuple[int, ...], work: Any) -> int:
-    """Sum of work(start, stop) over all groups, on several threads where there are enough elements."""
-    count, size = shape
-    if count * size < SERIAL:
-        found: int = work(0, count)
-        return found
-    return in_pieces(count, work, piece=max(1, (1 << 18) // size), serial=0)
 
 
 def power_words(made: Scheme, grid: Grid, given: Given) -> tuple[np.ndarray, int]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._threads import in_pieces
+from .._threads import in_groups, in_pieces
 from ..formats import decode, parse
 from ..formats.base import decode_table
 from ..kernels import block_4over6 as k46
@@ -17,7 +17,7 @@ from ..kernels.block_power import maxima
 from ..kernels.blocks import largest_word
 from .family import Family, Given, Part, SchemeEntry, Stored, code_part, scale_part, scale_values
 from .grid import Granularity, Grid
-from .mx import format_facts, over_groups, refuse, single
+from .mx import format_facts, refuse, single
 from .scheme import Scheme
 
 _STACKS = {"te": k.TE, "torchao": k.TORCHAO, "modelopt": k.MODELOPT, "modelopt_floor": k.FLOORED}
@@ -74,7 +74,7 @@ class NVFP4(Family):
         if grid.granularity.kind != "block":
             groups = grid.gather(rows)
             words = np.empty(groups.shape[0], np.int32)
-            over_groups(groups.shape, lambda start, stop: _nothing(maxima(groups[start:stop], words[start:stop])))
+            in_groups(groups.shape, lambda start, stop: _nothing(maxima(groups[start:stop], words[start:stop])))
             word = words.max()
         else:
             word = np.int32(largest_word(rows.reshape(-1).view(np.int32)))
@@ -102,7 +102,7 @@ class NVFP4(Family):
             self._strips(rows, made, grid, stored, strip)
         else:
             codes, scales = grid.gather(stored["codes"]), stored["scales"].reshape(-1)
-            over_groups(groups.shape, lambda start, stop: strip(*(part[start:stop] for part in (groups, words, codes, scales))))
+            in_groups(groups.shape, lambda start, stop: strip(*(part[start:stop] for part in (groups, words, codes, scales))))
             stored["codes"] = grid.scatter(codes)
         stored[name] = kept.reshape(1, 1)
         return stored
@@ -141,18 +141,6 @@ class NVFP4(Family):
                 made_scales: np.ndarray = (block * tensor) * (_f(1) / _f(6 * _bound(made)))
                 return made_scales
             return np.asarray(tensor * block)
-
-    def dequantize(self, made: Scheme, grid: Grid, stored: Stored) -> np.ndarray:
-        """Element times scale, rounded once to float32."""
-        codes = grid.gather(stored["codes"])
-        scales = np.ascontiguousarray(self.scales(made, grid, stored)).reshape(-1)
-        table = np.asarray(decode_table(made.candidates[0])).astype(np.float32)
-        out = np.empty(codes.shape, np.float32)
-        over_groups(
-            codes.shape,
-            lambda start, stop: _nothing(k.dequantize_scaled(codes[start:stop], scales[start:stop], table, out[start:stop])),
-        )
-        return grid.scatter(out)
 
     def check(self, made: Scheme, grid: Grid, stored: Stored) -> None:
         """The tensor's scale is a finite number, not negative."""

@@ -137,12 +137,3 @@ def quantize_nvfp4(x, words, codes, scales, stack, facts, reals, given):
             scaled_codes(some, out, factors, facts, _SIX)
             if stack == TORCHAO:
                 undefined(some, out, factors)
-
-
-@kernel
-def dequantize_scaled(codes, scales, table, out):
-    """out = table[code] * scale of its block, rounded once to float32. codes, out: (blocks, size); scales: float32 (blocks,)."""
-    for g in range(codes.shape[0]):
-        factor = scales[g]
-        for j in range(codes.shape[1]):
-            out[g, j] = table[codes[g, j]] * factor

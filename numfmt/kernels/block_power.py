@@ -181,15 +181,3 @@ def quantize_power(x, codes, scales, facts, reals):
             special_codes(some, codes[g : g + room], words, inverse, facts)
         bad += found
     return bad
-
-
-@kernel
-def dequantize_power(codes, scales, table, out):
-    """out = table[code] * 2**(scale code - 127), rounded once to float32; a NaN scale gives NaN. codes, out: (groups, size)."""
-    for g in range(codes.shape[0]):
-        code = np.int32(scales[g])
-        word = code << 23 if code > 0 else 0x400000
-        factor = from_bits(np.int32(word))
-        factor = np.float32(np.nan) if code == 255 else factor
-        for j in range(codes.shape[1]):
-            out[g, j] = table[codes[g, j]] * factor
