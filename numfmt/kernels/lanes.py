@@ -152,3 +152,23 @@ def fetch_ahead(typing_context, array, row):
         return ir.Constant(ir.IntType(64), 0)
 
     return types.int64(array, types.int64), codegen
+
+
+@intrinsic
+def larger(typing_context, x, y):
+    """The larger of two signed integers of one type."""
+    if not isinstance(x, types.Integer) or x != y:
+        return None
+
+    def codegen(context, builder, signature, args):
+        return builder.select(builder.icmp_signed(">", *args), *args)
+
+    return x(x, y), codegen
+
+
+@intrinsic
+def cut(typing_context, x):
+    """A float32 below 2**31 in magnitude as int32, towards zero."""
+    if x != types.float32:
+        return None
+    return types.int32(x), lambda context, builder, signature, args: builder.fptosi(args[0], ir.IntType(32))
