@@ -6,11 +6,12 @@ import numba
 import numpy as np
 
 from .aligned import HALF, RZ
-from .aligned_words import EMIN, INF_AT, MAN, NAN_FROM, SIGN_BIT, exponent_of, magnitude_of, value_of
+from .aligned_words import EMIN, INF_AT, MAN, NAN_FROM, SIGN_BIT, exponent_of, magnitude_of, value_of, word_at
 from .jit import kernel, parallel_kernel
 from .lanes import bits, from_bits
 
 _NUMBER, _INFINITE, _NAN = range(3)
+_GROUP = 16  # rows decoded at once
 _NOTHING = np.int64(-100000)
 
 
@@ -24,7 +25,7 @@ def fields(words, order, facts, kinds, significands, exponents):
         kinds[k], significands[k], exponents[k] = _NUMBER, 0, _NOTHING
         if order[k] < 0:
             continue
-        word = words[order[k]]
+        word = word_at(words, order[k], facts)
         magnitude = magnitude_of(word, facts)
         negative = (np.int64(word) >> facts[SIGN_BIT]) & 1
         if magnitude >= facts[NAN_FROM]:
@@ -35,7 +36,7 @@ def fields(words, order, facts, kinds, significands, exponents):
         elif magnitude:
             value = value_of(word, facts)
             exponent = exponent_of(value, facts[EMIN])
-            significands[k] = np.int64(np.ldexp(np.float64(value), np.int32(facts[MAN] - exponent)))
+            significands[k] = whole(value, facts[MAN] - exponent)
             exponents[k] = exponent
 
 
@@ -101,13 +102,22 @@ def block(a, b, first, last, start, fraction, frac_bits, floor, mode):
     top = max(top, floor)
     total = np.int64(0)
     if start != 0:
-        significand = np.int64(np.ldexp(np.float64(start), np.int32(man - exponent)))
+        significand = whole(start, man - exponent)
         total += moved(significand, exponent - man - top + frac_bits)
     for k in range(first, last):
         significand = a[1][k] * b[1][k]
         if significand != 0:
             total += moved(significand, a[2][k] + b[2][k] - fraction - top + frac_bits)
     return rounded(total, top - frac_bits, mode)
+
+
+@kernel
+def whole(x, shift):
+    """x * 2**shift of a finite float32, which is an integer."""
+    word = np.int64(bits(np.float32(x)))
+    field = (word >> 23) & 255
+    size = moved((word & 0x7FFFFF) | (0x800000 if field else 0), max(field, np.int64(1)) - 150 + shift)
+    return -size if word < 0 else size
 
 
 @kernel
@@ -141,26 +151,36 @@ def joined(outer, inner, mode):
 @parallel_kernel
 def careful_matmul(a, b, order, a_facts, b_facts, rows, columns, unit_facts, start, out):
     """out[i, j] for i in `rows` and j in `columns`, from start[i, j]. Arguments as `aligned.aligned_matmul`."""
-    terms, pour_after, frac_bits, floor, mode, _ = unit_facts
     depth = order.size
-    fraction = a_facts[MAN] + b_facts[MAN]
-    for r in numba.prange(rows.size):
-        i = rows[r]
-        x = (np.empty(depth, np.uint8), np.empty(depth, np.int64), np.empty(depth, np.int64))
-        y = (np.empty(depth, np.uint8), np.empty(depth, np.int64), np.empty(depth, np.int64))
-        fields(a[i], order, a_facts, x[0], x[1], x[2])
+    for group in numba.prange((rows.size + _GROUP - 1) // _GROUP):
+        chosen = rows[group * _GROUP : (group + 1) * _GROUP]
+        x_kinds, x_parts = np.empty((_GROUP, depth), np.uint8), np.empty((_GROUP, 2, depth), np.int64)
+        y_kinds, y_parts = np.empty(depth, np.uint8), np.empty((2, depth), np.int64)
+        for r in range(chosen.size):
+            fields(a[chosen[r]], order, a_facts, x_kinds[r], x_parts[r, 0], x_parts[r, 1])
         for column in range(columns.size):
             j = columns[column]
-            fields(b[j], order, b_facts, y[0], y[1], y[2])
-            outer = start[i, j]
-            inner = np.float32(0) if pour_after else outer
+            fields(b[j], order, b_facts, y_kinds, y_parts[0], y_parts[1])
+            y = (y_kinds, y_parts[0], y_parts[1])
+            for r in range(chosen.size):
+                i = chosen[r]
+                x = (x_kinds[r], x_parts[r, 0], x_parts[r, 1])
+                out[i, j] = _element(x, y, unit_facts, a_facts[MAN] + b_facts[MAN], start[i, j])
+
+
+@kernel
+def _element(x, y, unit_facts, fraction, start):
+    terms, pour_after, frac_bits, floor, mode, _ = unit_facts
+    depth = x[0].size
+    outer = start
+    inner = np.float32(0) if pour_after else outer
+    blocks = 0
+    for k in range(0, depth, terms):
+        last = min(k + terms, depth)
+        inner = block(x, y, k, last, inner, fraction, frac_bits, floor, mode)
+        blocks += 1
+        if pour_after and (blocks == pour_after or last == depth):
+            outer = joined(outer, inner, mode)
+            inner = np.float32(0)
             blocks = 0
-            for k in range(0, depth, terms):
-                last = min(k + terms, depth)
-                inner = block(x, y, k, last, inner, fraction, frac_bits, floor, mode)
-                blocks += 1
-                if pour_after and (blocks == pour_after or last == depth):
-                    outer = joined(outer, inner, mode)
-                    inner = np.float32(0)
-                    blocks = 0
-            out[i, j] = outer if pour_after else inner
+    return outer if pour_after else inner

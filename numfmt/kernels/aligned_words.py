@@ -1,6 +1,7 @@
 """Operand words of matrix units: their float32 values, the exponents they are aligned by, and which rows need care.
 
-A format's facts are an int64 array, indexed by the names below.
+A format's facts are an int64 array, indexed by the names below. Matrices of words come as their bytes, low byte first, so that one
+compiled kernel serves words of 1, 2 and 4 bytes.
 """
 
 from __future__ import annotations
@@ -10,8 +11,19 @@ import numpy as np
 from .jit import kernel
 from .lanes import bits, from_bits
 
-MAN, BIAS, SIGN_BIT, MASK, INF_AT, NAN_FROM, EMIN, LOW, HIGH = range(9)
+MAN, BIAS, SIGN_BIT, MASK, INF_AT, NAN_FROM, EMIN, LOW, HIGH, BYTES = range(10)
 ABSENT = -16000  # the exponent of a zero; two of them still fit 16 bits
+
+
+@kernel
+def word_at(row, k, facts):
+    """Word k of a row of bytes."""
+    if facts[BYTES] == 1:
+        return np.int64(row[k])
+    if facts[BYTES] == 2:
+        return np.int64(row[2 * k]) | np.int64(row[2 * k + 1]) << 8
+    low = np.int64(row[4 * k]) | np.int64(row[4 * k + 1]) << 8
+    return low | np.int64(row[4 * k + 2]) << 16 | np.int64(row[4 * k + 3]) << 24
 
 
 @kernel
@@ -53,7 +65,7 @@ def find_odd(words, facts, odd):
     for i in range(words.shape[0]):
         found = np.int64(0)
         row = words[i]
-        for k in range(row.size):
-            magnitude = magnitude_of(row[k], facts)
+        for k in range(row.size // facts[BYTES]):
+            magnitude = magnitude_of(word_at(row, k, facts), facts)
             found |= np.int64(magnitude >= high) | (np.int64(magnitude < low) & np.int64(magnitude != 0))
         odd[i] = found != 0
