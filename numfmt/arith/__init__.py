@@ -2,5 +2,6 @@
 
 from .datapath import Datapath, datapath, datapaths
 from .matmul import explain, matmul
+from .scaled_mm import scaled_mm
 
-__all__ = ["Datapath", "datapath", "datapaths", "explain", "matmul"]
+__all__ = ["Datapath", "datapath", "datapaths", "explain", "matmul", "scaled_mm"]

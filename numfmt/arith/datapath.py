@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from .._checks import check_in, check_int_range, unknown
 from ..formats import Float, Rounding, parse
+from . import registry
+from .aligned import Unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,7 +86,7 @@ class BitSerialAccumulator:
         return f"bitmod.{self.mode}"
 
 
-Accumulator = FloatAccumulator | IntAccumulator | ExactAccumulator | BitSerialAccumulator
+Accumulator = FloatAccumulator | IntAccumulator | ExactAccumulator | BitSerialAccumulator | Unit
 
 _SHORT = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 _STEP_ROUNDINGS = {
@@ -139,7 +141,8 @@ def datapath(spec: str | Datapath) -> Datapath:
     """The datapath that a string names.
 
     `fp32`, `fp16`, `bf16` or any float format (`+fma`: only the sum rounded; `+rz`, `+ru`, `+rd`, `+rna`: other roundings),
-    `intN` (wraps) and `intN+saturate`, `exact`, `exact:fp32`, `bitmod.rtl|paper|ideal`, and `inner>outer`.
+    `intN` (wraps) and `intN+saturate`, `exact`, `exact:fp32`, `bitmod.rtl|paper|ideal`, matrix units (`aligned<terms,frac_bits,e0=N,rz|short|f16_rne>`,
+    `h100.<instruction>` and the other GPUs of `nf.datapaths()`, `cublas.h100.fp8_fast|fp8_slow|16bit`), and `inner>outer`.
 
     Raises ValueError for anything else, naming the nearest known words.
     """
@@ -168,6 +171,11 @@ def _parse_datapath(text: str) -> Datapath:
 
 
 def _accumulator(text: str, part: str) -> Accumulator:
+    unit = registry.lookup(part)
+    if unit is not None:
+        if not isinstance(unit, Unit):
+            raise TypeError(f"{part} makes {unit!r}")
+        return unit
     name, *options = [p.strip().lower() for p in part.split("+")]
     if match := re.fullmatch(r"bitmod\.(\w+)", name):
         if options or match[1] not in ("rtl", "paper", "ideal"):
@@ -186,7 +194,7 @@ def _accumulator(text: str, part: str) -> Accumulator:
     except ValueError as error:
         if "<" in name or "ambiguous" in str(error):
             raise
-        raise unknown("datapath", part, [*NAMED, "int16", "int24+saturate", "float<5,10>"]) from None
+        raise unknown("datapath", part, [*NAMED, *registry.named(), "int16", "int24+saturate", "float<5,10>"]) from None
     fused, rounding = False, Rounding.TIES_EVEN
     for option in options:
         if option == "fma":
@@ -219,7 +227,8 @@ NAMED = {
 
 
 def datapaths() -> pd.DataFrame:
-    """Every named datapath: what it models, its source, its status. Any other string of `datapath`'s grammar works too."""
+    """Every named datapath: what it models, its source, its status. For matrix units the status is the evidence: "measured" (compared
+    with recorded words of that GPU), "fits public data", or "literature" (published models, not compared). Any other string of `datapath`'s grammar works too."""
     import pandas as pd  # takes longer to load than all of this package
 
-    return pd.DataFrame([{"name": n, "models": m, "source": s, "status": t} for n, (m, s, t) in NAMED.items()])
+    return pd.DataFrame([{"name": n, "models": m, "source": s, "status": t} for n, (m, s, t) in (NAMED | registry.named()).items()])

@@ -13,6 +13,7 @@ from ..formats import Float, Rounding, encode, parse
 from ..kernels import exact as exact_kernels
 from ..kernels import steps
 from . import bitserial
+from .aligned import Unit
 from .datapath import (
     Accumulator,
     BitSerialAccumulator,
@@ -65,6 +66,8 @@ def matmul(a: Any, b: Any, path: str | Datapath, c: Any = None, returns: str = "
     made = datapath(path)
     if returns not in ("values", "codes"):
         raise ValueError(f"returns={returns!r} is not allowed; use 'values' or 'codes'")
+    if isinstance(made.inner, Unit) and made.outer is None and not _scaled(a, b):
+        return _given(made.inner.product(a, b, c, returns), out)
     torch_like = next((x for x in (a, b) if is_torch(x)), None)
     if isinstance(a, QuantizedTensor) or isinstance(b, QuantizedTensor) or (np.ndim(a) == 2 and np.ndim(b) == 2):
         result = product(operand(a, "a", -1), operand(b, "b", 0), made, c)
@@ -73,11 +76,18 @@ def matmul(a: Any, b: Any, path: str | Datapath, c: Any = None, returns: str = "
     if returns == "codes":
         result = _codes(result, made, _scaled(a, b))
     if out is not None:
-        if out.shape != result.shape or out.dtype != result.dtype:
-            raise ValueError(f"out must have shape {result.shape} and dtype {result.dtype}")
-        out[...] = result
-        return out
+        return _given(result, out)
     return to_numpy(torch_like)[1](result) if torch_like is not None else result
+
+
+def _given(result: Any, out: np.ndarray | None) -> Any:
+    """`result`, in `out` where one is given."""
+    if out is None:
+        return result
+    if out.shape != result.shape or out.dtype != result.dtype:
+        raise ValueError(f"out must have shape {tuple(result.shape)} and dtype {result.dtype}")
+    out[...] = result
+    return out
 
 
 def explain(a: Any, b: Any, path: str | Datapath) -> list[Step]:
@@ -239,6 +249,8 @@ def _plan_step(a: Operand, b: Operand, inner: Accumulator, start: int, stop: int
 
         return Step(start, stop, "bitserial_run", "every term of every weight, lanes of four, k upward"), bit_serial
     limits = bound(x, y)
+    if isinstance(inner, Unit):
+        return _unit_step(a, b, inner, start, stop)
     if isinstance(inner, IntAccumulator) and inner.saturate:
         low, high = -(1 << (inner.width - 1)), (1 << (inner.width - 1)) - 1
         if limits.exact_in(53) and limits.terms * limits.largest_a * limits.largest_b <= high:
@@ -256,6 +268,18 @@ def _plan_step(a: Operand, b: Operand, inner: Accumulator, start: int, stop: int
     return Step(start, stop, "exact_matmul", f"{limits}: beyond float64, so a wide register sums exactly"), lambda c: _wide(
         x, y, inner, c
     )
+
+
+def _unit_step(a: Operand, b: Operand, inner: Unit, start: int, stop: int) -> tuple[Step, Any]:
+    """A matrix unit within one run of k: it starts from zero, and an outer accumulator takes its value."""
+    step = Step(start, stop, *inner.reason())
+
+    def compute(c: np.ndarray) -> np.ndarray:
+        if np.any(c):
+            raise ValueError(f"c is given for scaled operands without an outer accumulator; write '{inner}>fp32'")
+        return inner.run_values(a.values[:, start:stop], b.values[:, start:stop])
+
+    return step, compute
 
 
 def _blas(x: np.ndarray, y: np.ndarray, limits: Bound, start: int, stop: int) -> tuple[Step, Any]:
@@ -359,13 +383,14 @@ def _finish(total: np.ndarray, inner: Accumulator) -> np.ndarray:
     """Values in the dtype of the accumulator: float32 where its format fits, int64 for integers."""
     if isinstance(inner, IntAccumulator):
         return total if total.dtype == np.int64 else _to_int(total)
-    if isinstance(inner, BitSerialAccumulator):
+    if isinstance(inner, BitSerialAccumulator | Unit):
         return total
     return _float_result(total, inner.format)
 
 
 def _codes(result: np.ndarray, made: Datapath, scaled: bool) -> np.ndarray:
     last = made.outer_or_default if scaled or made.outer else made.inner
+    assert not isinstance(last, Unit)  # whose words come from the unit itself
     if isinstance(last, BitSerialAccumulator):
         raise ValueError(f"{made} without an outer accumulator has no code words; use '{made}>fp32'")
     if isinstance(last, IntAccumulator):

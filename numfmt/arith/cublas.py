@@ -1,0 +1,157 @@
+"""Whole matrix products in the order of cuBLAS on an H100: chains of instructions, chunks, split-K."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from .._checks import check_in, check_int_range
+from . import unit_operands, unit_rule
+from .aligned import Unit
+from .unit_rule import Rule
+
+_TILE = {"fp8": 128, "16bit": 64}  # k of a tile: a part of a split holds whole tiles
+_FP8 = ("e4m3fn", "e5m2")
+_ROWS = 1 << 22  # elements of the result whose parts are held at once
+
+
+@dataclass(frozen=True)
+class Split:
+    """One decision: shapes up to (m, n) and k from k_least to k_most run in `parts` parts."""
+
+    gpu: str
+    call: str
+    m: int
+    n: int
+    k_least: int
+    k_most: int
+    parts: int
+    evidence: str
+
+
+@lru_cache(maxsize=1)
+def splits() -> tuple[Split, ...]:
+    """The recorded split-K decisions."""
+    text = (resources.files(__package__) / "data" / "cublas_splits.csv").read_text()
+    return tuple(
+        Split(r["gpu"], r["call"], *(int(r[k]) for k in ("m_most", "n_most", "k_least", "k_most", "parts")), r["evidence"])
+        for r in csv.DictReader(text.splitlines())
+    )
+
+
+def split_of(call: str, m: int, k: int, n: int, gpu: str = "h100") -> Split:
+    """The decision that stands for a shape. Raises ValueError where no recording does."""
+    for row in splits():
+        if row.gpu == gpu and row.call == call and m <= row.m and n <= row.n and row.k_least <= k <= row.k_most:
+            return row
+    known = "; ".join(f"m<={r.m}, n<={r.n}, {r.k_least}<=k<={r.k_most}" for r in splits() if r.gpu == gpu and r.call == call)
+    raise ValueError(
+        f"no recording says how cuBLAS on an {gpu.upper()} splits k for m={m}, k={k}, n={n} ({call}); recorded: {known}. Give splitk "
+        f"yourself (1: one chain), in nf.scaled_mm(..., splitk=1) or as 'cublas.h100.{'fp8_fast' if call == 'fp8' else call}<splitk=1>'"
+    )
+
+
+@dataclass(frozen=True)
+class CublasOrder(Unit):
+    """A library product: `order` "fp8_fast", "fp8_slow" or "16bit"; splitk: parts of k (None: as recorded for the shape)."""
+
+    order: str
+    splitk: int | None = None
+
+    def __post_init__(self) -> None:
+        check_in("order", self.order, ("fp8_fast", "fp8_slow", "16bit"))
+        if self.splitk is not None:
+            check_int_range("splitk", self.splitk, 1, 4096)
+
+    @property
+    def call(self) -> str:
+        """Which split-K decisions apply."""
+        return "16bit" if self.order == "16bit" else "fp8"
+
+    def rule(self, a: str, b: str) -> Rule:
+        """One part's chain."""
+        if self.order == "16bit":
+            names = [n for n in (a, b) if n in ("float16", "bfloat16")]
+            if len(set(names)) > 1 or any(n not in ("float16", "bfloat16", "float32") for n in (a, b)):
+                raise ValueError(f"a holds {a} and b {b}; {self} takes two float16 or two bfloat16 operands (nf.from_codes)")
+            if not names:
+                raise ValueError(
+                    f"a and b hold {a}; {self} needs to know the format: pass float16, bfloat16 or nf.from_codes words"
+                )
+            return Rule("aligned", names[0], names[0], "float32", 16, 16, 25, -133)
+        a, b = ("e4m3fn" if n == "float32" else n for n in (a, b))
+        for name in (a, b):
+            if name not in _FP8:
+                raise ValueError(f"an operand holds {name}; {self} takes e4m3fn and e5m2 (nf.from_codes(words, 'e4m3fn'))")
+        return Rule("aligned", a, b, "float32", 32, 32, 13, None, "short", pour=0 if self.order == "fp8_fast" else 4)
+
+    def words(self, a: Any, b: Any, c: Any = None) -> tuple[np.ndarray, str]:
+        """Words of a @ b, float32; library products start from zero."""
+        if c is not None:
+            raise ValueError(
+                f"c is given; {self} starts from zero (add c to the result, or use an instruction such as those of h100.*)"
+            )
+        return super().words(a, b)
+
+    def compute(self, rule: Rule, a: np.ndarray, b: np.ndarray, c: np.ndarray | None) -> np.ndarray:
+        """Parts of k, each from zero, added in order in float32."""
+        m, n, depth = a.shape[0], b.shape[0], a.shape[1]
+        parts = self.splitk or split_of(self.call, m, depth, n).parts
+        tile = _TILE[self.call]
+        each = max(1, -(-(-(-depth // tile)) // parts)) * tile
+        result = np.empty((m, n), np.uint32)
+        rows = max(1, _ROWS // max(1, n))
+        for first in range(0, m, rows):
+            block = slice(first, first + rows)
+            total = unit_rule.run(rule, np.ascontiguousarray(a[block, :each]), np.ascontiguousarray(b[:, :each]), None).view(
+                np.float32
+            )
+            for part in range(1, parts):
+                k = slice(part * each, (part + 1) * each)
+                left, right = np.ascontiguousarray(a[block, k]), np.ascontiguousarray(b[:, k])
+                with np.errstate(over="ignore", invalid="ignore"):
+                    total = total + unit_rule.run(rule, left, right, None).view(np.float32)
+            words = total.view(np.uint32)
+            words[np.isnan(total)] = 0x7FFFFFFF
+            result[block] = words
+        return result
+
+    def __str__(self) -> str:
+        return f"cublas.h100.{self.order}" + ("" if self.splitk is None else f"<splitk={self.splitk}>")
+
+
+def _parse(match: re.Match[str]) -> CublasOrder:
+    return CublasOrder(match[1].lower(), int(match[2]) if match[2] else None)
+
+
+RULES = ((r"(?i:cublas\.h100)\.((?i:fp8_fast|fp8_slow)|16bit)(?:<splitk=(\d+)>)?", _parse),)
+_SOURCE = "recorded torch.matmul and torch._scaled_mm of an NVIDIA H100 80GB HBM3, torch 2.11.0, CUDA 13.0"
+NAMED = {
+    "cublas.h100.fp8_fast": ("FP8 with use_fast_accum: one chain of wgmma k32", _SOURCE, "measured"),
+    "cublas.h100.fp8_slow": ("FP8 without use_fast_accum: chains of 128 k, added in float32", _SOURCE, "measured"),
+    "cublas.h100.16bit": (
+        "bf16 and f16: one chain of k16, or parts of k added in float32 as recorded for the shape",
+        _SOURCE,
+        "measured",
+    ),
+}
+
+
+def named() -> dict[str, tuple[str, str, str]]:
+    """Name -> (what it models, source, status)."""
+    return NAMED
+
+
+def words_of_format(x: Any, what: str) -> str:
+    """The FP8 format of an operand of `scaled_mm`. Raises ValueError for others."""
+    name = unit_operands.natural_format(x)
+    name = {"float8_e4m3fn": "e4m3fn", "float8_e5m2": "e5m2"}.get(name, name)
+    if name not in _FP8:
+        raise ValueError(f"{what} holds {name}; scaled_mm takes e4m3fn and e5m2: nf.from_codes(words, 'e4m3fn') or float8 arrays")
+    return name
