@@ -43,6 +43,6 @@ def sets(arrays):
 def compute(stem, a, b, c, gpu="h100"):
     """The product's words for T matrices: a (T, M, K), b (T, K, N), c (T, M, N)."""
     _, _, fa, fb, fd, _ = fields(stem)
-    return np.stack(
-        [nf.matmul(operand(x, fa), operand(y, fb, 0), f"{gpu}.{stem}", c=operand(z, fd), returns="codes") for x, y, z in zip(a, b, c, strict=True)]
-    )
+    path = f"{gpu}.{stem}"
+    matrices = zip(a, b, c, strict=True)
+    return np.stack([nf.matmul(operand(x, fa), operand(y, fb, 0), path, c=operand(z, fd), returns="codes") for x, y, z in matrices])

@@ -68,7 +68,7 @@ class Unit:
         rule = self.rule("float32", "float32")
         kernel = unit_rule.kernel_of(rule)
         if kernel == "aligned_matmul":
-            why = "significand products are exact in float32, their cut sums in 32 bits; Inf, NaN and far exponents go to careful_matmul"
+            why = "products are exact in float32, their cut sums in 32 bits; Inf, NaN and far exponents: careful_matmul"
         else:
             why = "64-bit integers, one element at a time" if kernel == "careful_matmul" else "the instruction's own order"
         return kernel, f"{self}: {why}"

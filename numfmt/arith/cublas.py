@@ -23,12 +23,12 @@ _ROWS = 1 << 22  # elements of the result whose parts are held at once
 
 @dataclass(frozen=True)
 class Split:
-    """One decision: shapes up to (m, n) and k from k_least to k_most run in `parts` parts."""
+    """One decision: m and n from side_least to side_most and k from k_least to k_most run in `parts` parts."""
 
     gpu: str
     call: str
-    m: int
-    n: int
+    side_least: int
+    side_most: int
     k_least: int
     k_most: int
     parts: int
@@ -39,21 +39,25 @@ class Split:
 def splits() -> tuple[Split, ...]:
     """The recorded split-K decisions."""
     text = (resources.files(__package__) / "data" / "cublas_splits.csv").read_text()
-    return tuple(
-        Split(r["gpu"], r["call"], *(int(r[k]) for k in ("m_most", "n_most", "k_least", "k_most", "parts")), r["evidence"])
-        for r in csv.DictReader(text.splitlines())
-    )
+    made = []
+    for r in csv.DictReader(text.splitlines()):
+        low, high, least, most, parts = (int(r[k]) for k in ("side_least", "side_most", "k_least", "k_most", "parts"))
+        made.append(Split(r["gpu"], r["call"], low, high, least, most, parts, r["evidence"]))
+    return tuple(made)
 
 
 def split_of(call: str, m: int, k: int, n: int, gpu: str = "h100") -> Split:
     """The decision that stands for a shape. Raises ValueError where no recording does."""
     for row in splits():
-        if row.gpu == gpu and row.call == call and m <= row.m and n <= row.n and row.k_least <= k <= row.k_most:
+        sides = row.side_least <= min(m, n) and max(m, n) <= row.side_most
+        if row.gpu == gpu and row.call == call and sides and row.k_least <= k <= row.k_most:
             return row
-    known = "; ".join(f"m<={r.m}, n<={r.n}, {r.k_least}<=k<={r.k_most}" for r in splits() if r.gpu == gpu and r.call == call)
+    rows = [r for r in splits() if r.gpu == gpu and r.call == call]
+    known = "; ".join(f"m, n {r.side_least} to {r.side_most}, k {r.k_least} to {r.k_most}" for r in rows)
+    path = "fp8_fast" if call == "fp8" else call
     raise ValueError(
-        f"no recording says how cuBLAS on an {gpu.upper()} splits k for m={m}, k={k}, n={n} ({call}); recorded: {known}. Give splitk "
-        f"yourself (1: one chain), in nf.scaled_mm(..., splitk=1) or as 'cublas.h100.{'fp8_fast' if call == 'fp8' else call}<splitk=1>'"
+        f"no recording says how cuBLAS on an {gpu.upper()} splits k for m={m}, k={k}, n={n} ({call}); recorded: {known}. "
+        f"Give splitk yourself (1: one chain): nf.scaled_mm(..., splitk=1) or 'cublas.h100.{path}<splitk=1>'"
     )
 
 
@@ -104,7 +108,8 @@ class CublasOrder(Unit):
         m, n, depth = a.shape[0], b.shape[0], a.shape[1]
         parts = self.splitk or split_of(self.call, m, depth, n).parts
         tile = _TILE[self.call]
-        each = max(1, -(-(-(-depth // tile)) // parts)) * tile
+        tiles = (depth + tile - 1) // tile
+        each = max(1, (tiles + parts - 1) // parts) * tile
         result = np.empty((m, n), np.uint32)
         rows = max(1, _ROWS // max(1, n))
         for first in range(0, m, rows):

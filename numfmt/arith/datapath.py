@@ -141,7 +141,8 @@ def datapath(spec: str | Datapath) -> Datapath:
     """The datapath that a string names.
 
     `fp32`, `fp16`, `bf16` or any float format (`+fma`: only the sum rounded; `+rz`, `+ru`, `+rd`, `+rna`: other roundings),
-    `intN` (wraps) and `intN+saturate`, `exact`, `exact:fp32`, `bitmod.rtl|paper|ideal`, matrix units (`aligned<terms,frac_bits,e0=N,rz|short|f16_rne>`,
+    `intN` (wraps) and `intN+saturate`, `exact`, `exact:fp32`, `bitmod.rtl|paper|ideal`, matrix units
+    (`aligned<terms,frac_bits,e0=N,rz|short|f16_rne>`,
     `h100.<instruction>` and the other GPUs of `nf.datapaths()`, `cublas.h100.fp8_fast|fp8_slow|16bit`), and `inner>outer`.
 
     Raises ValueError for anything else, naming the nearest known words.
@@ -227,8 +228,11 @@ NAMED = {
 
 
 def datapaths() -> pd.DataFrame:
-    """Every named datapath: what it models, its source, its status. For matrix units the status is the evidence: "measured" (compared
-    with recorded words of that GPU), "fits public data", or "literature" (published models, not compared). Any other string of `datapath`'s grammar works too."""
+    """Every named datapath: what it models, its source, its status. Any other string of `datapath`'s grammar works too.
+
+    For matrix units the status is the evidence: "measured" (compared with recorded words of that GPU), "fits public data",
+    "inferred" (the rule of recorded neighbours), or "literature" (published models, not compared).
+    """
     import pandas as pd  # takes longer to load than all of this package
 
     return pd.DataFrame([{"name": n, "models": m, "source": s, "status": t} for n, (m, s, t) in (NAMED | registry.named()).items()])

@@ -82,13 +82,13 @@ def rows() -> dict[str, Row]:
     def add(name: str, rule: Rule, models: str, source: str, status: str) -> None:
         made[name] = Row(rule, models, source, status)
 
-    _h100(add)
+    _h100(add, made)
     _others(add)
     _blackwell(add)
     return made
 
 
-def _h100(add) -> None:  # type: ignore[no-untyped-def]
+def _h100(add, rows_made: dict[str, Row]) -> None:  # type: ignore[no-untyped-def]
     floors = (-133, -21)
 
     def measured(stem: str, rule: Rule, models: str) -> None:
@@ -104,7 +104,10 @@ def _h100(add) -> None:  # type: ignore[no-untyped-def]
         for d in ("f16", "f32"):
             for k in (16, 32):
                 what = "FP8 as two float16 block sums from zero (k mod 4 in 0, 1; then 2, 3), then c added"
-                measured(f"mma_m16n8k{k}_{a}_{b}_{d}", _through_half(a, b, d, k), what)
+                status = (
+                    "measured" if k == 32 or (a == b and d == "f32") else "inferred"
+                )  # from the recorded k16 and k32 instructions
+                add(f"h100.mma_m16n8k{k}_{a}_{b}_{d}", _through_half(a, b, d, k), what, _RECORDED, status)
             rule = _block(a, b, d, 32, 32, 13, (None, None), short=True)
             measured(f"wgmma_m64n8k32_{a}_{b}_{d}", rule, "aligned block sum of 32, 13 fraction bits")
     chain = "four instructions on one accumulator"
@@ -116,7 +119,10 @@ def _h100(add) -> None:  # type: ignore[no-untyped-def]
         measured(f"{stem}_smemA", rule, "the same with A read from shared memory")
         measured(f"{stem}_scaled0", _with(rule, ignores_c=True), "the same without accumulator input: c is ignored")
     _integers(add, "h100.mma_m16n8k32", _RECORDED, "measured")
-    _integers(add, "h100.wgmma_m64n8k32", _RECORDED, "measured")
+    _integers(add, "h100.wgmma_m64n8k32", _RECORDED, "inferred")
+    for stem in ("h100.wgmma_m64n8k32_s8_s8_s32", "h100.wgmma_m64n8k32_u8_u8_s32_satfinite"):
+        row = rows_made[stem]
+        add(stem, row.rule, row.models, row.source, "measured")
     for stem, k in (("mma_m8n8k4", 4), ("mma_m16n8k16", 16)):
         rule = Rule("double", "float64", "float64", "float64", k)
         measured(f"{stem}_f64_f64_f64", rule, "fused multiply-adds in k order; NaN of b, then the accumulator, then a")

@@ -45,15 +45,15 @@ def words_of(x: Any, what: str, name: str) -> np.ndarray:
     if array.dtype.name in (target, _long_name(target)):
         return array.view(word_dtype(name))
     array, _ = to_numpy(x, what)
-    words = np.empty(array.shape, word_dtype(name))
+    words: np.ndarray = np.empty(array.shape, word_dtype(name))
     flat, into = array.reshape(-1), words.reshape(-1)
     for first in range(0, flat.size, _CHUNK):
         part = to_float64(flat[first : first + _CHUNK], what)
         codes = encode(part, fmt)
         if not np.array_equal(np.asarray(decode(codes, fmt), np.float64), part, equal_nan=True):
             raise ValueError(
-                f"{what} holds values that {target} does not hold; round them with nf.cast({what}, '{target}') first, or give words "
-                f"with nf.from_codes(words, '{target}')"
+                f"{what} holds values that {target} does not hold; round them with nf.cast({what}, '{target}') first, "
+                f"or give words with nf.from_codes(words, '{target}')"
             )
         into[first : first + _CHUNK] = codes
     return words

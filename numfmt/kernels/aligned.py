@@ -125,6 +125,62 @@ def align(top, start, frac_bits, floor, emin, narrow, unit, total, kept):
 
 
 @kernel
+def align_add(a, b, first, top, start, frac_bits, floor, emin, narrow, unit, total, kept):
+    """`align` and the first eight terms of `add_cut` in one loop."""
+    wide_vectors()
+    k = first
+    x0, x1, x2, x3, x4, x5, x6, x7 = a[k], a[k + 1], a[k + 2], a[k + 3], a[k + 4], a[k + 5], a[k + 6], a[k + 7]
+    b0, b1, b2, b3, b4, b5, b6, b7 = b[k], b[k + 1], b[k + 2], b[k + 3], b[k + 4], b[k + 5], b[k + 6], b[k + 7]
+    for j in range(top.size):
+        word = both(bits(start[j]), np.int32(0x7FFFFFFF))
+        exponent = larger(sub(np.int32(word >> 23), np.int32(127)), emin)
+        exponent = np.int32(ABSENT) if word == 0 else exponent
+        most = larger(larger(exponent, like(top[j], np.int32(0))), floor)
+        most = larger(most, np.int32(-100))  # reached only where every product is zero: see `finish`
+        u = from_bits(left32(add(sub(frac_bits, most), np.int32(127)), np.int32(23)))
+        unit[j] = u
+        held = cut(start[j] * u)
+        low = add(add(cut(x0 * b0[j] * u), cut(x1 * b1[j] * u)), add(cut(x2 * b2[j] * u), cut(x3 * b3[j] * u)))
+        high = add(add(cut(x4 * b4[j] * u), cut(x5 * b5[j] * u)), add(cut(x6 * b6[j] * u), cut(x7 * b7[j] * u)))
+        total[j] = add(held if narrow else np.int32(0), add(low, high))
+        kept[j] = held
+
+
+@kernel
+def whole_of_eight(a, b, first, top, start, frac_bits, floor):
+    """A block of eight terms in one loop: float32 towards zero, where 32 bits hold the sum. Returns the largest magnitude word."""
+    wide_vectors()
+    k = first
+    x0, x1, x2, x3, x4, x5, x6, x7 = a[k], a[k + 1], a[k + 2], a[k + 3], a[k + 4], a[k + 5], a[k + 6], a[k + 7]
+    b0, b1, b2, b3, b4, b5, b6, b7 = b[k], b[k + 1], b[k + 2], b[k + 3], b[k + 4], b[k + 5], b[k + 6], b[k + 7]
+    largest = np.int32(0)
+    for j in range(top.size):
+        before = start[j]
+        word = both(bits(before), np.int32(0x7FFFFFFF))
+        exponent = larger(sub(np.int32(word >> 23), np.int32(127)), np.int32(-126))
+        exponent = np.int32(ABSENT) if word == 0 else exponent
+        most = larger(larger(exponent, like(top[j], np.int32(0))), floor)
+        most = larger(most, np.int32(-100))  # reached only where every product is zero: see `finish`
+        u = from_bits(left32(add(sub(frac_bits, most), np.int32(127)), np.int32(23)))
+        low = add(add(cut(x0 * b0[j] * u), cut(x1 * b1[j] * u)), add(cut(x2 * b2[j] * u), cut(x3 * b3[j] * u)))
+        high = add(add(cut(x4 * b4[j] * u), cut(x5 * b5[j] * u)), add(cut(x6 * b6[j] * u), cut(x7 * b7[j] * u)))
+        value = truncated(add(cut(before * u), add(low, high))) * inverse(u)
+        value = before + np.float32(0) if like(top[j], np.int32(0)) < _FAINT else value
+        start[j] = value
+        largest = larger(largest, both(bits(value), np.int32(0x7FFFFFFF)))
+    return largest
+
+
+@kernel
+def truncated(total):
+    """An int32 as float32, towards zero: where the conversion rounded away, the float before it."""
+    near = np.float32(total)
+    back = cut(near)
+    away = back > total if total >= 0 else back < total
+    return from_bits(sub(bits(near), np.int32(1))) if away else near
+
+
+@kernel
 def finish(top, total, kept, unit, mode, narrow, start):
     """After a block: the rounded sum into `start`. Returns the largest magnitude word.
 
@@ -148,11 +204,7 @@ def finish(top, total, kept, unit, mode, narrow, start):
             largest = larger(largest, both(bits(value), np.int32(0x7FFFFFFF)))
     elif mode == RZ:
         for j in range(top.size):
-            near = np.float32(total[j])
-            back = cut(near)  # where the conversion rounded away from zero, the float before it is the truncated one
-            away = back > total[j] if total[j] >= 0 else back < total[j]
-            near = from_bits(sub(bits(near), np.int32(1))) if away else near
-            value = near * inverse(unit[j])
+            value = truncated(total[j]) * inverse(unit[j])
             value = start[j] + np.float32(0) if like(top[j], np.int32(0)) < _FAINT else value
             start[j] = value
             largest = larger(largest, both(bits(value), np.int32(0x7FFFFFFF)))
@@ -214,9 +266,21 @@ def _rows(a, b, order, a_facts, b_facts, odd_rows, odd_columns, unit_facts, firs
                     result = out[row, first_column : first_column + n]
                     start = inner[i, :n] if pour_after else result
                     largest_exponents(a_exponents[i], b_exponents, k, last, top)
-                    align(top, start, np.int32(frac_bits), np.int32(floor), emin, narrow, unit, total, kept)
-                    add_cut(a_values[i], b_values, k, last, unit, total)
-                    redo[row] |= finish(top, total, kept, unit, mode, narrow, start) >= 0x7F800000
+                    x = a_values[i]
+                    if last - k == 8 and mode == RZ and narrow:
+                        largest = whole_of_eight(x, b_values, k, top, start, np.int32(frac_bits), np.int32(floor))
+                    else:
+                        done = k
+                        if last - k >= 8:
+                            done = k + 8
+                            align_add(
+                                x, b_values, k, top, start, np.int32(frac_bits), np.int32(floor), emin, narrow, unit, total, kept
+                            )
+                        else:
+                            align(top, start, np.int32(frac_bits), np.int32(floor), emin, narrow, unit, total, kept)
+                        add_cut(x, b_values, done, last, unit, total)
+                        largest = finish(top, total, kept, unit, mode, narrow, start)
+                    redo[row] |= largest >= 0x7F800000
                     if pour_after and (blocks == pour_after or last == here.size):
                         pour(start, mode, result)
                 if blocks == pour_after:
@@ -228,11 +292,10 @@ def _rows(a, b, order, a_facts, b_facts, odd_rows, odd_columns, unit_facts, firs
 def aligned_matmul(a, b, order, a_facts, b_facts, odd_rows, odd_columns, unit_facts, height, out, redo):
     """out (M, N) float32: from its start values through every block of a unit, for the rows and columns that are not odd.
 
-    a, b: bytes of the words (M, K), (N, K). order: the k of each term in the order of the blocks, -1 where there is none. unit_facts: terms of
-    a block, blocks after which the sum is poured into an outer one by an ordinary rounded addition (0: never), fraction bits,
-    lowest alignment exponent, output rule, whether 32 bits
-    hold any sum of a block with its accumulator. height: rows that one thread takes at once. redo: marks
-    rows that overflowed (or are odd).
+    a, b: bytes of the words (M, K), (N, K). order: the k of each term in the order of the blocks, -1 where there is
+    none. unit_facts: terms of a block, blocks after which the sum is poured into an outer one by an ordinary rounded addition (0:
+    never), fraction bits, lowest alignment exponent, output rule, whether 32 bits hold any sum of a block with its accumulator.
+    height: rows that one thread takes at once. redo: marks rows that overflowed (or are odd).
     """
     for block in numba.prange((a.shape[0] + height - 1) // height):
         first = block * height

@@ -34,7 +34,7 @@ def magnitude_of(word, facts):
 
 @kernel
 def value_of(word, facts):
-    """The float32 value of a finite word (any number for Inf and NaN). No subnormal is multiplied: that is slow on some machines."""
+    """The float32 value of a finite word (any number for Inf and NaN). No subnormal is multiplied: some machines do that slowly."""
     magnitude = magnitude_of(word, facts)
     man = facts[MAN]
     if facts[BIAS] == 127:  # the exponent of float32: the word is its upper part
