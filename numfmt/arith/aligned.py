@@ -63,9 +63,9 @@ class Unit:
         like = next((x for x in (a, b) if is_torch(x)), None)
         return made if like is None else restore_like(like, made)
 
-    def reason(self) -> tuple[str, str]:
-        """The kernel for ordinary data, and why it gives the unit's bits."""
-        rule = self.rule("float32", "float32")
+    def reason(self, a: str, b: str) -> tuple[str, str]:
+        """The kernel for ordinary data of formats a and b, and why it gives the unit's bits."""
+        rule = self.rule(a, b)
         kernel = unit_rule.kernel_of(rule)
         if kernel == "aligned_matmul":
             why = "products are exact in float32, their cut sums in 32 bits; Inf, NaN and far exponents: careful_matmul"
@@ -73,9 +73,9 @@ class Unit:
             why = "64-bit integers, one element at a time" if kernel == "careful_matmul" else "the instruction's own order"
         return kernel, f"{self}: {why}"
 
-    def run_values(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Values of a (M, K) times b (N, K) of one run of k from zero, float64: for an outer accumulator."""
-        rule = self.rule("float32", "float32")
+    def run_values(self, a: np.ndarray, b: np.ndarray, formats: tuple[str, str]) -> np.ndarray:
+        """Values of a (M, K) times b (N, K) of one run of k from zero, float64: for an outer accumulator. formats: of the elements."""
+        rule = self.rule(*formats)
         left, right = unit_operands.words_of(a, "a", rule.a), unit_operands.words_of(b, "b", rule.b)
         words = self.compute(rule, _rows(left), _rows(right), None)
         return unit_operands.values_of(words, rule.result).astype(np.float64)

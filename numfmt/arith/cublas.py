@@ -156,7 +156,6 @@ def named() -> dict[str, tuple[str, str, str]]:
 def words_of_format(x: Any, what: str) -> str:
     """The FP8 format of an operand of `scaled_mm`. Raises ValueError for others."""
     name = unit_operands.natural_format(x)
-    name = {"float8_e4m3fn": "e4m3fn", "float8_e5m2": "e5m2"}.get(name, name)
     if name not in _FP8:
         raise ValueError(f"{what} holds {name}; scaled_mm takes e4m3fn and e5m2: nf.from_codes(words, 'e4m3fn') or float8 arrays")
     return name

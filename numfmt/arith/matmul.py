@@ -12,7 +12,7 @@ from ..blocks import QuantizedTensor
 from ..formats import Float, Rounding, encode, parse
 from ..kernels import exact as exact_kernels
 from ..kernels import steps
-from . import bitserial
+from . import bitserial, unit_operands
 from .aligned import Unit
 from .datapath import (
     Accumulator,
@@ -95,6 +95,8 @@ def explain(a: Any, b: Any, path: str | Datapath) -> list[Step]:
     made = datapath(path)
     left, right = operand(a, "a", -1), operand(b, "b", 0)
     _check(left, right, made)
+    if isinstance(made.inner, Unit) and made.outer is None and not _scaled(a, b):
+        return [Step(0, left.depth, *made.inner.reason(unit_operands.natural_format(a), unit_operands.natural_format(b)))]
     return [_plan_step(left, right, made.inner, start, stop)[0] for start, stop in runs(left, right)]
 
 
@@ -248,9 +250,9 @@ def _plan_step(a: Operand, b: Operand, inner: Accumulator, start: int, stop: int
             return bitserial.run(part, terms[:, start:stop], bsig, unit, inner.mode == "rtl")
 
         return Step(start, stop, "bitserial_run", "every term of every weight, lanes of four, k upward"), bit_serial
-    limits = bound(x, y)
     if isinstance(inner, Unit):
         return _unit_step(a, b, inner, start, stop)
+    limits = bound(x, y)
     if isinstance(inner, IntAccumulator) and inner.saturate:
         low, high = -(1 << (inner.width - 1)), (1 << (inner.width - 1)) - 1
         if limits.exact_in(53) and limits.terms * limits.largest_a * limits.largest_b <= high:
@@ -272,12 +274,13 @@ def _plan_step(a: Operand, b: Operand, inner: Accumulator, start: int, stop: int
 
 def _unit_step(a: Operand, b: Operand, inner: Unit, start: int, stop: int) -> tuple[Step, Any]:
     """A matrix unit within one run of k: it starts from zero, and an outer accumulator takes its value."""
-    step = Step(start, stop, *inner.reason())
+    formats = unit_operands.element_format(a.source), unit_operands.element_format(b.source)
+    step = Step(start, stop, *inner.reason(*formats))
 
     def compute(c: np.ndarray) -> np.ndarray:
         if np.any(c):
             raise ValueError(f"c is given for scaled operands without an outer accumulator; write '{inner}>fp32'")
-        return inner.run_values(a.values[:, start:stop], b.values[:, start:stop])
+        return inner.run_values(a.values[:, start:stop], b.values[:, start:stop], formats)
 
     return step, compute
 

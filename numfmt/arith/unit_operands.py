@@ -8,7 +8,7 @@ import numpy as np
 
 from .._arrays import narrow_view, to_float64, to_numpy
 from ..blocks import QuantizedTensor
-from ..formats import decode, encode, parse
+from ..formats import Float, decode, encode, parse
 
 _CHUNK = 1 << 21  # elements checked at once
 _DTYPE = {"float64": np.uint64, "float32": np.uint32, "tf32": np.uint32, "float16": np.uint16, "bfloat16": np.uint16}
@@ -26,7 +26,15 @@ def natural_format(x: Any) -> str:
         return str(x.scheme.candidates[0])
     array, _ = narrow_view(x, "operand")
     name = array.dtype.name
-    return name if name == "float16" or name.startswith(("bfloat16", "float8", "float6", "float4")) else "float32"
+    narrow = name in ("float16", "bfloat16") or (array.dtype.itemsize == 1 and name.startswith("float"))
+    return str(parse(name)) if narrow else "float32"
+
+
+def element_format(source: QuantizedTensor | None) -> str:
+    """The format of a scaled operand's elements where it is one float format, else float32."""
+    if source is None or len(source.scheme.candidates) != 1 or not isinstance(source.scheme.candidates[0], Float):
+        return "float32"
+    return str(source.scheme.candidates[0])
 
 
 def words_of(x: Any, what: str, name: str) -> np.ndarray:
