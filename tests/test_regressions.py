@@ -207,3 +207,12 @@ def test_specs_that_say_too_little_or_too_much(spec: str | None, message: str) -
     with pytest.raises(ValueError, match=message):
         nf.parse(spec)
     assert nf.parse("float < 4 , 3 >") == nf.parse("float<4,3>")
+
+
+def test_quotients_beyond_float16_take_the_greatest_posit() -> None:
+    x = np.full((1, 8), 1000.0, np.float32)  # scale 1000 / 2^24, kept at 1e-5: 128.75 / 8e-5 overflows float16
+    x[0, 3] = 0.0
+    x[0, :3] = 128.75, 1335.296, -128.75
+    q = nf.quantize(x, "posit<8,2>/g8+arith=float16")
+    assert nf.quantize(x, "posit<8,2>/g8+arith=float16", like=q) == q
+    assert q.codes[0, :3].tolist() == [0x7F, 0x7F, 0x81]
