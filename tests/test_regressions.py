@@ -216,3 +216,19 @@ def test_quotients_beyond_float16_take_the_greatest_posit() -> None:
     q = nf.quantize(x, "posit<8,2>/g8+arith=float16")
     assert nf.quantize(x, "posit<8,2>/g8+arith=float16", like=q) == q
     assert q.codes[0, :3].tolist() == [0x7F, 0x7F, 0x81]
+
+
+@pytest.mark.parametrize(
+    ("spec", "value", "scale"),
+    [
+        ("int4/g4+scale=e8m0", 1e-45, 2.0**-127),
+        ("nf4/g4+scale=e8m0", 0.0, 2.0**-127),
+        ("int4/g4+asym+zp=gptq", 1e-45, 2.0**-149),
+        ("int4/g4+arith=float16+scale=e4m3fn", 1e-5, 2.0**-9),
+    ],
+)
+def test_scales_that_underflow_are_the_least_of_their_format(spec: str, value: float, scale: float) -> None:
+    q = nf.quantize(np.full((1, 4), value, np.float32), spec)
+    assert q.scales.tolist() == [[scale]]
+    assert np.isfinite(q.dequantize()).all()
+    assert q.zero_points is None or q.zero_points.tolist() == [[0]]
