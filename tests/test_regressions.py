@@ -232,3 +232,9 @@ def test_scales_that_underflow_are_the_least_of_their_format(spec: str, value: f
     assert q.scales.tolist() == [[scale]]
     assert np.isfinite(q.dequantize()).all()
     assert q.zero_points is None or q.zero_points.tolist() == [[0]]
+
+
+def test_one_rule_for_the_scale() -> None:
+    for spec in ("int4/g4+percentile=99+floor", "int4/g4+mse+ceil", "int4/g4+floor+even"):
+        with pytest.raises(ValueError, match="does not apply"):
+            nf.scheme(spec)

@@ -137,7 +137,7 @@ class Scaled(Family):
             return replace(made, rule="range", candidates=(Fixed(single.bits, single.bits, signed=False),))
         if option == "full" and integer and len(made.candidates) == 1:
             return replace(made, full=True)
-        if option in POWERS and made.rule != "range":
+        if option in POWERS and made.rule in ("absmax", option):
             return replace(made, rule=option, scale=parse("e8m0"))
         if option == "dq" and made.name in BLOCKWISE:
             return replace(made, family="bitsandbytes").with_param("dq", "yes")
