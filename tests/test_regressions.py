@@ -238,3 +238,44 @@ def test_one_rule_for_the_scale() -> None:
     for spec in ("int4/g4+percentile=99+floor", "int4/g4+mse+ceil", "int4/g4+floor+even"):
         with pytest.raises(ValueError, match="does not apply"):
             nf.scheme(spec)
+
+
+def test_integer_scales_serve_groups_of_a_row() -> None:
+    for grain in ("tensor", "b2x2", "flat8"):
+        with pytest.raises(ValueError, match="serve groups of a row"):
+            nf.scheme(f"dgq4/{grain}")
+
+
+def test_codes_that_are_not_rows_of_a_tensor() -> None:
+    q = nf.quantize(np.ones((2, 10), np.float32), "pbllm/channel")
+    assert q.codes.shape == (18,)
+    assert (q[:] == q, q[:].codes.tolist()) == (True, q.codes.tolist())
+
+
+def test_zero_points_beyond_the_codes_can_be_imposed() -> None:
+    x = np.linspace(3, 4, 8, dtype=np.float32).reshape(1, 8)
+    spec = "int4/channel+asym+zp=omniquant"
+    q = nf.quantize(x, spec)
+    assert q.zero_points.tolist() == [[-45]]
+    assert nf.quantize(x, spec, scales=q.scales, zero_points=q.zero_points) == q
+    with pytest.raises(ValueError, match="from -10000 to 10000"):
+        nf.quantize(x, spec, scales=q.scales, zero_points=q.zero_points - 20000)
+
+
+def test_arguments_that_are_no_tensor_axis_or_number() -> None:
+    x = np.ones((2, 8), np.float32)
+    q = nf.quantize(x, "int8/channel")
+    refused = [
+        (lambda: nf.quantize(x, "int8/channel", like=3), "like=3 is not a QuantizedTensor"),
+        (lambda: nf.quantize(x, "int8/channel", axis=1.5), "axis=1.5 is not an axis of x"),
+        (lambda: nf.from_codes(3, "int4"), "needs an axis"),
+        (lambda: nf.from_codes(np.zeros((0, 3), np.uint8), "int4"), "at least one word"),
+        (lambda: nf.from_codes([1, 2], "int4", axis=4), "axis=4 is not an axis of words"),
+        (lambda: nf.narrow(x, 4), "not a QuantizedTensor"),
+        (lambda: nf.narrow(q, "4"), "bits='4' is not allowed"),
+        (lambda: nf.outliers(x), "ndarray keeps no outliers"),
+    ]
+    for call, message in refused:
+        with pytest.raises(ValueError, match=message):
+            call()
+    assert nf.quantize(x, "int8/channel", scales=q.scales.astype(object)) == q
