@@ -285,3 +285,10 @@ def test_arguments_that_are_no_tensor_axis_or_number() -> None:
 def test_a_tensor_scale_below_float32_is_refused(spec: str) -> None:
     with pytest.raises(ValueError, match="scale it up"):
         nf.quantize(np.full((1, 16), 1e-45, np.float32), spec)
+
+
+def test_gptq_zero_points_of_groups_that_start_at_zero() -> None:
+    x = np.array([[0.0, 1.0, 2.0, 15.0]], np.float32)  # after a ReLU; only an all-zero group spans -1 to 1
+    q = nf.quantize(x, "int4/channel+asym+zp=gptq")
+    assert (q.zero_points.tolist(), q.codes.tolist()) == ([[0]], [[0, 1, 2, 15]])
+    assert [a.tolist() for a in nf.observers.minmax([x], "int4/tensor+asym+zp=gptq")] == [[[1.0]], [[0]]]
