@@ -58,7 +58,7 @@ def int_exp(q: Any, scale: float) -> tuple[np.ndarray, np.float32]:
     """exp(q * scale) for q <= 0: integers and their scale.
 
     q: integers, any shape. exp(x) = 2**-z * exp(r) with r in (-ln 2, 0] by a polynomial of degree 2, shifted left by 30 - z.
-    Returns int64 and 0.35815147 * scale**2 / 2**30. Largest error against exp 2e-3 to 4e-3 (depends on the scale); not within 32 bits.
+    Returns int64 and 0.35815147 * scale**2 / 2**30. Largest error against exp 2e-3 to 4e-3, by scale; not within 32 bits.
 
     Raises ValueError for q above 0, and for scales so fine that 64 bits do not hold the result.
     """
