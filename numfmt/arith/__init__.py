@@ -2,5 +2,6 @@
 
 from .datapath import Datapath, datapath, datapaths
 from .matmul import explain, matmul
+from .requantize import requantizations, requantize
 
-__all__ = ["Datapath", "datapath", "datapaths", "explain", "matmul"]
+__all__ = ["Datapath", "datapath", "datapaths", "explain", "matmul", "requantizations", "requantize"]
