@@ -96,6 +96,19 @@ def _best(
     point = points[own]
     best, lowest = None, math.inf
     gap = 0.35 * radius
+    far_away = radius * (0.6 + _DISTANCES[-1])
+    wide, high = far_away + size[0], far_away + size[1]
+    reach = (point[0] - wide, point[1] - high, point[0] + wide, point[1] + high)
+    # what no place of this label can meet needs no look
+    others = [other for other in others if _overlap(other, reach, gap)]
+    lines = [line for line in lines if _crosses(line, reach)]
+    near = [j for j, mark in enumerate(marks) if _overlap(mark, reach, radius)]
+    about = far_away + radius
+    rivals = [
+        p
+        for j, p in enumerate(points)
+        if j != own and reach[0] - about < p[0] < reach[2] + about and reach[1] - about < p[1] < reach[3] + about
+    ]
     for step in _DISTANCES:
         for turn in range(_ANGLES):
             angle = 2 * math.pi * turn / _ANGLES
@@ -105,16 +118,22 @@ def _best(
             base = far / radius + 0.25 * (1 - math.cos(angle)) + 0.3 * abs(math.sin(angle))
             if base >= lowest - 1e-9 or not _inside(box, frame):  # no better whatever it crosses
                 continue
-            if any(_overlap(box, other, gap) for other in others) or any(_overlap(box, mark, 0.1 * radius) for mark in marks):
+            if any(_overlap(box, other, gap) for other in others) or any(_overlap(box, marks[j], 0.1 * radius) for j in near):
                 continue
             leader = (point, end)
-            if far > 2.5 * radius and any(_crosses(leader, mark) for j, mark in enumerate(marks) if j != own):
+            if far > 2.5 * radius and any(_crosses(leader, marks[j]) for j in near if j != own):
                 continue
             if any(_crosses(leader, other) for other in others):
                 continue
-            crossed = sum(_crosses(line, box) for line in lines)
+            crossed = 0
+            for line in lines:
+                crossed += _crosses(line, box)
+                if base + 6.0 * crossed >= lowest - 1e-9:
+                    break
+            if base + 6.0 * crossed >= lowest - 1e-9:
+                continue
             # a label that is nearer to another mark reads as that mark's
-            taken = sum(math.dist(nearest(box, p), p) < far + radius for j, p in enumerate(points) if j != own)
+            taken = sum(math.dist(nearest(box, p), p) < far + radius for p in rivals)
             cost = base + 6.0 * crossed + 3.0 * taken
             if cost < lowest - 1e-9:
                 best, lowest = Placed(box, far, cost), cost

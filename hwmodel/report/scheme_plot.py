@@ -31,6 +31,7 @@ _SIZE = {True: (3.3, 4.3), False: (6.8, 4.6)}  # inches, narrow and wide
 _TEXT = {True: 6.0, False: 7.0}
 _MARK = {True: 4.0, False: 5.0}
 _NOTE = 6.0
+_GAIN = 0.3  # dB
 
 
 def plot_schemes(
@@ -40,27 +41,34 @@ def plot_schemes(
     width: str = "narrow",
     *,
     network: str | None = None,
-    most_bits: float = 10.0,
+    bits: tuple[float, float] = (0.0, 10.0),
+    label: str = "front",
 ) -> Figure:
     """SQNR (dB) against stored bits an element, one point a scheme of a frame of `hw.scheme_gallery`.
 
-    Colour and mark tell the kind of scheme. Filled marks are on the front (no other scheme has at least the SQNR in fewer bits)
-    and are labelled where there is room; a hollow mark is off it, a faint one left out tensors that the scheme does not take and
-    is never on the front. The dotted line is the rate-distortion bound of independent Gaussian values, 6.02 dB a bit.
+    Colour and mark tell the kind of scheme. Filled marks are on the front (no other scheme has at least the SQNR in at most the
+    bits); a hollow mark is off it, a faint one left out tensors that the scheme does not take and is never on the front. The
+    dotted line is the rate-distortion bound of independent Gaussian values, 6.02 dB a bit.
     network: one of the frame's; None means the mean over its networks, of the bits and of the dB, each network counting the same.
-    Points beyond `most_bits` and without finite SQNR are named below the plot, not drawn. path: .svg, .png or .pdf.
-    theme: "light" or "dark". width: "narrow" (3.3 in, a column) or "wide" (6.8 in).
+    bits: the part of the axis that is drawn, (3.9, 4.7) for the crowd at 4 bits; what lies beyond it or has no error is told
+    below the plot. label: "front" names the schemes on the front that gain 0.3 dB and more over the one before, "all" every
+    scheme, the front in bold; either where there is room. path: .svg, .png or .pdf. theme: "light" or "dark". width: "narrow"
+    (3.3 in, a column) or "wide" (6.8 in).
 
     Raises ValueError for frames without the columns, networks that are not in it, no drawable point, and unknown words.
     """
     colours, narrow = theme_named(theme), check_width(width)
     if path is not None:
         check_suffix(path)
+    if label not in ("front", "all"):
+        raise unknown("label", label, ("front", "all"))
+    low, high = _range(bits)
     points, of = _points(frame, network)
-    drawn = points[np.isfinite(points["sqnr_db"]) & (points["bits"] <= most_bits)]
+    points["front"] = _front(points)
+    drawn = points[np.isfinite(points["sqnr_db"]) & points["bits"].between(low, high)]
     if drawn.empty:
-        raise ValueError(f"no scheme has a finite SQNR and at most {most_bits:g} bits; measure others, or raise most_bits")
-    notes = _notes(points, drawn, most_bits)
+        raise ValueError(f"no scheme has a finite SQNR and {low:g} to {high:g} bits; measure others, or widen bits=")
+    notes = _notes(points, drawn, low, high)
     with style(colours):
         size = _SIZE[narrow]
         lines = _wrapped(notes, size[0] - 0.2)
@@ -70,18 +78,27 @@ def plot_schemes(
         axes = made.add_subplot()
         margins(made, axes, 0.44, 0.08, below, above)
         _frame(axes, drawn, of)
-        front = _front(drawn)
         bound = _bound(axes, colours, narrow)
-        _marks(axes, drawn, front, colours, narrow)
-        segments = _steps(axes, drawn[front], colours)
+        _marks(axes, drawn, colours, narrow)
+        segments = _steps(axes, points[points["front"]], colours)
         _legend(made, rows, colours)
         for i, line in enumerate(reversed(lines)):
             at = (0.1 / size[0], (0.05 + 0.11 * i) / float(made.get_size_inches()[1]))
             made.text(*at, line, fontsize=_NOTE, color=colours.muted, va="bottom")
-        _labels(made, axes, drawn, front, segments, bound, colours, narrow)
+        _labels(made, axes, drawn, label == "all", [*segments, *bound], colours, narrow)
         if path is not None:
             save(made, path)
     return made
+
+
+def _range(bits: Any) -> tuple[float, float]:
+    try:
+        low, high = (float(b) for b in bits)
+    except (TypeError, ValueError):
+        low, high = 0.0, 0.0
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ValueError(f"bits is {bits!r}; give (least, most), such as (0, 10)")
+    return low, high
 
 
 def _points(frame: pd.DataFrame, network: str | None) -> tuple[pd.DataFrame, str]:
@@ -111,18 +128,18 @@ def _points(frame: pd.DataFrame, network: str | None) -> tuple[pd.DataFrame, str
     return pd.DataFrame(made, columns=["scheme", "bits", "sqnr_db", "whole"]), of
 
 
-def _notes(points: pd.DataFrame, drawn: pd.DataFrame, most_bits: float) -> list[str]:
+def _notes(points: pd.DataFrame, drawn: pd.DataFrame, low: float, high: float) -> list[str]:
     """What a reader would miss."""
     notes = []
     exact = points[np.isinf(points["sqnr_db"])]
     if len(exact):
         notes.append(f"without error: {', '.join(short_name(s) for s in exact['scheme'])}")
-    far = points[(points["bits"] > most_bits) & np.isfinite(points["sqnr_db"])]
-    if len(far):
-        notes.append(
-            "beyond the axis: "
-            + ", ".join(f"{short_name(s)} ({b:.3g} bits, {d:.1f} dB)" for s, b, d, _ in far.itertuples(index=False))
-        )
+    far = points[~points["bits"].between(low, high) & np.isfinite(points["sqnr_db"])]
+    if 0 < len(far) <= 3:
+        named = [f"{short_name(r.scheme)} ({r.bits:.3g} bits, {r.sqnr_db:.1f} dB)" for r in far.itertuples(index=False)]
+        notes.append("beyond the axis: " + ", ".join(named))
+    elif len(far):
+        notes.append(f"{len(far)} schemes have fewer or more bits")
     if not drawn["whole"].all():
         notes.append("faint: tensors of other shapes left out")
     return notes
@@ -144,40 +161,49 @@ def _wrapped(notes: Sequence[str], inches: float) -> list[str]:
 
 
 def _frame(axes: Axes, drawn: pd.DataFrame, of: str) -> None:
-    from matplotlib.ticker import MultipleLocator
+    from matplotlib.ticker import MaxNLocator
 
-    low, high = float(drawn["sqnr_db"].min()), float(drawn["sqnr_db"].max())
-    axes.set_xlim(max(0.0, float(drawn["bits"].min()) - 0.7), float(drawn["bits"].max()) + 0.5)
-    axes.set_ylim(min(0.0, low - 1), high + max(2.0, 0.05 * (high - low)))
-    axes.xaxis.set_major_locator(MultipleLocator(1))
-    axes.yaxis.set_major_locator(MultipleLocator(10))
+    for held, axis, set_limits, least in (
+        (drawn["bits"], axes.xaxis, axes.set_xlim, 0.05),
+        (drawn["sqnr_db"], axes.yaxis, axes.set_ylim, 0.5),
+    ):
+        low, high = float(held.min()), float(held.max())
+        room = max(0.08 * (high - low), least)
+        set_limits(0.0 if -room < low - room < 0.1 * high else low - room, high + room)
+        axis.set_major_locator(MaxNLocator(10, steps=[1, 2, 5, 10]))
     axes.set_xlabel("Stored bits an element, all overheads", labelpad=2)
     axes.set_ylabel("SQNR (dB)" + (f", {of}" if of else ""), labelpad=2)
     axes.tick_params(length=2.5, pad=2)
     axes.grid(True)
 
 
-def _front(drawn: pd.DataFrame) -> np.ndarray:
-    """Which rows no other beats: fewer bits and at least the SQNR. Of equal points the first."""
-    front = np.zeros(len(drawn), bool)
+def _front(points: pd.DataFrame) -> np.ndarray:
+    """Which rows no other beats: at most the bits and at least the SQNR. Of equal points the first; none that is not drawable."""
+    front = np.zeros(len(points), bool)
     best = -math.inf
-    order = sorted(range(len(drawn)), key=lambda i: (drawn["bits"].iloc[i], -drawn["sqnr_db"].iloc[i], i))
-    for i in order:
-        if drawn["whole"].iloc[i] and drawn["sqnr_db"].iloc[i] > best:
-            front[i], best = True, float(drawn["sqnr_db"].iloc[i])
+    bits, quality = points["bits"].to_numpy(), points["sqnr_db"].to_numpy()
+    usable = points["whole"].to_numpy() & np.isfinite(quality)
+    for i in sorted(np.flatnonzero(usable), key=lambda i: (bits[i], -quality[i], i)):
+        if quality[i] > best:
+            front[i], best = True, quality[i]
     return front
 
 
 def _bound(axes: Axes, colours: Theme, narrow: bool) -> list[Segment]:
     """The rate-distortion bound with its name along it: the line, and the place of the name."""
     (x0, x1), (_, y1) = axes.get_xlim(), axes.get_ylim()
-    end = min(x1, y1 / PER_BIT)
-    ends = ((x0, PER_BIT * x0), (end, PER_BIT * end))
+    y0 = axes.get_ylim()[0]
+    start, end = max(x0, y0 / PER_BIT), min(x1, y1 / PER_BIT)
+    if end <= start:
+        return []
+    ends = ((start, PER_BIT * start), (end, PER_BIT * end))
     axes.plot(*zip(*ends, strict=True), color=colours.muted, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
     across, up = axes.transData.transform((1, PER_BIT)) - axes.transData.transform((0, 0))
     text = f"Gaussian bound, {PER_BIT:.2f} dB a bit"
     long = 1.05 * text_inches(text, _TEXT[narrow]) * axes.figure.dpi / math.hypot(across, up) / 2  # half of it, in bits
-    at = end - long - 0.15
+    at = min(start + 0.68 * (end - start), end - 1.3 * long)
+    if 2.8 * long > end - start:
+        return [ends]
     dx, dy = -0.75 * _TEXT[narrow] * up / math.hypot(across, up), 0.75 * _TEXT[narrow] * across / math.hypot(across, up)
     axes.annotate(
         text,
@@ -202,8 +228,9 @@ def _groups(drawn: pd.DataFrame) -> list[str]:
     return [name for name in GROUPS if name in held]
 
 
-def _marks(axes: Axes, drawn: pd.DataFrame, front: np.ndarray, colours: Theme, narrow: bool) -> None:
-    for row, chosen in zip(drawn.itertuples(index=False), front, strict=True):
+def _marks(axes: Axes, drawn: pd.DataFrame, colours: Theme, narrow: bool) -> None:
+    for row in drawn.itertuples(index=False):
+        chosen = bool(row.front)
         series, mark = GROUPS[group_of(scheme(str(row.scheme)))]
         colour = colours.series[series]
         face, edge = (colour, colours.surface) if chosen else (colours.surface, colour)
@@ -248,46 +275,54 @@ def _legend(made: Figure, rows: Sequence[Sequence[tuple[str, float]]], colours: 
             series, mark = GROUPS[name]
             x = (at + 0.05) / width
             made.add_artist(
-                Line2D([x], [y], marker=mark, color=colours.series[series], markersize=4.5, linestyle="", transform=made.transFigure)
+                Line2D(
+                    [x], [y], marker=mark, color=colours.series[series], markersize=4.5, linestyle="", transform=made.transFigure
+                )
             )
             made.text(x + 0.09 / width, y, name, fontsize=7.0, va="center_baseline")
 
 
+def _worth(drawn: pd.DataFrame) -> list[int]:
+    """Rows on the front that gain enough over the one named before."""
+    kept: list[int] = []
+    for i in sorted(np.flatnonzero(drawn["front"].to_numpy()), key=lambda i: drawn["bits"].iloc[i]):
+        if not kept or drawn["sqnr_db"].iloc[i] >= drawn["sqnr_db"].iloc[kept[-1]] + _GAIN:
+            kept.append(int(i))
+    return kept
+
+
 def _labels(
-    made: Figure,
-    axes: Axes,
-    drawn: pd.DataFrame,
-    front: np.ndarray,
-    steps: Sequence[Segment],
-    bound: Sequence[Segment],
-    colours: Theme,
-    narrow: bool,
+    made: Figure, axes: Axes, drawn: pd.DataFrame, every: bool, lines: Sequence[Segment], colours: Theme, narrow: bool
 ) -> None:
-    """Names of the schemes on the front, above and left of it where they fit."""
+    """Names beside the marks, where they fit."""
     from matplotlib.patheffects import withStroke
 
     to_pixels = axes.transData.transform
     dots = made.dpi / 72
     size, radius = _TEXT[narrow], (_MARK[narrow] / 2 + 0.8) * dots
     spots = [(float(x), float(y)) for x, y in to_pixels(drawn[["bits", "sqnr_db"]].to_numpy())]
-    texts = [short_name(s) for s in drawn["scheme"]]
-    chosen = [i for i in range(len(drawn)) if front[i]]
-    sizes = [(text_inches(texts[i], size) * made.dpi * 1.03, 1.12 * size * dots) for i in chosen]
-    lines = [_pixels(to_pixels, s) for s in (*steps, *bound)]
+    named = list(range(len(drawn))) if every else _worth(drawn)
+    texts = [short_name(drawn["scheme"].iloc[i]) for i in named]
+    first = [bool(drawn["front"].iloc[i]) for i in named]
+    weights = ["bold" if every and chosen else "normal" for chosen in first]
+    sizes = [
+        (text_inches(text, size, weight) * made.dpi * 1.03, 1.12 * size * dots) for text, weight in zip(texts, weights, strict=True)
+    ]
+    kept_free = [_pixels(to_pixels, s) for s in lines]
     # marks without a label are kept free as lines are: crossed only where it must be
-    lines += [((x - radius, y), (x + radius, y)) for i, (x, y) in enumerate(spots) if not front[i]]
+    kept_free += [((x - radius, y), (x + radius, y)) for i, (x, y) in enumerate(spots) if i not in named]
     box = axes.get_window_extent()
     edge: Box = (float(box.x0) + 2, float(box.y0) + 2, float(box.x1) - 2, float(box.y1) - 1)
-    marks = [spots[i] for i in chosen]
+    marks = [spots[i] for i in named]
     back = axes.transData.inverted().transform
     halo = withStroke(linewidth=1.5, foreground=colours.surface)
-    found = place(marks, sizes, edge, radius=radius, lines=lines)
-    for text, spot, where in zip([texts[i] for i in chosen], marks, found, strict=True):
+    found = place(marks, sizes, edge, radius=radius, lines=kept_free, first=first)
+    for text, weight, spot, where in zip(texts, weights, marks, found, strict=True):
         if where is None:
             continue
         x0, y0, x1, y1 = where.box
         x, y = back(((x0 + x1) / 2, (y0 + y1) / 2))
-        axes.text(x, y, text, ha="center", va="center", fontsize=size, zorder=5, path_effects=[halo])
+        axes.text(x, y, text, ha="center", va="center", fontsize=size, fontweight=weight, zorder=5, path_effects=[halo])
         if where.distance > 1.8 * radius:
             (ax, ay), (bx, by) = back(spot), back(nearest(where.box, spot))
             axes.plot([ax, bx], [ay, by], color=colours.muted, linewidth=0.5, zorder=2.5)
