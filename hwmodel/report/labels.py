@@ -169,6 +169,8 @@ def _overlap(a: Box, b: Box, gap: float) -> bool:
 def _crosses(line: tuple[Point, Point], box: Box) -> bool:
     """Whether a line segment meets a box (Liang-Barsky clipping)."""
     (x0, y0), (x1, y1) = line
+    if (x0 < box[0] > x1) or (x0 > box[2] < x1) or (y0 < box[1] > y1) or (y0 > box[3] < y1):
+        return False
     dx, dy = x1 - x0, y1 - y0
     enter, leave = 0.0, 1.0
     for p, q in ((-dx, x0 - box[0]), (dx, box[2] - x0), (-dy, y0 - box[1]), (dy, box[3] - y0)):

@@ -229,14 +229,14 @@ def _groups(drawn: pd.DataFrame) -> list[str]:
 
 
 def _marks(axes: Axes, drawn: pd.DataFrame, colours: Theme, narrow: bool) -> None:
-    for row in drawn.itertuples(index=False):
-        chosen = bool(row.front)
-        series, mark = GROUPS[group_of(scheme(str(row.scheme)))]
+    held = (drawn["scheme"], drawn["bits"], drawn["sqnr_db"], drawn["whole"], drawn["front"])
+    for text, bits, quality, whole, chosen in zip(*(column.tolist() for column in held), strict=True):
+        series, mark = GROUPS[group_of(scheme(text))]
         colour = colours.series[series]
         face, edge = (colour, colours.surface) if chosen else (colours.surface, colour)
         look: dict[str, Any] = {"markerfacecolor": face, "markeredgecolor": edge}
         look |= {"markersize": _MARK[narrow] + 1.2 * chosen, "markeredgewidth": 0.4 if chosen else 0.8}
-        axes.plot(row.bits, row.sqnr_db, mark, alpha=1.0 if row.whole else 0.4, zorder=4 if chosen else 3, **look)
+        axes.plot(bits, quality, mark, alpha=1.0 if whole else 0.4, zorder=4 if chosen else 3, **look)
 
 
 def _steps(axes: Axes, front: pd.DataFrame, colours: Theme) -> list[Segment]:

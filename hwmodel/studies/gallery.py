@@ -130,7 +130,7 @@ def _matrix(array: Any, name: str) -> np.ndarray:
     if not np.isfinite(wide).all():
         raise ValueError(f"{what} holds NaN or infinite values; SQNR needs finite ones")
     kept = wide if held.dtype.itemsize > 4 else wide.astype(np.float32)
-    return np.ascontiguousarray(kept.reshape(1, -1) if kept.ndim == 1 else kept.reshape(kept.shape[0], -1))
+    return np.ascontiguousarray(kept.reshape(1 if kept.ndim == 1 else len(kept), -1))
 
 
 def _measure(matrix: np.ndarray, made: Scheme) -> tuple[_Sums, str]:
@@ -140,8 +140,8 @@ def _measure(matrix: np.ndarray, made: Scheme) -> tuple[_Sums, str]:
         start = time.perf_counter()
         try:
             y = quantize(matrix, tried).dequantize()
-        except ValueError as error:
-            why = why or str(error)
+        except ValueError as refusal:
+            why = why or str(refusal)
             continue
         seconds = time.perf_counter() - start
         x = matrix.astype(np.float64)
