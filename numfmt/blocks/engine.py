@@ -97,7 +97,7 @@ def _asymmetric_groups(groups: np.ndarray, low: np.ndarray, high: np.ndarray, ma
         scales = store(scales, made, scales)
     else:
         scales = given.scales.reshape(-1)
-    zeros = zero_points(low, scales, made) if given.zero_points is None else given.zero_points.reshape(-1).astype(np.int32)
+    zeros = zero_points(low, high, scales, made) if given.zero_points is None else given.zero_points.reshape(-1).astype(np.int32)
     quotients = np.empty(groups.shape)
     if made.arith in ("float64", "exact"):
         np.divide(groups, scales[:, None], out=quotients)

@@ -109,11 +109,11 @@ def _with_zero(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return np.where(empty, -1.0, low), np.where(empty, 1.0, high)
 
 
-def zero_points(low: np.ndarray, scales: np.ndarray, made: Scheme) -> np.ndarray:
+def zero_points(low: np.ndarray, high: np.ndarray, scales: np.ndarray, made: Scheme) -> np.ndarray:
     """-min / scale rounded to the nearest code, ties to even; zp=omniquant keeps zero points beyond the codes, within 1e4."""
     rule = made.param("zp")
     if rule == "gptq":
-        low, _ = _with_zero(low, low)
+        low, _ = _with_zero(low, high)
     zeros = np.rint(rounded(-low / scales, made.arith))
     top = (1 << made.element_bits) - 1
     bounds = (-10000, 10000) if rule == "omniquant" else (0, top)
