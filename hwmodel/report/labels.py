@@ -32,10 +32,12 @@ def place(
     radius: float,
     lines: Sequence[tuple[Point, Point]] = (),
     first: Sequence[bool] = (),
+    others: Sequence[Point] = (),
 ) -> list[Placed | None]:
     """A place for each label of the given sizes (width, height), all in pixels; None where there is no room.
 
     `radius`: of the marks. `lines` are crossed only where it must be. `first`: labels that choose before the others.
+    `others`: marks without a label, which none should seem to belong to.
     Greedy in several orders, the cheapest result of all; no randomness.
     """
     marks = [(x - radius, y - radius, x + radius, y + radius) for x, y in points]
@@ -52,7 +54,7 @@ def place(
     lowest = math.inf
     orders = [sorted(range(len(points)), key=key) for key in keys]
     for order in [*(sorted(o, key=lambda i: not (first and first[i])) for o in orders), *orders]:
-        found = _descend(order, points, sizes, frame, radius, lines, marks)
+        found = _descend(order, points, sizes, frame, radius, lines, marks, others)
         cost = sum(p.cost if p is not None else _UNPLACED * (3 if first and first[i] else 1) for i, p in enumerate(found))
         if cost < lowest - 1e-9:
             best, lowest = found, cost
@@ -67,6 +69,7 @@ def _descend(
     radius: float,
     lines: Sequence[tuple[Point, Point]],
     marks: Sequence[Box],
+    unnamed: Sequence[Point],
 ) -> list[Placed | None]:
     """Each label in turn takes its best free place; then each may choose again."""
     chosen: list[Placed | None] = [None] * len(points)
@@ -76,7 +79,7 @@ def _descend(
         for i in order:
             others = [p.box for j, p in enumerate(chosen) if p is not None and j != i]
             crossing = [*lines, *(line for j, line in enumerate(leaders) if line is not None and j != i)]
-            chosen[i] = found = _best(points, i, sizes[i], frame, radius, marks, others, crossing)
+            chosen[i] = found = _best(points, i, sizes[i], frame, radius, marks, others, crossing, unnamed)
             leaders[i] = (points[i], nearest(found.box, points[i])) if found is not None else None
         if chosen == before:
             break
@@ -92,6 +95,7 @@ def _best(
     marks: Sequence[Box],
     others: Sequence[Box],
     lines: Sequence[tuple[Point, Point]],
+    unnamed: Sequence[Point],
 ) -> Placed | None:
     point = points[own]
     best, lowest = None, math.inf
@@ -106,7 +110,7 @@ def _best(
     about = far_away + radius
     rivals = [
         p
-        for j, p in enumerate(points)
+        for j, p in enumerate([*points, *unnamed])
         if j != own and reach[0] - about < p[0] < reach[2] + about and reach[1] - about < p[1] < reach[3] + about
     ]
     for step in _DISTANCES:

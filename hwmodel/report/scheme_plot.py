@@ -32,6 +32,7 @@ _TEXT = {True: 6.0, False: 7.0}
 _MARK = {True: 4.0, False: 5.0}
 _NOTE = 6.0
 _GAIN = 0.3  # dB
+_DEAR = 24.0  # a label that would cover so much is left off
 
 
 def plot_schemes(
@@ -190,37 +191,26 @@ def _front(points: pd.DataFrame) -> np.ndarray:
 
 
 def _bound(axes: Axes, colours: Theme, narrow: bool) -> list[Segment]:
-    """The rate-distortion bound with its name along it: the line, and the place of the name."""
-    (x0, x1), (_, y1) = axes.get_xlim(), axes.get_ylim()
-    y0 = axes.get_ylim()[0]
+    """The rate-distortion bound, named at its upper end: the line, and what keeps labels off the name (segments, data units)."""
+    (x0, x1), (y0, y1) = axes.get_xlim(), axes.get_ylim()
     start, end = max(x0, y0 / PER_BIT), min(x1, y1 / PER_BIT)
     if end <= start:
         return []
     ends = ((start, PER_BIT * start), (end, PER_BIT * end))
     axes.plot(*zip(*ends, strict=True), color=colours.muted, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
-    across, up = axes.transData.transform((1, PER_BIT)) - axes.transData.transform((0, 0))
-    text = f"Gaussian bound, {PER_BIT:.2f} dB a bit"
-    long = 1.05 * text_inches(text, _TEXT[narrow]) * axes.figure.dpi / math.hypot(across, up) / 2  # half of it, in bits
-    at = min(start + 0.68 * (end - start), end - 1.3 * long)
-    if 2.8 * long > end - start:
-        return [ends]
-    dx, dy = -0.75 * _TEXT[narrow] * up / math.hypot(across, up), 0.75 * _TEXT[narrow] * across / math.hypot(across, up)
-    axes.annotate(
-        text,
-        (at, PER_BIT * at),
-        xytext=(dx, dy),
-        textcoords="offset points",
-        rotation=math.degrees(math.atan2(up, across)),
-        rotation_mode="anchor",
-        ha="center",
-        va="center",
-        fontsize=_TEXT[narrow],
-        color=colours.muted,
-    )
-    scale = axes.figure.dpi / 72
-    shift = dx * scale / across, dy * scale * PER_BIT / up
-    name = [(x + shift[0], PER_BIT * x + shift[1]) for x in (at - long, at + long)]
-    return [ends, (name[0], name[1])]
+    text, size = ("Gaussian bound,", f"{PER_BIT:.2f} dB a bit"), _TEXT[narrow]
+    box = axes.get_window_extent()
+    dots = axes.figure.dpi / 72
+    wide = text_inches(text[0], size) * axes.figure.dpi * (x1 - x0) / float(box.width)  # in bits
+    row = 1.2 * size * dots * (y1 - y0) / float(box.height)  # in dB
+    # the name's lower edge is where the line must not be met: left of it there, or right of its end
+    left = end - 2 * row / PER_BIT - 0.02 * (x1 - x0)
+    at, side = (left, "right") if left - wide >= x0 else (end + 0.02 * (x1 - x0), "left")
+    top = PER_BIT * end
+    axes.text(at, top, "\n".join(text), ha=side, va="top", fontsize=size, linespacing=1.2, color=colours.muted)
+    low, high = (at - wide, at) if side == "right" else (at, at + wide)
+    # crossing the name costs more than crossing a line
+    return [ends, *(((low, top - part * row), (high, top - part * row)) for part in (0.1, 0.4, 0.7, 1.0, 1.3, 1.6, 1.9, 2.2))]
 
 
 def _groups(drawn: pd.DataFrame) -> list[str]:
@@ -316,9 +306,10 @@ def _labels(
     marks = [spots[i] for i in named]
     back = axes.transData.inverted().transform
     halo = withStroke(linewidth=1.5, foreground=colours.surface)
-    found = place(marks, sizes, edge, radius=radius, lines=kept_free, first=first)
+    others = [spot for i, spot in enumerate(spots) if i not in named]
+    found = place(marks, sizes, edge, radius=radius, lines=kept_free, first=first, others=others)
     for text, weight, spot, where in zip(texts, weights, marks, found, strict=True):
-        if where is None:
+        if where is None or where.cost > _DEAR:
             continue
         x0, y0, x1, y1 = where.box
         x, y = back(((x0 + x1) / 2, (y0 + y1) / 2))
