@@ -44,6 +44,8 @@ def test_a_group_whose_least_element_is_zero_starts_at_code_zero():
         codes, scale, zero = ref.int_zero_rule(x[0], 4, "gptq")
         np.testing.assert_array_equal(q.codes[0], codes)
         assert (q.scales[0, 0], q.zero_points[0, 0]) == (scale, zero)
+        found = nf.observers.minmax([x], "int4/tensor+asym+zp=gptq")
+        assert (found[0][0, 0], found[1][0, 0]) == (scale, zero)
 
 
 def test_zero_points_beyond_the_codes():

@@ -136,7 +136,7 @@ def minmax(batches: Iterable[Any], spec: str | Scheme) -> tuple[np.ndarray, np.n
     lows, highs = np.array([low]), np.array([high])
     scales = range_scale(lows, highs, made)
     scales = store(scales, made, scales)
-    return scales.astype(np.float32).reshape(1, 1), zero_points_of(lows, scales, made).reshape(1, 1)
+    return scales.astype(np.float32).reshape(1, 1), zero_points_of(lows, highs, scales, made).reshape(1, 1)
 
 
 def _symmetric(spec: str | Scheme) -> Scheme:
