@@ -31,14 +31,14 @@ SOME = (
 
 @pytest.fixture(scope="module")
 def frame():
-    return hw.scheme_gallery({"a": A, "b": B}, SOME)
+    return hw.scheme_gallery({"b": B, "a": A}, SOME)  # the larger errors first
 
 
 def test_columns_and_rows(frame):
     assert list(frame.columns) == COLUMNS
     assert len(frame) == 3 * len(SOME)
     assert frame["scheme"].drop_duplicates().tolist() == list(SOME)
-    assert frame["tensor"].tolist() == ["a", "b", "all"] * len(SOME)
+    assert frame["tensor"].tolist() == ["b", "a", "all"] * len(SOME)
     assert (frame["network"] == "").all()
     assert (frame["note"] == "").all()
     assert (frame["share"] == 1).all()
