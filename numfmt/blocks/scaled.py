@@ -233,7 +233,7 @@ class Scaled(Family):
                 "int4/g128+asym+zp=omniquant", "zero points beyond the codes", "OmniQuant, arXiv 2308.13137; quantizer.py", "read"
             ),
             SchemeEntry("int4/g128+arith=float16", "BitMoD's float16 arithmetic", "BitMoD, quant_weight.py", "measured"),
-            SchemeEntry("int4/channel+reciprocal+eps=1e-8", "HAWQ-V3's weights", "HAWQ, quant_utils.py", "read"),
+            SchemeEntry("int4/channel+eps=1e-8+reciprocal", "HAWQ-V3's weights", "HAWQ, quant_utils.py", "read"),
             SchemeEntry("int8/token", "one scale a token", "ZeroQuant, arXiv 2206.01861", "recalled"),
             SchemeEntry(
                 "int8/tensor", "one scale a tensor (static activations: scales= from nf.observers)", "textbook rule", "read"

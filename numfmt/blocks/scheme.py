@@ -173,6 +173,8 @@ def _parse_scheme(text: str) -> Scheme:
             known = ", ".join(filter(None, [made.way.option_help(), "pad"]))
             raise ValueError(f"scheme {text!r}: option {option!r} is unknown or does not apply to {made.name}; options are {known}")
         made = changed
+    if made.pad and made.granularity.kind not in ("group", "block"):
+        raise ValueError(f"scheme {text!r}: pad ends rows in zeros for groups (gN) and blocks (bHxW); leave it out")
     return made.way.finish(text, made)
 
 
