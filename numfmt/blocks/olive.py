@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..formats import Codebook, Format, parse
-from ..kernels.search import clip_search
+from .clips import search_clips
 from .family import Family, Given, Part, SchemeEntry, Stored, code_part, scale_part, scale_values
 from .grid import Granularity, Grid
 from .scheme import Scheme
@@ -147,10 +147,10 @@ def _searched(groups: np.ndarray, made: Scheme) -> tuple[int, np.ndarray]:
     factors = (np.arange(low, up, 2) / 100).astype(np.float32)
     best, chosen, kept = np.inf, 0, np.empty(0, np.float32)
     for index, kind in enumerate(_NORMAL):
-        middles, values, _ = _union(kind)
+        _, values, _ = _union(kind)
         scales, errors = np.empty(len(groups), np.float32), np.empty(len(groups))
         limit = np.float32(max(_NORMAL[kind]))
-        clip_search(groups, base, factors, values.astype(np.float64), middles, True, limit, scales, errors)
+        search_clips(groups, base, factors, values.astype(np.float64), limit, scales, errors)
         total = float(np.cumsum(errors)[-1])
         if not np.isfinite(total):
             raise ValueError(f"x reaches {float(np.abs(groups).max()):g}; the scales of {made} leave float32: scale it down")
