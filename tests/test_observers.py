@@ -153,3 +153,16 @@ def test_refused_arguments():
         nf.observers.mse(batches(), "int8/tensor", steps=0)
     with pytest.raises(ValueError, match="asymmetric"):
         nf.observers.minmax(batches(), "int8/tensor")
+
+
+@pytest.mark.parametrize("arith", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_observed_extremes_are_read_as_quantize_reads_them(arith, dtype):
+    rng = np.random.default_rng(5)
+    for _ in range(40):
+        x = (rng.standard_normal(64) * 2.0 ** rng.integers(-6, 6) + rng.integers(-2, 3)).astype(dtype)
+        q = nf.quantize(x, f"int8/tensor+arith={arith}")
+        assert nf.observers.absmax([x[:32], x[32:]], q.scheme).item() == q.scales.item()
+        q = nf.quantize(x, f"int8/tensor+asym+arith={arith}")
+        scale, zero = nf.observers.minmax([x[:32], x[32:]], q.scheme)
+        assert (scale.item(), zero.item()) == (q.scales.item(), q.zero_points.item())

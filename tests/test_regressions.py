@@ -292,3 +292,28 @@ def test_gptq_zero_points_of_groups_that_start_at_zero() -> None:
     q = nf.quantize(x, "int4/channel+asym+zp=gptq")
     assert (q.zero_points.tolist(), q.codes.tolist()) == ([[0]], [[0, 1, 2, 15]])
     assert [a.tolist() for a in nf.observers.minmax([x], "int4/tensor+asym+zp=gptq")] == [[[1.0]], [[0]]]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "round=to_odd+asym",
+        "floor+asym",
+        "mse+asym",
+        "percentile=99+asym",
+        "eps=1e-8+asym",
+        "eps=1e-8+arith=float16",
+        "reciprocal+arith=float16",
+        "scale=float16+floor",
+    ],
+)
+def test_options_that_exclude_each_other_in_any_order(options: str) -> None:
+    for text in (options, "+".join(reversed(options.split("+")))):
+        with pytest.raises(ValueError, match=r"does not apply|stored as e8m0"):
+            nf.scheme(f"int4/g8+{text}")
+
+
+def test_group_sizes_beyond_memory() -> None:
+    for grain in ("g99999999999999999999", "flat99999999999999999999", "b1x99999999999999999999"):
+        with pytest.raises(ValueError, match="must be 1 to 2147483647"):
+            nf.scheme(f"hif8/{grain}+pad")

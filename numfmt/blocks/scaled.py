@@ -134,10 +134,12 @@ class Scaled(Family):
         single = made.candidates[0]
         key, _, value = option.partition("=")
         if option == "asym" and integer and len(made.candidates) == 1 and not made.full:
+            if made.rule not in ("absmax", "range") or {"eps", "round"} & dict(made.params).keys():
+                return None
             return replace(made, rule="range", candidates=(Fixed(single.bits, single.bits, signed=False),))
         if option == "full" and integer and len(made.candidates) == 1:
             return replace(made, full=True)
-        if option in POWERS and made.rule in ("absmax", option):
+        if option in POWERS and made.rule in ("absmax", option) and str(made.scale or "e8m0") == "e8m0":
             return replace(made, rule=option, scale=parse("e8m0"))
         if option == "dq" and made.name in BLOCKWISE:
             return replace(made, family="bitsandbytes").with_param("dq", "yes")
@@ -150,6 +152,8 @@ class Scaled(Family):
         if key == "arith":
             if value not in _ARITH:
                 raise ValueError(f"scheme of {made.name}: arith={value!r} is unknown; use float16, float32, float64 or exact")
+            if _ARITH[value] == "float16" and {"eps", "quotient"} & dict(made.params).keys():
+                return None
             return replace(made, arith=_ARITH[value])
         if key == "sel" and len(made.candidates) > 1:
             if value not in _SEL:
