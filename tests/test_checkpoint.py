@@ -86,6 +86,11 @@ def test_an_interrupted_run_goes_on(model, tmp_path, monkeypatch):
     assert len(nf.open_checkpoint(target)) == 6
     with pytest.raises(ValueError, match="other work"):
         nf.quantize_checkpoint(folder, target, "int8/g128", progress=False)
+    trained = bytearray((folder / "a.safetensors").read_bytes())
+    trained[len(trained) // 2] ^= 64  # other weights in a file of the same size
+    (folder / "a.safetensors").write_bytes(trained)
+    with pytest.raises(ValueError, match="other work"):
+        nf.quantize_checkpoint(folder, target, "int4/g128", progress=False)
 
 
 def test_refusals(model, tmp_path):

@@ -142,7 +142,8 @@ def _ties(ranks: np.ndarray, quotients: np.ndarray, middles: np.ndarray, values:
 def _searched(groups: np.ndarray, made: Scheme) -> tuple[int, np.ndarray]:
     wide = groups.astype(np.float64)
     mean, spread = wide.mean(axis=1), wide.std(axis=1, ddof=1) if groups.shape[1] > 1 else np.zeros(len(groups))
-    base = np.maximum(np.abs(mean + 3 * spread), np.abs(mean - 3 * spread)).astype(np.float32)
+    with np.errstate(over="ignore"):  # refused below, by the errors
+        base = np.maximum(np.abs(mean + 3 * spread), np.abs(mean - 3 * spread)).astype(np.float32)
     low, up = (int(n) for n in made.param("search").split("-"))
     factors = (np.arange(low, up, 2) / 100).astype(np.float32)
     best, chosen, kept = np.inf, 0, np.empty(0, np.float32)

@@ -117,7 +117,10 @@ class QuantizedTensor:
         return self.grid.cut(self.scheme.way.code_values(self.scheme, self.grid, self._unpacked()))
 
     def runs(self) -> tuple[np.ndarray, int] | None:
-        """Effective scales as (rows, runs) float64 and the length of a run of K that shares one; None for unscaled values."""
+        """Effective scales as (rows, runs) float64 and the length of a run of K that shares one.
+
+        None for unscaled values, and where flat blocks cross rows.
+        """
         scales = self.row_scales
         return None if scales is None else self.grid.by_row(scales.astype(np.float64))
 
