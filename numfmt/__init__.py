@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import layers
-    from .arith import Datapath, datapath, datapaths, explain, matmul, scaled_mm
+    from .arith import Datapath, datapath, datapaths, explain, matmul, requantizations, requantize, scaled_mm
     from .blocks import QuantizedTensor, Scheme, from_codes, from_gguf, load, narrow, observers, quantize, scheme, schemes
     from .formats import (
         Card,
@@ -103,6 +103,8 @@ __all__ = [
     "quantize",
     "quantize_checkpoint",
     "remainder",
+    "requantizations",
+    "requantize",
     "scaled_mm",
     "scheme",
     "schemes",
@@ -113,7 +115,7 @@ __all__ = [
 
 # Where the names come from. They are loaded at first use: NumPy and Numba alone take longer than many a script that imports this.
 _FROM = {
-    ".arith": ("Datapath", "datapath", "datapaths", "explain", "matmul", "scaled_mm"),
+    ".arith": ("Datapath", "datapath", "datapaths", "explain", "matmul", "requantizations", "requantize", "scaled_mm"),
     ".blocks": (
         "QuantizedTensor",
         "Scheme",

@@ -86,6 +86,11 @@ def test_an_interrupted_run_goes_on(model, tmp_path, monkeypatch):
     assert len(nf.open_checkpoint(target)) == 6
     with pytest.raises(ValueError, match="other work"):
         nf.quantize_checkpoint(folder, target, "int8/g128", progress=False)
+    trained = bytearray((folder / "a.safetensors").read_bytes())
+    trained[len(trained) // 2] ^= 64  # other weights in a file of the same size
+    (folder / "a.safetensors").write_bytes(trained)
+    with pytest.raises(ValueError, match="other work"):
+        nf.quantize_checkpoint(folder, target, "int4/g128", progress=False)
 
 
 def test_refusals(model, tmp_path):
@@ -149,3 +154,49 @@ def test_the_command(model, tmp_path, capsys):
     assert "PATTERN=SCHEME" in capsys.readouterr().err
     assert main(["list", "schemes"]) == 0
     assert "bitmod4/g128" in capsys.readouterr().out
+
+
+def test_tensors_of_every_dtype_and_none_of_their_elements_are_copied(tmp_path):
+    arrays = {
+        "e4": np.arange(8).reshape(2, 4).astype(ml_dtypes.float8_e4m3fn),
+        "e5": np.arange(8).astype(ml_dtypes.float8_e5m2),
+        "complex": np.ones((2, 4), np.complex64),
+        "empty": np.zeros((0, 32), np.float32),
+        "narrow": np.zeros((4, 0), np.float16),
+        "scalar": np.array(2.5, np.float32),
+    }
+    kinds = {"e4": "F8_E4M3", "e5": "F8_E5M2", "complex": "C64", "empty": "F32", "narrow": "F16", "scalar": "F32"}
+    header, content = {}, b""
+    for name, array in arrays.items():
+        end = len(content) + array.nbytes
+        header[name] = {"dtype": kinds[name], "shape": list(array.shape), "data_offsets": [len(content), end]}
+        content += array.tobytes()
+    text = json.dumps(header).encode()
+    (tmp_path / "m.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + content)
+    nf.quantize_checkpoint(tmp_path / "m.safetensors", tmp_path / "out", "int4/g32", progress=False)
+    back = nf.open_checkpoint(tmp_path / "out")
+    for name, array in arrays.items():
+        assert (back[name].dtype, back[name].shape) == (array.dtype, array.shape)
+        assert back[name].tobytes() == array.tobytes()
+
+
+def test_names_that_would_meet_are_refused(tmp_path):
+    w = np.ones((2, 32), np.float32)
+    save_file({"a": w, "a.scales": w[0]}, tmp_path / "m.safetensors")
+    with pytest.raises(ValueError, match=r"'a.scales' of m.safetensors and 'a' of m.safetensors would both be called 'a.scales'"):
+        nf.quantize_checkpoint(tmp_path, tmp_path / "out", "int4/g32", progress=False)
+    back = nf.open_checkpoint(nf.quantize_checkpoint(tmp_path, tmp_path / "out", "int4/g32", skip="a", progress=False))
+    assert sorted(back) == ["a", "a.scales"]
+    save_file({"a": w}, tmp_path / "n.safetensors")
+    with pytest.raises(ValueError, match="would both be called 'a'"):
+        nf.quantize_checkpoint(tmp_path, tmp_path / "more", "int4/g32", skip=("a",), progress=False)
+    assert not (tmp_path / "more").exists()
+
+
+def test_targets_and_patterns_that_mean_nothing(tmp_path):
+    save_file({"a": np.ones((2, 32), np.float32)}, tmp_path / "m.safetensors")
+    with pytest.raises(ValueError, match="is a file; name a directory"):
+        nf.quantize_checkpoint(tmp_path, tmp_path / "m.safetensors", "int4/g32", progress=False)
+    for spec in ({}, {"b.*": "int4/g32"}):
+        with pytest.raises(ValueError, match="names a matrix of"):
+            nf.quantize_checkpoint(tmp_path, tmp_path / "out", spec, progress=False)

@@ -81,3 +81,13 @@ def test_every_catalogued_format_is_named_or_belongs_to_a_rule_that_is():
 def test_every_family_has_its_fields():
     for entry in entries():
         assert code_fields.layout(entry.format)[0][0] != "code", entry.name
+
+
+def test_every_scheme_of_the_catalogue_has_its_row():
+    page = (DOCS / "schemes.md").read_text(encoding="utf-8")
+    for row in nf.schemes().itertuples():
+        line = f"| `{row.scheme}` | {row.what} | {row.bits_per_element:.4g} | {row.source} | {row.status} |"
+        assert line in page, f"{row.scheme}: run tools/fill_docs.py docs/schemes.md"
+        assert str(nf.scheme(row.scheme)) == row.scheme or nf.scheme(row.scheme).name in row.scheme
+    for option in ("pad", "asym", "full", "mse", "percentile=99.9", "reciprocal", "sel=fp16", "zp=gptq", "eps=1e-8"):
+        assert f"`{option}`" in page, option

@@ -228,3 +228,12 @@ def test_packed_parts_are_dense():
     assert isinstance(q.stored["codes"], Packed)
     assert q.stored["codes"].words.nbytes == 32 * 512 * 3 // 8
     assert q.nbytes == q.held_nbytes
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_largest_float32_values_warn_of_nothing(scheme):
+    x = np.full((32, 512), np.finfo(np.float32).max, np.float32)
+    x[:, ::3] *= -1
+    x[3] *= 0.5
+    if (q := refused_or_quantized(x, scheme)) is not None:  # warnings are errors in these tests
+        assert not np.isnan(q.dequantize()).any()

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import numfmt as nf
+from numfmt.kernels import steps
 
 from .reference import datapaths as ref
 
@@ -564,3 +565,50 @@ def test_explain_names_the_kernel_and_the_bound():
     assert [(s.start, s.stop) for s in nf.explain(a, q, "int32")] == [(0, 4), (4, 8)]
     assert nf.explain(a, b, "fp16")[0].kernel == "float_matmul"
     assert nf.explain(a * 2.0**30, b, "int8+saturate")[0].kernel == "saturating_matmul"
+
+
+def test_scales_of_two_levels_are_exact_factors():
+    # razer_nvfp4: an E4M3 scale times a float32 one, 28 bits; the product of two such scales is beyond float64
+    rng = np.random.default_rng(0)
+    x, w = ((rng.standard_normal((n, 64)) * 2.0 ** rng.integers(-4, 5, (n, 1))).astype(np.float32) for n in (5, 7))
+    a, b = nf.quantize(x, "razer_nvfp4/g16"), nf.quantize(w, "razer_nvfp4/g16")
+    got = nf.matmul(a, b.T, "exact>fp32")
+    (sa, run), (sb, _) = a.runs(), b.runs()
+    assert run == 16
+    assert not np.array_equal(sa.astype(np.float32), sa)
+    for i in range(5):
+        for j in range(7):
+            total = np.float32(0)
+            for g in range(4):
+                part = slice(16 * g, 16 * g + 16)
+                products = zip(a.row_values()[i, part], b.row_values()[j, part], strict=True)
+                exact = sum(Fraction(float(u)) * Fraction(float(v)) for u, v in products)
+                exact *= Fraction(float(sa[i, g])) * Fraction(float(sb[j, g]))
+                total = total + ref_float32(exact)
+            assert got[i, j] == total
+
+
+def ref_float32(x):
+    """A Fraction of normal size rounded once to float32."""
+    if x == 0:
+        return np.float32(0)
+    exponent = abs(x).numerator.bit_length() - abs(x).denominator.bit_length()
+    exponent -= Fraction(2) ** exponent > abs(x)
+    unit = Fraction(2) ** (exponent - 23)
+    return np.float32(float(round(x / unit) * unit))
+
+
+def test_the_product_of_three_numbers_is_rounded_to_odd():
+    rng = np.random.default_rng(1)
+    for _ in range(2000):
+        x, y, z = (float(v) for v in rng.integers(-(2**53), 2**53, 3) * 2.0 ** rng.integers(-60, 60, 3))
+        exact = Fraction(x) * Fraction(y) * Fraction(z)
+        got = steps.odd_triple(x, y, z)
+        near = float(exact)
+        if Fraction(near) == exact:
+            assert got == near
+            continue
+        below = near if Fraction(near) < exact else np.nextafter(near, -np.inf)
+        above = np.nextafter(below, np.inf)
+        odd = [v for v in (below, above) if np.float64(v).view(np.int64) & 1]
+        assert [got] == odd

@@ -36,6 +36,18 @@ def test_zero_point_rules(bits, rule):
         assert q.zero_points.reshape(-1)[g] == zero
 
 
+def test_a_group_whose_least_element_is_zero_starts_at_code_zero():
+    # outputs of ReLU, and rows that end in padding: only a group of zeros alone spans -1 to 1
+    for row in ([0.0, 1.0, 1.5, 2.0], [0.0, -1.0, -1.5, -2.0], [0.0] * 4):
+        x = np.array([row], np.float32)
+        q = nf.quantize(x, "int4/g4+asym+zp=gptq")
+        codes, scale, zero = ref.int_zero_rule(x[0], 4, "gptq")
+        np.testing.assert_array_equal(q.codes[0], codes)
+        assert (q.scales[0, 0], q.zero_points[0, 0]) == (scale, zero)
+        found = nf.observers.minmax([x], "int4/tensor+asym+zp=gptq")
+        assert (found[0][0, 0], found[1][0, 0]) == (scale, zero)
+
+
 def test_zero_points_beyond_the_codes():
     x = (np.linspace(100, 101, 32, dtype=np.float32)).reshape(1, 32)
     assert nf.quantize(x, "int4/g32+asym+zp=omniquant").zero_points[0, 0] == -1500

@@ -207,3 +207,113 @@ def test_specs_that_say_too_little_or_too_much(spec: str | None, message: str) -
     with pytest.raises(ValueError, match=message):
         nf.parse(spec)
     assert nf.parse("float < 4 , 3 >") == nf.parse("float<4,3>")
+
+
+def test_quotients_beyond_float16_take_the_greatest_posit() -> None:
+    x = np.full((1, 8), 1000.0, np.float32)  # scale 1000 / 2^24, kept at 1e-5: 128.75 / 8e-5 overflows float16
+    x[0, 3] = 0.0
+    x[0, :3] = 128.75, 1335.296, -128.75
+    q = nf.quantize(x, "posit<8,2>/g8+arith=float16")
+    assert nf.quantize(x, "posit<8,2>/g8+arith=float16", like=q) == q
+    assert q.codes[0, :3].tolist() == [0x7F, 0x7F, 0x81]
+
+
+@pytest.mark.parametrize(
+    ("spec", "value", "scale"),
+    [
+        ("int4/g4+scale=e8m0", 1e-45, 2.0**-127),
+        ("nf4/g4+scale=e8m0", 0.0, 2.0**-127),
+        ("int4/g4+asym+zp=gptq", 1e-45, 2.0**-149),
+        ("int4/g4+arith=float16+scale=e4m3fn", 1e-5, 2.0**-9),
+    ],
+)
+def test_scales_that_underflow_are_the_least_of_their_format(spec: str, value: float, scale: float) -> None:
+    q = nf.quantize(np.full((1, 4), value, np.float32), spec)
+    assert q.scales.tolist() == [[scale]]
+    assert np.isfinite(q.dequantize()).all()
+    assert q.zero_points is None or q.zero_points.tolist() == [[0]]
+
+
+def test_one_rule_for_the_scale() -> None:
+    for spec in ("int4/g4+percentile=99+floor", "int4/g4+mse+ceil", "int4/g4+floor+even"):
+        with pytest.raises(ValueError, match="does not apply"):
+            nf.scheme(spec)
+
+
+def test_integer_scales_serve_groups_of_a_row() -> None:
+    for grain in ("tensor", "b2x2", "flat8"):
+        with pytest.raises(ValueError, match="serve groups of a row"):
+            nf.scheme(f"dgq4/{grain}")
+
+
+def test_codes_that_are_not_rows_of_a_tensor() -> None:
+    q = nf.quantize(np.ones((2, 10), np.float32), "pbllm/channel")
+    assert q.codes.shape == (18,)
+    assert (q[:] == q, q[:].codes.tolist()) == (True, q.codes.tolist())
+
+
+def test_zero_points_beyond_the_codes_can_be_imposed() -> None:
+    x = np.linspace(3, 4, 8, dtype=np.float32).reshape(1, 8)
+    spec = "int4/channel+asym+zp=omniquant"
+    q = nf.quantize(x, spec)
+    assert q.zero_points.tolist() == [[-45]]
+    assert nf.quantize(x, spec, scales=q.scales, zero_points=q.zero_points) == q
+    with pytest.raises(ValueError, match="from -10000 to 10000"):
+        nf.quantize(x, spec, scales=q.scales, zero_points=q.zero_points - 20000)
+
+
+def test_arguments_that_are_no_tensor_axis_or_number() -> None:
+    x = np.ones((2, 8), np.float32)
+    q = nf.quantize(x, "int8/channel")
+    refused = [
+        (lambda: nf.quantize(x, "int8/channel", like=3), "like=3 is not a QuantizedTensor"),
+        (lambda: nf.quantize(x, "int8/channel", axis=1.5), "axis=1.5 is not an axis of x"),
+        (lambda: nf.from_codes(3, "int4"), "needs an axis"),
+        (lambda: nf.from_codes(np.zeros((0, 3), np.uint8), "int4"), "at least one word"),
+        (lambda: nf.from_codes([1, 2], "int4", axis=4), "axis=4 is not an axis of words"),
+        (lambda: nf.narrow(x, 4), "not a QuantizedTensor"),
+        (lambda: nf.narrow(q, "4"), "bits='4' is not allowed"),
+        (lambda: nf.outliers(x), "ndarray keeps no outliers"),
+    ]
+    for call, message in refused:
+        with pytest.raises(ValueError, match=message):
+            call()
+    assert nf.quantize(x, "int8/channel", scales=q.scales.astype(object)) == q
+
+
+@pytest.mark.parametrize("spec", ["razer_nvfp4_e3m3/g16"])
+def test_a_tensor_scale_below_float32_is_refused(spec: str) -> None:
+    with pytest.raises(ValueError, match="scale it up"):
+        nf.quantize(np.full((1, 16), 1e-45, np.float32), spec)
+
+
+def test_gptq_zero_points_of_groups_that_start_at_zero() -> None:
+    x = np.array([[0.0, 1.0, 2.0, 15.0]], np.float32)  # after a ReLU; only an all-zero group spans -1 to 1
+    q = nf.quantize(x, "int4/channel+asym+zp=gptq")
+    assert (q.zero_points.tolist(), q.codes.tolist()) == ([[0]], [[0, 1, 2, 15]])
+    assert [a.tolist() for a in nf.observers.minmax([x], "int4/tensor+asym+zp=gptq")] == [[[1.0]], [[0]]]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "round=to_odd+asym",
+        "floor+asym",
+        "mse+asym",
+        "percentile=99+asym",
+        "eps=1e-8+asym",
+        "eps=1e-8+arith=float16",
+        "reciprocal+arith=float16",
+        "scale=float16+floor",
+    ],
+)
+def test_options_that_exclude_each_other_in_any_order(options: str) -> None:
+    for text in (options, "+".join(reversed(options.split("+")))):
+        with pytest.raises(ValueError, match=r"does not apply|stored as e8m0"):
+            nf.scheme(f"int4/g8+{text}")
+
+
+def test_group_sizes_beyond_memory() -> None:
+    for grain in ("g99999999999999999999", "flat99999999999999999999", "b1x99999999999999999999"):
+        with pytest.raises(ValueError, match="must be 1 to 2147483647"):
+            nf.scheme(f"hif8/{grain}+pad")

@@ -32,10 +32,12 @@ def place(
     radius: float,
     lines: Sequence[tuple[Point, Point]] = (),
     first: Sequence[bool] = (),
+    others: Sequence[Point] = (),
 ) -> list[Placed | None]:
     """A place for each label of the given sizes (width, height), all in pixels; None where there is no room.
 
     `radius`: of the marks. `lines` are crossed only where it must be. `first`: labels that choose before the others.
+    `others`: marks without a label, which none should seem to belong to.
     Greedy in several orders, the cheapest result of all; no randomness.
     """
     marks = [(x - radius, y - radius, x + radius, y + radius) for x, y in points]
@@ -52,7 +54,7 @@ def place(
     lowest = math.inf
     orders = [sorted(range(len(points)), key=key) for key in keys]
     for order in [*(sorted(o, key=lambda i: not (first and first[i])) for o in orders), *orders]:
-        found = _descend(order, points, sizes, frame, radius, lines, marks)
+        found = _descend(order, points, sizes, frame, radius, lines, marks, others)
         cost = sum(p.cost if p is not None else _UNPLACED * (3 if first and first[i] else 1) for i, p in enumerate(found))
         if cost < lowest - 1e-9:
             best, lowest = found, cost
@@ -67,6 +69,7 @@ def _descend(
     radius: float,
     lines: Sequence[tuple[Point, Point]],
     marks: Sequence[Box],
+    unnamed: Sequence[Point],
 ) -> list[Placed | None]:
     """Each label in turn takes its best free place; then each may choose again."""
     chosen: list[Placed | None] = [None] * len(points)
@@ -76,7 +79,7 @@ def _descend(
         for i in order:
             others = [p.box for j, p in enumerate(chosen) if p is not None and j != i]
             crossing = [*lines, *(line for j, line in enumerate(leaders) if line is not None and j != i)]
-            chosen[i] = found = _best(points, i, sizes[i], frame, radius, marks, others, crossing)
+            chosen[i] = found = _best(points, i, sizes[i], frame, radius, marks, others, crossing, unnamed)
             leaders[i] = (points[i], nearest(found.box, points[i])) if found is not None else None
         if chosen == before:
             break
@@ -92,10 +95,24 @@ def _best(
     marks: Sequence[Box],
     others: Sequence[Box],
     lines: Sequence[tuple[Point, Point]],
+    unnamed: Sequence[Point],
 ) -> Placed | None:
     point = points[own]
     best, lowest = None, math.inf
     gap = 0.35 * radius
+    far_away = radius * (0.6 + _DISTANCES[-1])
+    wide, high = far_away + size[0], far_away + size[1]
+    reach = (point[0] - wide, point[1] - high, point[0] + wide, point[1] + high)
+    # what no place of this label can meet needs no look
+    others = [other for other in others if _overlap(other, reach, gap)]
+    lines = [line for line in lines if _crosses(line, reach)]
+    near = [j for j, mark in enumerate(marks) if _overlap(mark, reach, radius)]
+    about = far_away + radius
+    rivals = [
+        p
+        for j, p in enumerate([*points, *unnamed])
+        if j != own and reach[0] - about < p[0] < reach[2] + about and reach[1] - about < p[1] < reach[3] + about
+    ]
     for step in _DISTANCES:
         for turn in range(_ANGLES):
             angle = 2 * math.pi * turn / _ANGLES
@@ -105,16 +122,22 @@ def _best(
             base = far / radius + 0.25 * (1 - math.cos(angle)) + 0.3 * abs(math.sin(angle))
             if base >= lowest - 1e-9 or not _inside(box, frame):  # no better whatever it crosses
                 continue
-            if any(_overlap(box, other, gap) for other in others) or any(_overlap(box, mark, 0.1 * radius) for mark in marks):
+            if any(_overlap(box, other, gap) for other in others) or any(_overlap(box, marks[j], 0.1 * radius) for j in near):
                 continue
             leader = (point, end)
-            if far > 2.5 * radius and any(_crosses(leader, mark) for j, mark in enumerate(marks) if j != own):
+            if far > 2.5 * radius and any(_crosses(leader, marks[j]) for j in near if j != own):
                 continue
             if any(_crosses(leader, other) for other in others):
                 continue
-            crossed = sum(_crosses(line, box) for line in lines)
+            crossed = 0
+            for line in lines:
+                crossed += _crosses(line, box)
+                if base + 6.0 * crossed >= lowest - 1e-9:
+                    break
+            if base + 6.0 * crossed >= lowest - 1e-9:
+                continue
             # a label that is nearer to another mark reads as that mark's
-            taken = sum(math.dist(nearest(box, p), p) < far + radius for j, p in enumerate(points) if j != own)
+            taken = sum(math.dist(nearest(box, p), p) < far + radius for p in rivals)
             cost = base + 6.0 * crossed + 3.0 * taken
             if cost < lowest - 1e-9:
                 best, lowest = Placed(box, far, cost), cost
@@ -150,6 +173,8 @@ def _overlap(a: Box, b: Box, gap: float) -> bool:
 def _crosses(line: tuple[Point, Point], box: Box) -> bool:
     """Whether a line segment meets a box (Liang-Barsky clipping)."""
     (x0, y0), (x1, y1) = line
+    if (x0 < box[0] > x1) or (x0 > box[2] < x1) or (y0 < box[1] > y1) or (y0 > box[3] < y1):
+        return False
     dx, dy = x1 - x0, y1 - y0
     enter, leave = 0.0, 1.0
     for p, q in ((-dx, x0 - box[0]), (dx, box[2] - x0), (-dy, y0 - box[1]), (dy, box[3] - y0)):

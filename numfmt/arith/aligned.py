@@ -74,7 +74,7 @@ class Unit:
         return kernel, f"{self}: {why}"
 
     def run_values(self, a: np.ndarray, b: np.ndarray, formats: tuple[str, str]) -> np.ndarray:
-        """Values of a (M, K) times b (N, K) of one run of k from zero, float64: for an outer accumulator. formats: of the elements."""
+        """Values of a (M, K) times b (N, K) of one run of k from zero, float64: for an outer one. formats: of the elements."""
         rule = self.rule(*formats)
         left, right = unit_operands.words_of(a, "a", rule.a), unit_operands.words_of(b, "b", rule.b)
         words = self.compute(rule, _rows(left), _rows(right), None)

@@ -166,7 +166,9 @@ def product(a: Operand, b: Operand, made: Datapath, c: Any = None) -> np.ndarray
         _, compute = _plan_step(a, b, made.inner, first, last)
         part = _exact_float64(compute(np.zeros(shape)), made.inner)
         scales = a.scale_of(first), b.scale_of(first)
-        if str(outer) == "fp32":
+        if not (a.single_scales and b.single_scales):
+            steps.accumulate_wide(part, *scales, total, _MODES[outer.rounding], *facts)
+        elif str(outer) == "fp32":
             steps.accumulate_scaled_single(part, *scales, total)
         else:
             steps.accumulate_scaled(part, *scales, total, _MODES[outer.rounding], *facts)

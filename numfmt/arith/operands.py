@@ -66,6 +66,11 @@ class Operand:
         """Largest absolute value."""
         return float(np.abs(self.values).max(initial=0.0))
 
+    @cached_property
+    def single_scales(self) -> bool:
+        """Whether float32 holds every scale, so that float64 holds the product of two."""
+        return self.scales is None or bool(np.array_equal(self.scales.astype(np.float32), self.scales))
+
     def scale_of(self, start: int) -> np.ndarray:
         """The scale of each row for the run that begins at `start`, (rows,)."""
         if self.scales is None:
@@ -100,11 +105,6 @@ def operand(x: Any, what: str, reduced: int) -> Operand:
                 f"quantize with a block length that divides the row length, or pass {what}.dequantize()"
             )
         scales, run = by_row
-        if not np.array_equal(scales.astype(np.float32), scales):
-            raise ValueError(
-                f"{what} is {x.scheme}, whose effective scales (block times tensor scale) need more than float32; "
-                f"pass {what}.dequantize(), or give the tensor scale to the result yourself"
-            )
         return Operand(values, scales, fixed, x, run if scales.shape[1] > 1 else 0)
     array, _ = to_numpy(x, what)
     if array.ndim != 2:

@@ -16,6 +16,7 @@ Output = Literal["rz", "short", "f16_rne"]
 _MODE = {"rz": aligned.RZ, "short": aligned.SHORT, "f16_rne": aligned.HALF}
 _NO_FLOOR = -1000
 _NEVER = 1 << 40  # a magnitude that no word has
+_SMALL = 1 << 16  # products worth a thread
 _BLOCK = 1 << 22  # elements of the result whose float32 sums are held at once
 
 
@@ -170,11 +171,17 @@ def _aligned(rule: Rule, a: np.ndarray, b: np.ndarray, start: np.ndarray | None,
         here = np.zeros(rows, bool)
         aligned_words.find_odd(a, a_facts, here)
         aligned_words.find_odd(b, b_facts, odd_columns)
-        height = max(1, min(256, -(-rows // numba.get_num_threads())))
-        aligned.aligned_matmul(a, b, order, a_facts, b_facts, odd_rows | here, odd_columns, facts, height, sums, redo)
+        parts = min(numba.get_num_threads(), max(1, rows * columns * depth // _SMALL))
+        height = max(1, min(256, (rows + parts - 1) // parts))
+        odd_rows |= here
+        if rows <= height:  # without the cost of calling threads
+            aligned.aligned_rows(a, b, order, a_facts, b_facts, odd_rows, odd_columns, facts, 0, rows, sums, redo)
+        else:
+            aligned.aligned_matmul(a, b, order, a_facts, b_facts, odd_rows, odd_columns, facts, height, sums, redo)
     begin = np.zeros((1, 1), np.float32) if start is None else start
     begin = np.broadcast_to(begin, (rows, columns))
     for i, j in ((np.flatnonzero(redo), np.arange(columns)), (np.flatnonzero(~redo), np.flatnonzero(odd_columns))):
         if i.size and j.size and depth:
-            aligned_careful.careful_matmul(a, b, order, a_facts, b_facts, i, j, facts, begin, sums)
+            careful = aligned_careful.careful_rows if i.size <= aligned_careful.GROUP else aligned_careful.careful_matmul
+            careful(a, b, order, a_facts, b_facts, i, j, facts, begin, sums)
     return sums

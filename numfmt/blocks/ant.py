@@ -11,7 +11,7 @@ import numpy as np
 from ..formats import Codebook, Format, decode, encode, parse
 from ..formats.base import decode_table
 from ..kernels.encode import encode_table
-from ..kernels.search import clip_search
+from .clips import search_clips
 from .family import Family, Given, Part, SchemeEntry, Stored, code_part, scale_part, scale_values
 from .grid import Granularity, Grid
 from .scheme import Scheme
@@ -147,8 +147,7 @@ def searched(groups: np.ndarray, made: Scheme, base: np.ndarray) -> tuple[int, n
     for index, fmt in enumerate(made.candidates):
         table = np.unique(decode_table(fmt)[~np.isnan(decode_table(fmt))]).astype(np.float64)
         scales, errors = np.empty(len(groups), np.float32), np.empty(len(groups))
-        middles = ((table[1:] + table[:-1]) / 2).astype(np.float32)
-        clip_search(groups, base.astype(np.float32), factors, table, middles, True, np.float32(table[-1]), scales, errors)
+        search_clips(groups, base.astype(np.float32), factors, table, np.float32(table[-1]), scales, errors)
         total = float(np.cumsum(errors)[-1])
         if not np.isfinite(total):
             raise ValueError(f"x reaches {float(np.abs(groups).max()):g}; the scales of {made} leave float32: scale it down")

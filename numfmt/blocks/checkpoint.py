@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -11,12 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import ml_dtypes  # noqa: F401 (safetensors reads bfloat16 and float8 arrays through it)
+import ml_dtypes  # noqa: F401 (safetensors reads bfloat16 arrays through it)
 import numpy as np
 
 from ..formats import pack
 from .family import Part
-from .files import ShardWriter
+from .files import ShardWriter, dtype_of, stored_array
 from .quantize import quantize
 from .scheme import Scheme, scheme
 from .tensor import Packed, QuantizedTensor
@@ -60,9 +61,14 @@ def quantize_checkpoint(
     named), and for a target that holds other work; FileNotFoundError where the source does not exist.
     """
     folder = Path(target)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"target {folder} is a file; name a directory, which is made if absent")
     files = source_files(Path(source))
-    chosen = _chooser(spec, skip)
+    chosen = _chooser(spec, (skip,) if isinstance(skip, str) else skip)
     plans = {file: _jobs(file, chosen) for file in files}
+    _check_names(plans)
+    if isinstance(spec, Mapping) and not any(job.made for jobs in plans.values() for job in jobs):
+        raise ValueError(f"none of the patterns {', '.join(map(repr, spec)) or '(none given)'} names a matrix of {source}; add '*'")
     total = sum(_bytes(job) for jobs in plans.values() for job in jobs)
     folder.mkdir(parents=True, exist_ok=True)
     with _bar(progress, total) as report:
@@ -77,6 +83,21 @@ def quantize_checkpoint(
             done += sum(map(_bytes, jobs))
             report(file.name, done, total)
     return folder
+
+
+def _check_names(plans: Mapping[Path, list[_Job]]) -> None:
+    """Refuse tensors that would be written or found under one name."""
+    homes: dict[str, str] = {}
+    for file, jobs in plans.items():
+        for job in jobs:
+            written = [job.name] if job.made is None else [job.name, *(f"{job.name}.{part}" for part in _parts(job))]
+            for name in written:
+                if name in homes:
+                    raise ValueError(
+                        f"{job.name!r} of {file.name} and {homes[name]} would both be called {name!r}; rename one of them, or name "
+                        "the quantized one in skip="
+                    )
+                homes[name] = f"{job.name!r} of {file.name}"
 
 
 def _shifted(report: Report, done: int, total: int, name: str, size: int) -> None:
@@ -145,7 +166,18 @@ def _mark(file: Path, jobs: list[_Job]) -> dict[str, str]:
         for job in jobs
         if job.made is not None
     }
-    return {_MARK: json.dumps({"source": file.name, "bytes": file.stat().st_size, "tensors": held}, sort_keys=True)}
+    return {_MARK: json.dumps({"source": file.name, "sample": _sample(file), "tensors": held}, sort_keys=True)}
+
+
+def _sample(file: Path) -> str:
+    """A digest of a file's size and of 256 places in it, that a change of its weights would show in."""
+    size = file.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with file.open("rb") as handle:
+        for n in range(256):
+            handle.seek(size * n // 256)
+            digest.update(handle.read(4096))
+    return digest.hexdigest()
 
 
 def _check_same(out: Path, mark: dict[str, str]) -> None:
@@ -160,8 +192,7 @@ def _write(file: Path, out: Path, jobs: list[_Job], mark: dict[str, str], report
         layout: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {}
         for job in jobs:
             if job.made is None:
-                held = handle.get_slice(job.name)[:0] if job.shape else handle.get_tensor(job.name)
-                layout[job.name] = (held.dtype, job.shape)
+                layout[job.name] = (dtype_of(job.dtype, job.name), job.shape)
                 continue
             for name, part in _parts(job).items():
                 layout[f"{job.name}.{name}"] = _dense(part)
@@ -169,7 +200,7 @@ def _write(file: Path, out: Path, jobs: list[_Job], mark: dict[str, str], report
             done = 0
             for job in jobs:
                 if job.made is None:
-                    writer.put(job.name, handle.get_tensor(job.name))
+                    writer.put(job.name, stored_array(file, job.name))
                 else:
                     for last in _quantize_into(handle.get_slice(job.name), job, writer):
                         report(job.name, done + last * _bytes(job) // job.shape[0])
@@ -245,7 +276,7 @@ class Checkpoint(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         with _opened(self._files[name]) as handle:
             if name not in self.schemes:
-                return handle.get_tensor(name)
+                return stored_array(self._files[name], name)
             made, shape = self.schemes[name], self._shapes[name]
             parts = made.way.parts(made, made.grid(int(np.prod(shape[:-1])), shape[-1]))
             stored: dict[str, np.ndarray | Packed] = {}

@@ -28,6 +28,12 @@ class DualGrained(Family):
 
     name = "dgq"
 
+    def finish(self, text: str, made: Scheme) -> Scheme:
+        """Groups within a row only: each row has its float32 scale."""
+        if made.granularity.kind not in ("group", "channel", "token"):
+            raise ValueError(f"scheme {text!r}: its integer scales serve groups of a row; write dgq4/g128 or dgq4/channel")
+        return made
+
     def parts(self, made: Scheme, grid: Grid) -> dict[str, Part]:
         """Codes, zero points and integer scales a group, float32 scales a channel."""
         return {
@@ -151,14 +157,16 @@ def narrow(q: QuantizedTensor, bits: int, rounding: str = "ties_even") -> Quanti
 
     Raises ValueError for other schemes and widths. Source: arXiv 2502.01199, section 3.1 (Double Rounding).
     """
+    if not isinstance(q, QuantizedTensor):
+        raise ValueError(f"q={q!r:.80} is not a QuantizedTensor; pass what nf.quantize returned")
     fmt = q.scheme.candidates[0]
     plain = (
         q.scheme.family == "scaled" and isinstance(fmt, Fixed) and fmt.signed and fmt.frac_bits == 0 and q.scheme.rule != "range"
     )
     if not plain or len(q.scheme.candidates) > 1 or str(q.scheme.scale) != "float32":
         raise ValueError(f"q is {q.scheme}; narrow takes symmetric integers with float32 scales, such as int8/channel")
-    if not 2 <= bits < fmt.bits:
-        raise ValueError(f"bits={bits} is not allowed for {q.scheme}; use 2 to {fmt.bits - 1}")
+    if not isinstance(bits, (int, np.integer)) or not 2 <= bits < fmt.bits:
+        raise ValueError(f"bits={bits!r} is not allowed for {q.scheme}; use 2 to {fmt.bits - 1}")
     if rounding not in ("ties_even", "ties_up", "floor"):
         raise ValueError(f"rounding={rounding!r} is unknown; use ties_even, ties_up or floor")
     target = parse(f"int{bits}")

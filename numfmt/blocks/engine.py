@@ -94,10 +94,10 @@ def nearest(groups: np.ndarray, scales: np.ndarray, made: Scheme, index: int) ->
 def _asymmetric_groups(groups: np.ndarray, low: np.ndarray, high: np.ndarray, made: Scheme, given: Given) -> Result:
     if given.scales is None:
         scales = range_scale(low, high, made)
-        scales = store(scales, made, scales)
+        scales = store(scales, made)
     else:
         scales = given.scales.reshape(-1)
-    zeros = zero_points(low, scales, made) if given.zero_points is None else given.zero_points.reshape(-1).astype(np.int32)
+    zeros = zero_points(low, high, scales, made) if given.zero_points is None else given.zero_points.reshape(-1).astype(np.int32)
     quotients = np.empty(groups.shape)
     if made.arith in ("float64", "exact"):
         np.divide(groups, scales[:, None], out=quotients)

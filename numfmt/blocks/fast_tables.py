@@ -17,6 +17,7 @@ from .scheme import Scheme
 
 _SIGN_FREE = np.int64(0x7FFFFFFF)
 _MOST = 64  # candidates
+_HALF_MAX = 65504.0
 _SMALL = 32  # decision points that are counted one by one, in vectors; more are looked up
 
 
@@ -39,6 +40,8 @@ def choose(groups: np.ndarray, made: Scheme, given: Given, facts: tuple) -> tupl
     """Codes, scales, choices and the bits of the largest magnitude of float32 groups; None where the scheme does not fit."""
     reciprocal, half = made.way.reciprocal(made), made.arith == "float16"  # type: ignore[attr-defined]
     if any(f.bits > 8 for f in made.candidates) or len(made.candidates) > _MOST or (reciprocal and half):
+        return None
+    if half and any(made.limit(i) > _HALF_MAX for i in range(len(made.candidates))):  # a quotient may leave float16
         return None
     tables = _tables(made)
     codes = np.empty(groups.shape, np.uint8)

@@ -97,7 +97,28 @@ class ShardWriter:
 
 _KINDS = (("float", "F"), ("int", "I"), ("uint", "U"))
 _TYPE_NAMES = {f"{kind}{bits}": f"{letter}{bits}" for kind, letter in _KINDS for bits in (8, 16, 32, 64)}
-_TYPE_NAMES |= {"bool": "BOOL", "bfloat16": "BF16", "float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2"}
+_TYPE_NAMES |= {"bool": "BOOL", "bfloat16": "BF16", "complex64": "C64", "float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2"}
+_TYPE_NAMES |= {"float8_e8m0fnu": "F8_E8M0", "float8_e4m3fnuz": "F8_E4M3FNUZ", "float8_e5m2fnuz": "F8_E5M2FNUZ"}
+
+
+def dtype_of(name: str, tensor: str) -> np.dtype[Any]:
+    """The dtype that safetensors writes as `name`. Raises ValueError for those that NumPy and ml_dtypes do not hold."""
+    import ml_dtypes
+
+    for held, written in _TYPE_NAMES.items():
+        if written == name:
+            return np.dtype(getattr(ml_dtypes, held, held))
+    raise ValueError(f"{tensor} has dtype {name}, which cannot be read; take it out of the file or convert it first")
+
+
+def stored_array(path: Path, name: str) -> np.ndarray:
+    """A tensor of a safetensors file that was checked on opening, of any dtype (its NumPy reader knows no float8)."""
+    with open(path, "rb") as handle:
+        size = int.from_bytes(handle.read(8), "little")
+        facts = json.loads(handle.read(size))[name]
+    begin, end = facts["data_offsets"]
+    words = np.fromfile(path, np.uint8, end - begin, offset=8 + size + begin)
+    return words.view(dtype_of(facts["dtype"], name)).reshape(facts["shape"])
 
 
 def load(path: str | os.PathLike[str]) -> QuantizedTensor:

@@ -102,6 +102,10 @@ class GGUF(Family):
         kind = KINDS[kind_of(made)]
         if made.granularity != Granularity("group", kind.group):
             raise ValueError(f"scheme {text!r}: {kind.name} has one scale for each {kind.group} elements; write '{made.name}'")
+        if made.pad and kind.elements != kind.group:
+            raise ValueError(
+                f"scheme {text!r}: rows of {kind.name} are blocks of {kind.elements}, which pad does not reach; pad them yourself"
+            )
         return made
 
     def quantize(self, rows: np.ndarray, made: Scheme, grid: Grid, given: Given) -> dict[str, np.ndarray]:

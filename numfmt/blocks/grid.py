@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+_LARGEST = 2**31 - 1  # elements along one axis of a group
 Kind = Literal["none", "tensor", "channel", "token", "group", "block", "flat"]
 
 
@@ -172,15 +173,15 @@ def parse_granularity(text: str, grain: str) -> Granularity:
     """`tensor`, `channel`, `token`, `g128`, `b16x16`, `flat64`. Raises ValueError for anything else."""
     if grain in ("tensor", "channel", "token"):
         return Granularity(grain)  # type: ignore[arg-type]
-    if match := re.fullmatch(r"(?:g|flat)(\d+)", grain):
+    if match := re.fullmatch(r"(?:g|flat)([0-9]+)", grain):
         size = int(match[1])
-        if size < 1:
-            raise ValueError(f"scheme {text!r}: group size {size} is not allowed; it must be 1 or more")
+        if not 1 <= size <= _LARGEST:
+            raise ValueError(f"scheme {text!r}: group size {size} is not allowed; it must be 1 to {_LARGEST}")
         return Granularity("flat" if grain.startswith("flat") else "group", size)
-    if match := re.fullmatch(r"b(\d+)x(\d+)", grain):
+    if match := re.fullmatch(r"b([0-9]+)x([0-9]+)", grain):
         height, size = int(match[1]), int(match[2])
-        if height < 1 or size < 1:
-            raise ValueError(f"scheme {text!r}: block {grain} is not allowed; height and width must be 1 or more")
+        if not (1 <= height <= _LARGEST and 1 <= size <= _LARGEST):
+            raise ValueError(f"scheme {text!r}: block {grain} is not allowed; height and width must be 1 to {_LARGEST}")
         return Granularity("block", size, height)
     raise ValueError(
         f"scheme {text!r}: granularity {grain!r} is unknown; use tensor, channel, token, gN such as g128 (groups along the "

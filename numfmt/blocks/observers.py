@@ -15,7 +15,7 @@ import numpy as np
 from .._arrays import to_numpy
 from ..formats import Fixed
 from .quantize import quantize
-from .rules import range_scale, scales_of, store
+from .rules import range_scale, rounded, scales_of, store
 from .rules import zero_points as zero_points_of
 from .scheme import Scheme, scheme
 
@@ -133,10 +133,10 @@ def minmax(batches: Iterable[Any], spec: str | Scheme) -> tuple[np.ndarray, np.n
     low, high = np.inf, -np.inf
     for array in _arrays(batches):
         low, high = min(low, float(array.min())), max(high, float(array.max()))
-    lows, highs = np.array([low]), np.array([high])
+    lows, highs = _as_read(low, made), _as_read(high, made)
     scales = range_scale(lows, highs, made)
-    scales = store(scales, made, scales)
-    return scales.astype(np.float32).reshape(1, 1), zero_points_of(lows, scales, made).reshape(1, 1)
+    scales = store(scales, made)
+    return scales.astype(np.float32).reshape(1, 1), zero_points_of(lows, highs, scales, made).reshape(1, 1)
 
 
 def _symmetric(spec: str | Scheme) -> Scheme:
@@ -166,7 +166,12 @@ def _magnitudes(batches: Iterable[Any]) -> list[float]:
     return [float(np.abs(array).max()) for array in _arrays(batches)]
 
 
+def _as_read(value: float, made: Scheme) -> np.ndarray:
+    """A value as `quantize` reads it, in the precision of the scheme's arithmetic, (1,) float64."""
+    return rounded(np.array([value]), "float32" if made.arith == "exact" else made.arith)
+
+
 def _scale(magnitude: float, made: Scheme) -> np.ndarray:
     """The stored scale of a tensor of this largest magnitude, (1, 1) float32."""
-    top = np.array([np.float64(np.float32(magnitude))])
+    top = _as_read(magnitude, made)
     return scales_of(top.reshape(1, 1), top, made, 0).astype(np.float32).reshape(1, 1)

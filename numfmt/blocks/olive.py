@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..formats import Codebook, Format, parse
-from ..kernels.search import clip_search
+from .clips import search_clips
 from .family import Family, Given, Part, SchemeEntry, Stored, code_part, scale_part, scale_values
 from .grid import Granularity, Grid
 from .scheme import Scheme
@@ -142,15 +142,16 @@ def _ties(ranks: np.ndarray, quotients: np.ndarray, middles: np.ndarray, values:
 def _searched(groups: np.ndarray, made: Scheme) -> tuple[int, np.ndarray]:
     wide = groups.astype(np.float64)
     mean, spread = wide.mean(axis=1), wide.std(axis=1, ddof=1) if groups.shape[1] > 1 else np.zeros(len(groups))
-    base = np.maximum(np.abs(mean + 3 * spread), np.abs(mean - 3 * spread)).astype(np.float32)
+    with np.errstate(over="ignore"):  # refused below, by the errors
+        base = np.maximum(np.abs(mean + 3 * spread), np.abs(mean - 3 * spread)).astype(np.float32)
     low, up = (int(n) for n in made.param("search").split("-"))
     factors = (np.arange(low, up, 2) / 100).astype(np.float32)
     best, chosen, kept = np.inf, 0, np.empty(0, np.float32)
     for index, kind in enumerate(_NORMAL):
-        middles, values, _ = _union(kind)
+        _, values, _ = _union(kind)
         scales, errors = np.empty(len(groups), np.float32), np.empty(len(groups))
         limit = np.float32(max(_NORMAL[kind]))
-        clip_search(groups, base, factors, values.astype(np.float64), middles, True, limit, scales, errors)
+        search_clips(groups, base, factors, values.astype(np.float64), limit, scales, errors)
         total = float(np.cumsum(errors)[-1])
         if not np.isfinite(total):
             raise ValueError(f"x reaches {float(np.abs(groups).max()):g}; the scales of {made} leave float32: scale it down")

@@ -86,7 +86,8 @@ class Partial(Family):
         chosen = stored["mask"] == 1
         values = np.empty(grid.stored, np.float32)
         signed = ((stored["salient_codes"].astype(np.int8) ^ 8) - 8).astype(np.float32)
-        values[:, chosen] = signed * stored["salient_scales"]
+        with np.errstate(over="ignore"):
+            values[:, chosen] = signed * stored["salient_scales"]
         alpha = grid.spread(stored["scales"])[:, ~chosen]
         values[:, ~chosen] = np.where(stored["codes"] == 1, alpha, -alpha)
         return values
@@ -181,7 +182,8 @@ class Unstructured(Partial):
         chosen = stored["mask"] == 1
         values = np.empty(grid.stored, np.float32)
         scales = np.broadcast_to(stored["salient_scales"], grid.stored)[chosen]
-        values[chosen] = stored["salient_codes"].view(np.int8).astype(np.float32) * scales
+        with np.errstate(over="ignore"):
+            values[chosen] = stored["salient_codes"].view(np.int8).astype(np.float32) * scales
         alpha = grid.spread(stored["scales"])[~chosen]
         values[~chosen] = np.where(stored["codes"] == 1, alpha, -alpha)
         return values

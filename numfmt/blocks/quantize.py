@@ -12,9 +12,9 @@ from .._threads import in_pieces
 from ..formats import Format
 from .family import Family, Given
 from .grid import Grid
-from .rules import refuse_specials
+from .rules import refuse_specials, zero_point_bounds
 from .scheme import Scheme, scheme
-from .tensor import QuantizedTensor, matrix_of, scales_shape
+from .tensor import QuantizedTensor, checked_axis, matrix_of, scales_shape
 
 _ELEMENTS_AT_ONCE = 1 << 18  # rows are quantized so many elements at a time, which bounds the temporaries
 
@@ -55,9 +55,7 @@ def quantize(
         raise ValueError(f"x of shape {array.shape} is empty; quantize needs at least one element")
     if array.ndim == 0:
         raise ValueError("x is a scalar; quantize needs an array with a reduction axis (use nf.cast for one value)")
-    if not -array.ndim <= axis < array.ndim:
-        raise ValueError(f"axis={axis} is not an axis of x with shape {array.shape}; use {-array.ndim} to {array.ndim - 1}")
-    axis %= array.ndim
+    axis = checked_axis(axis, array.shape, "x")
     rows, _moved = matrix_of(array, axis)
     grid = made.grid(*rows.shape)
     given = _imposed(scales, choice, zero_points, array.shape, axis, made, grid)
@@ -117,6 +115,8 @@ def _imposed(scales: Any, choice: Any, zero_points: Any, shape: tuple[int, ...],
             rows[name] = None
             continue
         array = to_numpy(value, name)[0]
+        if array.dtype == object:  # int, float or Fraction
+            array = array.astype(np.float64)
         held = parts[name].shape if name in parts else grid.shape
         want = (1,) * len(shape) if held == (1, 1) else scales_shape(made, shape, axis)
         if array.size == 1 and held == (1, 1):
@@ -133,8 +133,10 @@ def _imposed(scales: Any, choice: Any, zero_points: Any, shape: tuple[int, ...],
     zeros = rows["zero_points"]
     if zeros is not None and ("zero_points" not in parts or rows["scales"] is None):
         raise ValueError(f"zero_points go with scales and with an asymmetric scheme such as int4/g128+asym, not {made}")
-    if zeros is not None and not _within(zeros, top := parts["zero_points"].top or 0):
-        raise ValueError(f"zero_points must be integers from 0 to {top} for {made}")
+    if zeros is not None:
+        low, top = zero_point_bounds(made)
+        if not _within(zeros, top, low):
+            raise ValueError(f"zero_points must be integers from {low} to {top} for {made}")
     wide = None if rows["scales"] is None else rows["scales"].astype(np.float64)
     return Given(wide, zeros, rows["choice"])
 
@@ -151,13 +153,15 @@ def _sensitivity(weights: Any, shape: tuple[int, ...], axis: int, made: Scheme) 
     return rows
 
 
-def _within(values: np.ndarray, top: int) -> bool:
-    return bool(((values >= 0) & (values <= top) & (values == np.rint(values))).all())
+def _within(values: np.ndarray, top: int, low: int = 0) -> bool:
+    return bool(((values >= low) & (values <= top) & (values == np.rint(values))).all())
 
 
 def _alike(like: QuantizedTensor, shape: tuple[int, ...], axis: int, made: Scheme, given: Given) -> Given:
     if not given.empty:
         raise ValueError("like= imposes scales, choice and zero points itself; leave scales=, choice= and zero_points= out")
+    if not isinstance(like, QuantizedTensor):
+        raise ValueError(f"like={like!r:.80} is not a QuantizedTensor; pass what nf.quantize or nf.load returned")
     if like.scheme != made or like.shape != tuple(shape) or like.axis != axis:
         raise ValueError(
             f"like= is {like.scheme} of shape {like.shape}, axis {like.axis}; it must have the scheme, shape and axis asked for: "

@@ -69,6 +69,8 @@ class Razer(Family):
             tensor = given.stored["tensor_scale"][0, 0]
         elif made.name == "razer_nvfp4_e3m3":
             tensor = top.max() / _F(168) if top.any() else _F(1)
+            if tensor == 0:
+                raise ValueError(f"x reaches {float(top.max()):g}: the tensor's scale of {made} leaves float32; scale it up")
         wide = groups.astype(np.float64)
         best = np.full(len(groups), np.inf)
         codes, kept = np.zeros(groups.shape, np.uint8), np.ones(len(groups), _F)

@@ -70,15 +70,18 @@ def _power_of_two(magnitude: np.ndarray, fmt: Format, made: Scheme) -> np.ndarra
 
 
 def store(scales: np.ndarray, made: Scheme, magnitude: np.ndarray | None = None) -> np.ndarray:
-    """The scales as the scale format holds them: rounded, an underflow raised to its smallest value, an overflow refused."""
+    """The scales as the scale format holds them: rounded, an underflow raised to its smallest value, an overflow refused.
+
+    magnitude: where it is zero, a scale of zero stays, if the format has a zero; without it none does.
+    """
     assert made.scale is not None
     over = np.isinf(scales) | (scales > made.scale.max)
     stored = cast(scales, made.scale).astype(np.float64)
-    if (np.isinf(stored) | (over & (stored < scales * (1 - 2.0**-3)))).any():
+    if (np.isinf(stored) | (over & ~(stored >= scales * (1 - 2.0**-3)))).any():
         raise ValueError(f"a scale reaches {float(scales.max()):g}, beyond {made.scale}; use a wider scale format or scale x down")
-    if magnitude is not None:
-        stored = np.where((stored == 0) & (magnitude > 0), made.scale.min_positive, stored)
-    return stored
+    lost = (stored == 0) if magnitude is None else (stored == 0) & (magnitude > 0)
+    lost |= np.isnan(stored) & ~over  # e8m0 has no zero: its cast of zero is NaN
+    return np.where(lost, made.scale.min_positive, stored)
 
 
 def range_scale(low: np.ndarray, high: np.ndarray, made: Scheme) -> np.ndarray:
@@ -109,15 +112,18 @@ def _with_zero(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return np.where(empty, -1.0, low), np.where(empty, 1.0, high)
 
 
-def zero_points(low: np.ndarray, scales: np.ndarray, made: Scheme) -> np.ndarray:
+def zero_points(low: np.ndarray, high: np.ndarray, scales: np.ndarray, made: Scheme) -> np.ndarray:
     """-min / scale rounded to the nearest code, ties to even; zp=omniquant keeps zero points beyond the codes, within 1e4."""
     rule = made.param("zp")
     if rule == "gptq":
-        low, _ = _with_zero(low, low)
+        low, _ = _with_zero(low, high)
     zeros = np.rint(rounded(-low / scales, made.arith))
-    top = (1 << made.element_bits) - 1
-    bounds = (-10000, 10000) if rule == "omniquant" else (0, top)
-    return np.clip(zeros, *bounds).astype(np.int32)
+    return np.clip(zeros, *zero_point_bounds(made)).astype(np.int32)
+
+
+def zero_point_bounds(made: Scheme) -> tuple[int, int]:
+    """Least and greatest zero point of an asymmetric scheme."""
+    return (-10000, 10000) if made.param("zp") == "omniquant" else (0, (1 << made.element_bits) - 1)
 
 
 def integer_bounds(fmt: Fixed, made: Scheme) -> tuple[float, float]:

@@ -134,10 +134,12 @@ class Scaled(Family):
         single = made.candidates[0]
         key, _, value = option.partition("=")
         if option == "asym" and integer and len(made.candidates) == 1 and not made.full:
+            if made.rule not in ("absmax", "range") or {"eps", "round"} & dict(made.params).keys():
+                return None
             return replace(made, rule="range", candidates=(Fixed(single.bits, single.bits, signed=False),))
         if option == "full" and integer and len(made.candidates) == 1:
             return replace(made, full=True)
-        if option in POWERS and made.rule != "range":
+        if option in POWERS and made.rule in ("absmax", option) and str(made.scale or "e8m0") == "e8m0":
             return replace(made, rule=option, scale=parse("e8m0"))
         if option == "dq" and made.name in BLOCKWISE:
             return replace(made, family="bitsandbytes").with_param("dq", "yes")
@@ -150,6 +152,8 @@ class Scaled(Family):
         if key == "arith":
             if value not in _ARITH:
                 raise ValueError(f"scheme of {made.name}: arith={value!r} is unknown; use float16, float32, float64 or exact")
+            if _ARITH[value] == "float16" and {"eps", "quotient"} & dict(made.params).keys():
+                return None
             return replace(made, arith=_ARITH[value])
         if key == "sel" and len(made.candidates) > 1:
             if value not in _SEL:
@@ -233,7 +237,7 @@ class Scaled(Family):
                 "int4/g128+asym+zp=omniquant", "zero points beyond the codes", "OmniQuant, arXiv 2308.13137; quantizer.py", "read"
             ),
             SchemeEntry("int4/g128+arith=float16", "BitMoD's float16 arithmetic", "BitMoD, quant_weight.py", "measured"),
-            SchemeEntry("int4/channel+reciprocal+eps=1e-8", "HAWQ-V3's weights", "HAWQ, quant_utils.py", "read"),
+            SchemeEntry("int4/channel+eps=1e-8+reciprocal", "HAWQ-V3's weights", "HAWQ, quant_utils.py", "read"),
             SchemeEntry("int8/token", "one scale a token", "ZeroQuant, arXiv 2206.01861", "recalled"),
             SchemeEntry(
                 "int8/tensor", "one scale a tensor (static activations: scales= from nf.observers)", "textbook rule", "read"

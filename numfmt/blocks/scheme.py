@@ -11,6 +11,7 @@ from ..formats import Fixed, Float, Format
 from .family import Family
 from .grid import Granularity, Grid, parse_granularity
 
+_POWERS = ("floor", "ceil", "rceil", "even")  # rules of the scale that exclude one another
 Arith = Literal["float16", "float32", "float64", "exact"]
 
 
@@ -164,6 +165,7 @@ def _parse_scheme(text: str) -> Scheme:
         return scheme(made.candidates[0])
     if grain is not None:
         made = replace(made, granularity=parse_granularity(text, grain))
+    _refuse_repeats(text, options)
     for option in options:
         if option == "pad":
             changed: Scheme | None = replace(made, pad=True)
@@ -173,7 +175,18 @@ def _parse_scheme(text: str) -> Scheme:
             known = ", ".join(filter(None, [made.way.option_help(), "pad"]))
             raise ValueError(f"scheme {text!r}: option {option!r} is unknown or does not apply to {made.name}; options are {known}")
         made = changed
+    if made.pad and made.granularity.kind not in ("group", "block"):
+        raise ValueError(f"scheme {text!r}: pad ends rows in zeros for groups (gN) and blocks (bHxW); leave it out")
     return made.way.finish(text, made)
+
+
+def _refuse_repeats(text: str, options: tuple[str, ...]) -> None:
+    keys = [option.partition("=")[0] for option in options]
+    rules = [key for key in keys if key in _POWERS]
+    if twice := next((key for key in keys if keys.count(key) > 1), ""):
+        raise ValueError(f"scheme {text!r} gives {twice} twice; write it once")
+    if len(rules) > 1:
+        raise ValueError(f"scheme {text!r} gives {' and '.join(rules)}, which exclude each other; write one")
 
 
 def is_plain_float(s: Scheme) -> bool:

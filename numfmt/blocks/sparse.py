@@ -261,8 +261,8 @@ def outliers(q: QuantizedTensor) -> scipy.sparse.csr_array:
     """
     import scipy.sparse
 
-    if "outlier_rows" not in q.stored:
-        raise ValueError(f"{q.scheme} keeps no outliers; squeezellm4 and kvquant3 do")
+    if "outlier_rows" not in getattr(q, "stored", ()):
+        raise ValueError(f"{getattr(q, 'scheme', type(q).__name__)} keeps no outliers; squeezellm4 and kvquant3 do")
     arrays = (q.part("outlier_values"), q.part("outlier_columns").astype(np.int32), q.part("outlier_rows").astype(np.int32))
     return scipy.sparse.csr_array(arrays, shape=q.grid.stored)
 

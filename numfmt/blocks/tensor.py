@@ -117,7 +117,10 @@ class QuantizedTensor:
         return self.grid.cut(self.scheme.way.code_values(self.scheme, self.grid, self._unpacked()))
 
     def runs(self) -> tuple[np.ndarray, int] | None:
-        """Effective scales as (rows, runs) float64 and the length of a run of K that shares one; None for unscaled values."""
+        """Effective scales as (rows, runs) float64 and the length of a run of K that shares one.
+
+        None for unscaled values, and where flat blocks cross rows.
+        """
         scales = self.row_scales
         return None if scales is None else self.grid.by_row(scales.astype(np.float64))
 
@@ -139,8 +142,10 @@ class QuantizedTensor:
 
     @property
     def codes(self) -> np.ndarray:
-        """Codes in the tensor's shape, smallest unsigned dtype."""
+        """Codes in the tensor's shape, smallest unsigned dtype (in the stored order where elements share no row: `pbllm`)."""
         codes = self.row_codes
+        if codes.ndim != 2 or codes.shape[0] != self.grid.rows:
+            return codes
         return self._in_place(codes, codes.shape[1])
 
     @property
@@ -267,12 +272,22 @@ def _same_words(a: np.ndarray, b: np.ndarray) -> bool:
     return np.ascontiguousarray(a).tobytes() == np.ascontiguousarray(b).tobytes()
 
 
+def checked_axis(axis: Any, shape: tuple[int, ...], name: str) -> int:
+    """An axis of an array, counted from 0. Raises ValueError."""
+    if not isinstance(axis, (int, np.integer)) or not -len(shape) <= axis < len(shape):
+        raise ValueError(f"axis={axis!r} is not an axis of {name} with shape {shape}; use {-len(shape)} to {len(shape) - 1}")
+    return int(axis) % len(shape)
+
+
 def from_codes(words: Any, fmt: Format | str, axis: int = -1) -> QuantizedTensor:
     """Raw code words as an unscaled quantized tensor. Raises ValueError for words outside the format's codes."""
     fmt = parse(fmt)
     array, _ = to_numpy(words, "words")
+    if array.size == 0 or array.ndim == 0:
+        raise ValueError(f"words has shape {array.shape}; a quantized tensor needs an axis and at least one word")
+    axis = checked_axis(axis, array.shape, "words")
     decode(array, fmt)  # refuses words outside the format
     if isinstance(fmt, Codebook) and array.size and int(array.max()) >= len(fmt.table):
         raise ValueError(f"words hold a code beyond the {len(fmt.table)} entries of {fmt}")
     rows, _ = matrix_of(array.astype(fmt.code_dtype), axis)
-    return QuantizedTensor(scheme(fmt), tuple(array.shape), axis % array.ndim, {"codes": rows})
+    return QuantizedTensor(scheme(fmt), tuple(array.shape), axis, {"codes": rows})

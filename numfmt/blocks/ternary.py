@@ -50,7 +50,8 @@ class MeanScaled(Family):
             center = _means(groups)
         scales = _gamma(groups, center, made) if given.scales is None else given.scales.reshape(-1).astype(np.float32)
         fmt = made.candidates[0]
-        moved = groups - center[:, None]
+        with np.errstate(over="ignore"):  # beyond float32 the sign is all that counts
+            moved = groups - center[:, None]
         if str(fmt) == "binary":
             codes = encode(np.where(moved >= 0, np.float32(1), np.float32(-1)), fmt)
         else:
@@ -136,7 +137,8 @@ class TwoBinaries(Family):
         else:
             step = np.maximum(groups.max(axis=1) / np.float32(2), -groups.min(axis=1))
             step = np.where(step > 0, step, np.float32(1))
-            first, second = np.float32(2) * step, -step
+            with np.errstate(over="ignore"):
+                first, second = np.float32(2) * step, -step
             if not np.isfinite(first).all():
                 raise ValueError(f"x reaches {float(np.abs(rows).max()):g}; the scales of {made} leave float32: scale it down")
         levels = _levels(first, second)

@@ -233,7 +233,7 @@ def pour(inner, mode, outer):
 
 
 @kernel
-def _rows(a, b, order, a_facts, b_facts, odd_rows, odd_columns, unit_facts, first_row, rows, out, redo):
+def aligned_rows(a, b, order, a_facts, b_facts, odd_rows, odd_columns, unit_facts, first_row, rows, out, redo):
     """`aligned_matmul` of `rows` rows from `first_row` on.
 
     A tile of both operands is decoded once; then each block's part of b stays in the first-level cache for all rows.
@@ -300,4 +300,4 @@ def aligned_matmul(a, b, order, a_facts, b_facts, odd_rows, odd_columns, unit_fa
     for block in numba.prange((a.shape[0] + height - 1) // height):
         first = block * height
         rows = min(height, a.shape[0] - first)
-        _rows(a, b, order, a_facts, b_facts, odd_rows, odd_columns, unit_facts, first, rows, out, redo)
+        aligned_rows(a, b, order, a_facts, b_facts, odd_rows, odd_columns, unit_facts, first, rows, out, redo)

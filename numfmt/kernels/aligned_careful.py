@@ -11,7 +11,7 @@ from .jit import kernel, parallel_kernel
 from .lanes import bits, from_bits
 
 _NUMBER, _INFINITE, _NAN = range(3)
-_GROUP = 16  # rows decoded at once
+GROUP = 16  # rows decoded at once
 _NOTHING = np.int64(-100000)
 
 
@@ -148,24 +148,30 @@ def joined(outer, inner, mode):
     return np.float32(total)
 
 
+@kernel
+def careful_rows(a, b, order, a_facts, b_facts, rows, columns, unit_facts, start, out):
+    """`careful_matmul` of a few rows."""
+    depth = order.size
+    x_kinds, x_parts = np.empty((rows.size, depth), np.uint8), np.empty((rows.size, 2, depth), np.int64)
+    y_kinds, y_parts = np.empty(depth, np.uint8), np.empty((2, depth), np.int64)
+    for r in range(rows.size):
+        fields(a[rows[r]], order, a_facts, x_kinds[r], x_parts[r, 0], x_parts[r, 1])
+    for column in range(columns.size):
+        j = columns[column]
+        fields(b[j], order, b_facts, y_kinds, y_parts[0], y_parts[1])
+        y = (y_kinds, y_parts[0], y_parts[1])
+        for r in range(rows.size):
+            i = rows[r]
+            x = (x_kinds[r], x_parts[r, 0], x_parts[r, 1])
+            out[i, j] = _element(x, y, unit_facts, a_facts[MAN] + b_facts[MAN], start[i, j])
+
+
 @parallel_kernel
 def careful_matmul(a, b, order, a_facts, b_facts, rows, columns, unit_facts, start, out):
     """out[i, j] for i in `rows` and j in `columns`, from start[i, j]. Arguments as `aligned.aligned_matmul`."""
-    depth = order.size
-    for group in numba.prange((rows.size + _GROUP - 1) // _GROUP):
-        chosen = rows[group * _GROUP : (group + 1) * _GROUP]
-        x_kinds, x_parts = np.empty((_GROUP, depth), np.uint8), np.empty((_GROUP, 2, depth), np.int64)
-        y_kinds, y_parts = np.empty(depth, np.uint8), np.empty((2, depth), np.int64)
-        for r in range(chosen.size):
-            fields(a[chosen[r]], order, a_facts, x_kinds[r], x_parts[r, 0], x_parts[r, 1])
-        for column in range(columns.size):
-            j = columns[column]
-            fields(b[j], order, b_facts, y_kinds, y_parts[0], y_parts[1])
-            y = (y_kinds, y_parts[0], y_parts[1])
-            for r in range(chosen.size):
-                i = chosen[r]
-                x = (x_kinds[r], x_parts[r, 0], x_parts[r, 1])
-                out[i, j] = _element(x, y, unit_facts, a_facts[MAN] + b_facts[MAN], start[i, j])
+    for group in numba.prange((rows.size + GROUP - 1) // GROUP):
+        chosen = rows[group * GROUP : (group + 1) * GROUP]
+        careful_rows(a, b, order, a_facts, b_facts, chosen, columns, unit_facts, start, out)
 
 
 @kernel

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 
-from .encode import nearest_index
-from .jit import kernel
+from .jit import float_bits32, kernel
 from .lanes import wide_vectors
 from .sums import LANES, fold
 
-_FEW = 40  # up to so many thresholds, comparing with each one is faster than a search
-
 
 @kernel
-def nearest_ranks(x, scale, thresholds, upper, ranks):
-    """Rank on the grid of each x / scale (one float32 division): how many thresholds lie below; a tie counts if `upper`."""
+def nearest_ranks(x, scale, thresholds, upper, starts, ranks):
+    """Rank on the grid of each x / scale (one float32 division): how many thresholds lie below; a tie counts if `upper`.
+
+    starts: for each upper half of a float32 word the rank of the least value that begins so (65536 entries), which saves most of
+    the comparisons with a long grid; empty for a short one, where comparing with every threshold is faster.
+    """
     wide_vectors()
-    if thresholds.size > _FEW:
+    if starts.size:
+        last = thresholds.size
         for i in range(x.size):
-            ranks[i] = nearest_index(x[i] / scale, thresholds, upper)
+            q = x[i] / scale
+            rank = starts[(float_bits32(np.float32(q)) >> 16) & 0xFFFF]
+            while rank < last and (q > thresholds[rank] or (upper and q == thresholds[rank])):
+                rank += 1
+            ranks[i] = rank
         return
     ranks[:] = 0
     for t in range(thresholds.size):
@@ -48,7 +54,7 @@ def squared_error(x, values, lanes):
 
 
 @kernel
-def clip_search(x, base, factors, grid, thresholds, upper, limit, scales, errors):
+def clip_search(x, base, factors, grid, thresholds, upper, starts, limit, scales, errors):
     """The factor of least error of each group; the first of equal ones.
 
     x: (groups, size) float32; base: (groups,) float32; factors: (n,) float32. The scale of a factor is (factor * base) / limit
@@ -63,7 +69,7 @@ def clip_search(x, base, factors, grid, thresholds, upper, limit, scales, errors
             scale = np.float32(np.float32(factors[f] * base[g]) / limit)
             if scale == 0.0:
                 scale = np.float32(1.0)
-            nearest_ranks(x[g], scale, thresholds, upper, ranks)
+            nearest_ranks(x[g], scale, thresholds, upper, starts, ranks)
             wide = np.float64(scale)
             for i in range(ranks.size):
                 values[i] = grid[ranks[i]] * wide

@@ -134,8 +134,8 @@ def saturating_matmul(a, b, out, low, high):
 
 
 @kernel
-def odd_product(x, y):
-    """x * y rounded to odd in float64, for products of normal size (Dekker's exact product; no overflow in its parts)."""
+def exact_product(x, y):
+    """(product, error): x * y = product + error exactly (Dekker; no overflow or underflow in its parts)."""
     product = x * y
     split = 134217729.0  # 2**27 + 1
     t = split * x
@@ -144,11 +144,48 @@ def odd_product(x, y):
     t = split * y
     y_high = t - (t - y)
     y_low = y - y_high
-    lost = ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low
-    word = float_bits(product)
-    toward = np.int64(1) if (lost > 0) == (product > 0) else np.int64(-1)
+    return product, ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low
+
+
+@kernel
+def odd_product(x, y):
+    """x * y rounded to odd in float64, for products of normal size."""
+    product, lost = exact_product(x, y)
+    return odd_step(product, lost)
+
+
+@kernel
+def odd_step(near, lost):
+    """near + lost rounded to odd, where `near` is the float64 nearest that sum."""
+    word = float_bits(near)
     inexact = (lost > 0 or lost < 0) and (word & 1) == 0  # lost is NaN where the product is infinite or NaN
+    toward = np.int64(1) if (lost > 0) == (near > 0) else np.int64(-1)
     return bits_float(word + (toward if inexact else np.int64(0)))
+
+
+@kernel
+def odd_triple(x, y, z):
+    """x * y * z rounded to odd in float64, for products of normal size."""
+    p, e = exact_product(y, z)
+    high, low = exact_product(x, p)
+    next_high, next_low = exact_product(x, e)
+    middle = low + next_high  # two sums whose errors are kept
+    part = middle - low
+    rest = (low - (middle - part)) + (next_high - part) + next_low
+    total = high + middle
+    part = total - high
+    lost = ((high - (total - part)) + (middle - part)) + rest
+    return odd_step(total, lost)
+
+
+@parallel_kernel
+def accumulate_wide(inner, row_scales, column_scales, out, mode, man_bits, emin, max_value, infinite):
+    """`accumulate_scaled` for scales of up to 53 bits, whose product float64 does not hold."""
+    for i in numba.prange(inner.shape[0]):
+        for j in range(inner.shape[1]):
+            scaled = odd_triple(inner[i, j], row_scales[i], column_scales[j])
+            scaled = round_step(scaled, mode, man_bits, emin, max_value, infinite)
+            out[i, j] = round_step(signed_sum(out[i, j], scaled, mode), mode, man_bits, emin, max_value, infinite)
 
 
 @kernel
