@@ -84,17 +84,21 @@ def _facts(name: str, through_half: bool) -> np.ndarray:
     return np.array(facts, np.int64)
 
 
-def _reach(rule: Rule) -> tuple[bool, bool]:
-    """Whether the SIMD kernel computes the rule exactly, and whether 32 bits hold a block's sum with its accumulator."""
+def _reach(rule: Rule) -> tuple[bool, bool, int]:
+    """Whether the SIMD kernel computes the rule exactly; whether 32 bits hold a block's sum with its accumulator; terms at once."""
     mans = [10 if name == "tf32" else held_format(name).man_bits for name in (rule.a, rule.b)]
-    largest = rule.terms * (2 ** (mans[0] + 1) - 1) * (2 ** (mans[1] + 1) - 1) * 2.0 ** (rule.frac_bits - sum(mans))
-    with_start = largest + 2.0 ** (rule.frac_bits + 1)
+    each = (2 ** (mans[0] + 1) - 1) * (2 ** (mans[1] + 1) - 1) * 2.0 ** (rule.frac_bits - sum(mans))
+    start = 2.0 ** (rule.frac_bits + 1)
     limit = 2**24 if rule.output == "short" else 2**31 - 256
-    narrow = with_start < limit
+    narrow = rule.terms * each + start < limit
+    part = rule.terms
+    if part * each >= limit and rule.output != "short":  # two halves, the first one added to the accumulator
+        part = (rule.terms + 15) // 16 * 8
+    fits = part * each + (0 if part == rule.terms else start) < limit and (narrow or rule.output != "short") and sum(mans) <= 22
     least = {"rz": 23, "short": 13, "f16_rne": 10}[rule.output]  # fraction bits that keep a lone accumulator whole
     lowest = -14 if rule.output == "f16_rne" else -126
-    fits = largest < limit and (narrow or rule.output != "short") and sum(mans) <= 22
-    return fits and least <= rule.frac_bits <= 26 and (rule.floor is None or rule.floor <= lowest) and rule.terms <= 64, narrow
+    fits = fits and least <= rule.frac_bits <= 26 and (rule.floor is None or rule.floor <= lowest) and rule.terms <= 64
+    return fits, narrow, part
 
 
 def kernel_of(rule: Rule) -> str:
@@ -157,9 +161,9 @@ def _aligned(rule: Rule, a: np.ndarray, b: np.ndarray, start: np.ndarray | None,
     rows, columns = a.shape[0], b.shape[0]
     depth = a.shape[1]
     order = _order(rule, depth)
-    fast, narrow = _reach(rule)
+    fast, narrow, part = _reach(rule)
     floor = _NO_FLOOR if rule.floor is None else rule.floor
-    facts = (rule.terms, rule.pour, rule.frac_bits, floor, _MODE[rule.output], int(narrow))
+    facts = (rule.terms, rule.pour, rule.frac_bits, floor, _MODE[rule.output], int(narrow), part)
     a_facts, b_facts = _facts(rule.a, rule.through_half), _facts(rule.b, rule.through_half)
     sums = np.empty((rows, columns), np.float32) if out is None else out
     sums[...] = 0 if start is None else start
@@ -171,8 +175,8 @@ def _aligned(rule: Rule, a: np.ndarray, b: np.ndarray, start: np.ndarray | None,
         here = np.zeros(rows, bool)
         aligned_words.find_odd(a, a_facts, here)
         aligned_words.find_odd(b, b_facts, odd_columns)
-        parts = min(numba.get_num_threads(), max(1, rows * columns * depth // _SMALL))
-        height = max(1, min(256, (rows + parts - 1) // parts))
+        threads = min(numba.get_num_threads(), max(1, rows * columns * depth // _SMALL))
+        height = max(1, min(256, (rows + threads - 1) // threads))
         odd_rows |= here
         if rows <= height:  # without the cost of calling threads
             aligned.aligned_rows(a, b, order, a_facts, b_facts, odd_rows, odd_columns, facts, 0, rows, sums, redo)

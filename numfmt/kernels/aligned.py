@@ -225,6 +225,14 @@ def inverse(power):
 
 
 @kernel
+def fold(total, kept):
+    """Half of a block into `kept`, where 32 bits do not hold a whole one."""
+    for j in range(total.size):
+        kept[j] = add(kept[j], total[j])
+        total[j] = np.int32(0)
+
+
+@kernel
 def pour(inner, mode, outer):
     """outer = round(outer + inner), and inner starts again from zero."""
     for j in range(inner.size):
@@ -238,7 +246,7 @@ def aligned_rows(a, b, order, a_facts, b_facts, odd_rows, odd_columns, unit_fact
 
     A tile of both operands is decoded once; then each block's part of b stays in the first-level cache for all rows.
     """
-    terms, pour_after, frac_bits, floor, mode, narrow = unit_facts
+    terms, pour_after, frac_bits, floor, mode, narrow, part = unit_facts
     emin = np.int32(-14 if mode == HALF else -126)
     step = terms * max(pour_after, 1)
     depth = step * max(1, 96 // step)
@@ -278,7 +286,10 @@ def aligned_rows(a, b, order, a_facts, b_facts, odd_rows, odd_columns, unit_fact
                             )
                         else:
                             align(top, start, np.int32(frac_bits), np.int32(floor), emin, narrow, unit, total, kept)
-                        add_cut(x, b_values, done, last, unit, total)
+                        add_cut(x, b_values, done, min(last, k + part), unit, total)
+                        if last - k > part:
+                            fold(total, kept)
+                            add_cut(x, b_values, k + part, last, unit, total)
                         largest = finish(top, total, kept, unit, mode, narrow, start)
                     redo[row] |= largest >= 0x7F800000
                     if pour_after and (blocks == pour_after or last == here.size):
@@ -294,8 +305,8 @@ def aligned_matmul(a, b, order, a_facts, b_facts, odd_rows, odd_columns, unit_fa
 
     a, b: bytes of the words (M, K), (N, K). order: the k of each term in the order of the blocks, -1 where there is
     none. unit_facts: terms of a block, blocks after which the sum is poured into an outer one by an ordinary rounded addition (0:
-    never), fraction bits, lowest alignment exponent, output rule, whether 32 bits hold any sum of a block with its accumulator.
-    height: rows that one thread takes at once. redo: marks rows that overflowed (or are odd).
+    never), fraction bits, lowest alignment exponent, output rule, whether 32 bits hold any sum of a block with its accumulator,
+    terms whose sum they hold.     height: rows that one thread takes at once. redo: marks rows that overflowed (or are odd).
     """
     for block in numba.prange((a.shape[0] + height - 1) // height):
         first = block * height

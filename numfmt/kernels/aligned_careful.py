@@ -176,7 +176,7 @@ def careful_matmul(a, b, order, a_facts, b_facts, rows, columns, unit_facts, sta
 
 @kernel
 def _element(x, y, unit_facts, fraction, start):
-    terms, pour_after, frac_bits, floor, mode, _ = unit_facts
+    terms, pour_after, frac_bits, floor, mode, _, _ = unit_facts
     depth = x[0].size
     outer = start
     inner = np.float32(0) if pour_after else outer
