@@ -290,6 +290,30 @@ def test_rare_operands_do_not_touch_their_neighbours(monkeypatch):
     same_words(fast, nf.matmul(a, b, path, c=c, returns="codes"))
 
 
+@pytest.mark.parametrize("fmt", ["bfloat16", "float32"])
+@pytest.mark.parametrize(
+    ("left", "right", "kernel"), [(-60, 55, True), (70, -90, True), (50, 48, True), (-70, -60, False), (90, 10, True)]
+)
+def test_operands_of_any_scale(monkeypatch, fmt, left, right, kernel):
+    """Exponents far from 0 stay with the SIMD kernel as long as their products are in range, and do not change a word."""
+    rng = np.random.default_rng(left + 200)
+    path = "h100.mma_m16n8k16_bf16_bf16_f32" if fmt == "bfloat16" else "h100.mma_m16n8k8_tf32_tf32_f32"
+    a = nf.encode(rng.standard_normal((9, 50)) * 2.0 ** (left + rng.integers(-9, 9, (9, 50))), fmt)
+    b = nf.encode(rng.standard_normal((50, 20)) * 2.0**right, fmt)
+    a[2, 3] = 1  # a subnormal
+    c = (rng.standard_normal((9, 20)) * 2.0 ** rng.integers(left + right - 30, left + right + 9, (9, 20))).astype(np.float32)
+    x, y = nf.from_codes(a, fmt), nf.from_codes(b, fmt, 0)
+    careful = []
+    run = unit_rule.aligned_careful.careful_rows
+    monkeypatch.setattr(unit_rule.aligned_careful, "careful_rows", lambda *given: (careful.append(given[5].size), run(*given)))
+    fast = nf.matmul(x, y, path, c=c, returns="codes")
+    assert (sum(careful) < 9) == kernel
+    monkeypatch.setattr(unit_rule, "_reach", lambda rule: (False, False, 0))
+    same_words(fast, nf.matmul(x, y, path, c=c, returns="codes"))
+    rule = nf.datapath(path).inner.rule("", "")
+    same_words(fast[1:4, :5], model(rule, a[1:4], b[:, :5], c[1:4, :5].view(np.uint32)))
+
+
 def test_overflow_within_a_chain_stays_infinite():
     a, b = np.full((1, 64), 2.0**100, np.float32), np.full((64, 3), 2.0**27, np.float32)
     b[8:] = -b[8:]

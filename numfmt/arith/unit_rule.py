@@ -76,11 +76,7 @@ def _facts(name: str, through_half: bool) -> np.ndarray:
     after = fmt.max_magnitude_code + 1
     infinite, nan = (after, after + 1) if fmt.specials == "ieee" else (_NEVER, after if fmt.specials == "fn" else _NEVER)
     emin = -14 if through_half else fmt.emin
-    low, high = 0, min(infinite, nan)
-    if fmt.emin - fmt.man_bits < -50 or (fmt.max_magnitude_code >> fmt.man_bits) - fmt.bias >= 60:
-        low, high = ((e + fmt.bias) << fmt.man_bits for e in (-50, 60))  # float32 holds all products, and units of 2**-100
-        high = min(high, infinite, nan)
-    facts = (fmt.man_bits, fmt.bias, top, mask, infinite, nan, emin, max(low, 0), high, np.dtype(fmt.code_dtype).itemsize)
+    facts = (fmt.man_bits, fmt.bias, top, mask, infinite, nan, emin, 0, min(infinite, nan), np.dtype(fmt.code_dtype).itemsize)
     return np.array(facts, np.int64)
 
 
@@ -99,6 +95,30 @@ def _reach(rule: Rule) -> tuple[bool, bool, int]:
     lowest = -14 if rule.output == "f16_rne" else -126
     fits = fits and least <= rule.frac_bits <= 26 and (rule.floor is None or rule.floor <= lowest) and rule.terms <= 64
     return fits, narrow, part
+
+
+def _windows(a: np.ndarray, b: np.ndarray, a_facts: np.ndarray, b_facts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The facts with LOW and HIGH such that float32 holds every product of magnitudes between them and units of the sum.
+
+    Products must lie from 2**-100 to 2**121. Formats of few exponents always do; others get a window below the largest
+    magnitudes that are there.
+    """
+    sides = (a, a_facts), (b, b_facts)
+    if all(f[aligned_words.BIAS] <= 16 and f[aligned_words.EMIN] - f[aligned_words.MAN] >= -50 for _, f in sides):
+        return a_facts, b_facts
+    tops = [
+        max(int(aligned_words.largest_magnitude(w, f)) >> f[aligned_words.MAN], 1) - int(f[aligned_words.BIAS]) for w, f in sides
+    ]
+    over = max(0, sum(tops) - 119)
+    tops = [tops[0] - (over + 1) // 2, tops[1] - over // 2]
+    room = max(0, sum(tops) + 100)
+    made = []
+    for (_, facts), top, below in zip(sides, tops, (room // 2, room - room // 2), strict=True):
+        mine = facts.copy()
+        low, high = (max(0, e + int(facts[aligned_words.BIAS])) << int(facts[aligned_words.MAN]) for e in (top - below, top + 1))
+        mine[aligned_words.LOW], mine[aligned_words.HIGH] = low, min(high, int(facts[aligned_words.HIGH]))
+        made.append(mine)
+    return made[0], made[1]
 
 
 def kernel_of(rule: Rule) -> str:
@@ -173,6 +193,7 @@ def _aligned(rule: Rule, a: np.ndarray, b: np.ndarray, start: np.ndarray | None,
         redo[:] = False
         odd_rows = np.zeros(rows, bool) if start is None else ~np.isfinite(start).all(axis=1)
         here = np.zeros(rows, bool)
+        a_facts, b_facts = _windows(a, b, a_facts, b_facts)
         aligned_words.find_odd(a, a_facts, here)
         aligned_words.find_odd(b, b_facts, odd_columns)
         threads = min(numba.get_num_threads(), max(1, rows * columns * depth // _SMALL))

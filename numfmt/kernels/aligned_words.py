@@ -59,6 +59,19 @@ def exponent_of(value, emin):
 
 
 @kernel
+def largest_magnitude(words, facts):
+    """The largest magnitude word below Inf and NaN."""
+    limit = min(facts[INF_AT], facts[NAN_FROM])
+    largest = np.int64(0)
+    for i in range(words.shape[0]):
+        row = words[i]
+        for k in range(row.size // facts[BYTES]):
+            magnitude = magnitude_of(word_at(row, k, facts), facts)
+            largest = max(largest, magnitude if magnitude < limit else np.int64(0))
+    return largest
+
+
+@kernel
 def find_odd(words, facts, odd):
     """Mark the rows that hold Inf, NaN or a magnitude outside [LOW, HIGH), zero apart."""
     low, high = facts[LOW], facts[HIGH]
