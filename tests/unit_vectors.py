@@ -46,3 +46,12 @@ def compute(stem, a, b, c, gpu="h100"):
     path = f"{gpu}.{stem}"
     matrices = zip(a, b, c, strict=True)
     return np.stack([nf.matmul(operand(x, fa), operand(y, fb, 0), path, c=operand(z, fd), returns="codes") for x, y, z in matrices])
+
+
+def same_words(got, want, what=""):
+    """Equal words; says how many differ and shows the first."""
+    got, want = np.asarray(got), np.asarray(want)
+    assert got.shape == want.shape
+    off = got != want
+    first = [(hex(g), hex(w)) for g, w in zip(got[off][:3], want[off][:3], strict=True)]
+    assert not off.any(), f"{what}: {off.sum()} of {off.size} words differ, got and recorded {first}"
