@@ -149,14 +149,27 @@ def _others(add) -> None:  # type: ignore[no-untyped-def]
             _MMASIM,
             "literature",
         )
+    # the public data hold one block an instruction: K = 8 (f16, bf16) and 4 (tf32); that longer ones are two blocks is literature
     for gpu, also in (("a100", "A100, A2"), ("ada", "RTX 1000 Ada, L40S")):
         for k in (8, 16):
             for a, b, d in _HALVES:
                 rule = _block(a, b, d, k, 8, 24, (-132, -20))
-                add(f"{gpu}.mma_m16n8k{k}_{a}_{b}_{d}", rule, f"aligned block sum of 8, 24 fraction bits ({also})", _NORTH, fits)
+                add(
+                    f"{gpu}.mma_m16n8k{k}_{a}_{b}_{d}",
+                    rule,
+                    f"aligned block sum of 8, 24 fraction bits ({also})",
+                    _NORTH,
+                    fits if k == 8 else "literature",
+                )
         for k in (4, 8):
             rule = _block("tf32", "tf32", "f32", k, 4, 24, (-132, -20))
-            add(f"{gpu}.mma_m16n8k{k}_tf32_tf32_f32", rule, f"aligned block sum of 4, 24 fraction bits ({also})", _NORTH, fits)
+            add(
+                f"{gpu}.mma_m16n8k{k}_tf32_tf32_f32",
+                rule,
+                f"aligned block sum of 4, 24 fraction bits ({also})",
+                _NORTH,
+                fits if k == 4 else "literature",
+            )
     for a, b in _FP8_PAIRS:
         for d in ("f16", "f32"):
             rule = _block(a, b, d, 32, 16, 13, (None, None), short=True)
@@ -180,7 +193,13 @@ def _blackwell(add) -> None:  # type: ignore[no-untyped-def]
             add(f"b200.tcgen05_k16_{a}_{b}_{d}", rule, "aligned block sum of 16, 25 fraction bits", _TCGEN, fits)
     for k in (4, 8):
         rule = _block("tf32", "tf32", "f32", k, 8, 25, floors)
-        add(f"b200.mma_m16n8k{k}_tf32_tf32_f32", rule, f"aligned block sum of {k}, 25 fraction bits", _NORTH, fits)
+        add(
+            f"b200.mma_m16n8k{k}_tf32_tf32_f32",
+            rule,
+            f"aligned block sum of {k}, 25 fraction bits",
+            _NORTH,
+            fits if k == 4 else "literature",
+        )
     add("b200.tcgen05_k8_tf32_tf32_f32", rule, "aligned block sum of 8, 25 fraction bits", _TCGEN, fits)
     for a, b in _FP8_PAIRS:
         for d in ("f16", "f32"):
