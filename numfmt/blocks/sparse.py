@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,13 +29,13 @@ class DenseSparse(Family):
 
     weighted = True
 
+    @abstractmethod
     def outlier_count(self, made: Scheme, grid: Grid) -> int:
         """How many outliers the tensor keeps."""
-        raise NotImplementedError
 
+    @abstractmethod
     def tables(self, made: Scheme, grid: Grid) -> int:
         """How many codebooks."""
-        raise NotImplementedError
 
     def parts(self, made: Scheme, grid: Grid) -> dict[str, Part]:
         """Codes, codebooks and the CSR arrays."""
