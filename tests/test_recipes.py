@@ -515,3 +515,21 @@ def test_razer_weights_keep_six_bits_of_scale():
     np.testing.assert_array_equal(groups(q.row_values(), 16)[full] / 2, [values for values, _, _ in wanted])
     assert q.parts["scales"].bits + q.parts["choice"].bits == 8
     assert q.dequantize()[0, :16].any() == x[0, :16].any()
+
+
+@pytest.mark.parametrize(
+    "scheme", ["int4/g16+asym+arith=float16", "int6/g16+arith=float16", "mixed<int4,flint4>/g16+arith=float16"]
+)
+def test_second_level_scales_of_any_float16_scheme(scheme):
+    x = samples(27, (5, 64))
+    one, two = nf.quantize(x, scheme), nf.quantize(x, scheme + "+s8")
+    np.testing.assert_array_equal(two.codes, one.codes)
+    scales = one.scales.astype(np.float16)
+    channel = scales.max(axis=1, keepdims=True) / np.float16(255)
+    np.testing.assert_array_equal(two.part("channel_scales"), channel.view(np.uint16))
+    multiples = np.clip(np.rint(scales / channel), 0, 255)
+    np.testing.assert_array_equal(two.part("scales"), multiples)
+    np.testing.assert_array_equal(two.scales, channel.astype(np.float32) * multiples.astype(np.float32))
+    if "asym" in scheme:
+        np.testing.assert_array_equal(two.zero_points, one.zero_points)
+    assert two.bits_per_element < one.bits_per_element

@@ -12,7 +12,7 @@ from ..formats import Codebook, Format, decode, encode, parse
 from ..formats.base import decode_table
 from ..kernels.encode import encode_table
 from .clips import search_clips
-from .family import Family, Given, Part, SchemeEntry, Stored, code_part, scale_part, scale_values
+from .family import Family, Given, Part, SchemeEntry, Stored, check_float32_scales, code_part, scale_part, scale_values, single
 from .grid import Granularity, Grid
 from .scheme import Scheme
 
@@ -60,9 +60,7 @@ class Ant(Family):
 
     def quantize(self, rows: np.ndarray, made: Scheme, grid: Grid, given: Given) -> dict[str, np.ndarray]:
         """Search, choose, encode."""
-        groups = np.ascontiguousarray(grid.gather(rows), np.float32)
-        if not np.isfinite(groups).all():
-            raise ValueError(f"x reaches {float(np.abs(rows).max()):g}, beyond float32, the arithmetic of {made}; scale it down")
+        groups = grid.gather(single(rows, made))
         if given.scales is not None:
             chosen = 0 if given.choice is None else int(given.choice.reshape(-1)[0])
             scales = given.scales.reshape(-1).astype(np.float32)
@@ -93,8 +91,7 @@ class Ant(Family):
 
     def check_scales(self, scales: np.ndarray, made: Scheme) -> None:
         """Float32 numbers above zero."""
-        if not (np.isfinite(scales).all() and (scales > 0).all() and np.array_equal(scales.astype(np.float32), scales)):
-            raise ValueError(f"scales must be finite float32 numbers above zero for {made}")
+        check_float32_scales(scales, made)
 
     def check(self, made: Scheme, grid: Grid, stored: Stored) -> None:
         """Scales as above, codes on the grid."""

@@ -1,4 +1,4 @@
-"""BitMoD with second-level scales: 8-bit multiples of one float16 scale a channel (`bitmod4/g128+s8`).
+"""Second-level scales: 8-bit multiples of one float16 scale a channel (`bitmod4/g128+s8`, `int4/g128+asym+arith=float16+s8`).
 
 `s8` chooses the special values first and computes the channel's scale from the chosen groups' scales, as hardware with one scale a
 channel needs; a value is the exact product. `s8=published` is the published code: each candidate has its own scale a channel, the
@@ -37,12 +37,12 @@ class SecondLevel(Scaled):
     def parts(self, made: Scheme, grid: Grid) -> dict[str, Part]:
         """The channel has one scale, or one for each candidate as published."""
         held = len(made.candidates) if _published(made) else 1
-        return {
-            "codes": code_part(made, grid),
-            "scales": group_part(grid, 8, 255, np.uint8),
-            "choice": group_part(grid, made.choice_bits, len(made.candidates) - 1, np.uint8),
-            "channel_scales": Part((grid.shape[0], held), np.dtype(np.uint16), 16, None, grid.height),
-        }
+        parts = {"codes": code_part(made, grid), "scales": group_part(grid, 8, 255, np.uint8)}
+        if made.rule == "range":
+            parts["zero_points"] = group_part(grid, made.zero_point_bits, dtype=np.int32)
+        if len(made.candidates) > 1:
+            parts["choice"] = group_part(grid, made.choice_bits, len(made.candidates) - 1, np.uint8)
+        return {**parts, "channel_scales": Part((grid.shape[0], held), np.dtype(np.uint16), 16, None, grid.height)}
 
     def by_rows(self, made: Scheme) -> bool:
         """Each channel has its own scales."""
@@ -58,15 +58,14 @@ class SecondLevel(Scaled):
             return self._published(rows, made, grid)
         level = _one_level(made)
         found = fast.quantize_groups(grid.gather(rows), level, given) if rows.dtype == np.float32 else None
-        codes, scales, _, choice = found or quantize_groups(grid.gather(in_arithmetic(rows, level)), level, given)
-        assert choice is not None
+        codes, scales, zeros, choice = found or quantize_groups(grid.gather(in_arithmetic(rows, level)), level, given)
         channel, multiples = _two_levels(scales, grid)
-        return {
-            "codes": grid.scatter(codes),
-            "scales": multiples,
-            "choice": choice.reshape(grid.shape),
-            "channel_scales": scale_words(channel[:, None], _HALF),
-        }
+        stored = {"codes": grid.scatter(codes), "scales": multiples}
+        if zeros is not None:
+            stored["zero_points"] = zeros.reshape(grid.shape).astype(np.int32)
+        if choice is not None:
+            stored["choice"] = choice.reshape(grid.shape)
+        return {**stored, "channel_scales": scale_words(channel[:, None], _HALF)}
 
     def _published(self, rows: np.ndarray, made: Scheme, grid: Grid) -> dict[str, np.ndarray]:
         groups = grid.gather(in_arithmetic(rows, made))
@@ -100,7 +99,7 @@ class SecondLevel(Scaled):
 
     def _under(self, rows: np.ndarray, made: Scheme, grid: Grid, given: Given) -> dict[str, np.ndarray]:
         scales = _effective(made, grid, given.stored)
-        imposed = Given(scales.astype(np.float64), None, given.stored["choice"])
+        imposed = Given(scales.astype(np.float64), given.stored.get("zero_points"), given.stored.get("choice"))
         codes, *_ = quantize_groups(grid.gather(in_arithmetic(rows, made)), _one_level(made), imposed)
         return {"codes": grid.scatter(codes), **given.stored}
 
@@ -136,17 +135,21 @@ class SecondLevel(Scaled):
     def finish(self, text: str, made: Scheme) -> Scheme:
         """Groups of a channel, float16 scales and arithmetic."""
         made = super().finish(text, made)
-        if made.granularity.kind != "group" or made.arith != "float16" or made.scale != _HALF or made.rule != "absmax":
+        plain = made.rule == "absmax" or (made.rule == "range" and made.param("zp") == "awq")
+        if made.granularity.kind != "group" or made.arith != "float16" or made.scale != _HALF or not plain:
             raise ValueError(
-                f"scheme {text!r}: s8 makes 8-bit multiples of float16 scales of groups (gN) by absmax in float16 arithmetic; "
-                f"write for example {made.name}/g128+s8"
+                f"scheme {text!r}: s8 makes 8-bit multiples of float16 scales of groups (gN) in float16 arithmetic; write for "
+                f"example bitmod4/g128+s8 or int4/g128+asym+arith=float16+s8"
             )
+        if _published(made) and len(made.candidates) == 1:
+            raise ValueError(f"scheme {text!r}: s8=published gives each candidate its own scale; {made.name} has one: write s8")
         return made
 
     def entries(self) -> list[SchemeEntry]:
         """Presets."""
         source = "BitMoD, arXiv 2411.11745, section III-C; yc2367/BitMoD quant_weight_double.py"
         return [
+            SchemeEntry("int4/g128+asym+arith=float16+s8", "asymmetric integers with 8-bit group scales", source, "inferred"),
             SchemeEntry(
                 "bitmod4/g128+s8", "BitMoD with 8-bit group scales, special values first", source + " (flow inferred)", "inferred"
             ),

@@ -180,6 +180,21 @@ def group_part(grid: Grid, bits: int, top: int | None = None, dtype: Any = None)
     return Part(grid.shape, made, bits, (1 << bits) - 1 if top is None else top, grid.height)
 
 
+def single(rows: np.ndarray, made: Scheme) -> np.ndarray:
+    """`rows` rounded to float32, contiguous. Raises ValueError for finite values beyond its range."""
+    with np.errstate(over="ignore"):
+        narrow = np.ascontiguousarray(rows, np.float32)
+    if rows.dtype != np.float32 and not np.isfinite(narrow).all():
+        raise ValueError(f"x reaches {float(np.abs(rows).max()):g}, beyond float32, the arithmetic of {made}; scale it down")
+    return narrow
+
+
+def check_float32_scales(scales: np.ndarray, made: Scheme) -> None:
+    """Refuse imposed scales that are no float32 numbers above zero."""
+    if not (np.isfinite(scales).all() and (scales > 0).all() and np.array_equal(scales.astype(np.float32), scales)):
+        raise ValueError(f"scales must be finite float32 numbers above zero for {made}")
+
+
 def scale_dtype(fmt: Format) -> np.dtype[Any]:
     """What holds scales of a format: float32 itself, codes of any other."""
     return np.dtype(np.float32) if str(fmt) == "float32" else np.dtype(fmt.code_dtype)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..formats import parse
 from ..kernels.sums import plain_sums
-from .family import Family, Given, Part, SchemeEntry, Stored
+from .family import Family, Given, Part, SchemeEntry, Stored, single
 from .grid import Granularity, Grid
 from .scheme import Scheme
 
@@ -49,9 +49,7 @@ class Partial(Family):
 
     def quantize(self, rows: np.ndarray, made: Scheme, grid: Grid, given: Given) -> dict[str, np.ndarray]:
         """Mask, scales, codes."""
-        w = grid.padded(rows.astype(np.float32))
-        if not np.isfinite(w).all():
-            raise ValueError(f"x reaches {float(np.abs(rows).max()):g}, beyond float32, the arithmetic of {made}; scale it down")
+        w = grid.padded(single(rows, made))
         if given.stored:
             mask, alpha, scale = (given.stored[name] for name in ("mask", "scales", "salient_scales"))
         else:
@@ -150,9 +148,7 @@ class Unstructured(Partial):
 
     def quantize(self, rows: np.ndarray, made: Scheme, grid: Grid, given: Given) -> dict[str, np.ndarray]:
         """Mask, scales, codes."""
-        w = grid.padded(rows.astype(np.float32))
-        if not np.isfinite(w).all():
-            raise ValueError(f"x reaches {float(np.abs(rows).max()):g}, beyond float32, the arithmetic of {made}; scale it down")
+        w = grid.padded(single(rows, made))
         if given.stored:
             mask, alpha, scale = (given.stored[name] for name in ("mask", "scales", "salient_scales"))
         else:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..formats import parse
-from .family import Family, Given, Part, SchemeEntry, Stored, code_part, scale_part
+from .family import Family, Given, Part, SchemeEntry, Stored, code_part, scale_part, single
 from .grid import Granularity, Grid
 from .scheme import Scheme
 
@@ -42,9 +42,7 @@ class Power(Family):
 
     def quantize(self, rows: np.ndarray, made: Scheme, grid: Grid, given: Given) -> dict[str, np.ndarray]:
         """Search of the exponent, then the codes."""
-        groups = np.ascontiguousarray(grid.gather(rows), np.float32)
-        if not np.isfinite(groups).all():
-            raise ValueError(f"x reaches {float(np.abs(rows).max()):g}, beyond float32, the arithmetic of {made}; scale it down")
+        groups = grid.gather(single(rows, made))
         if given.stored:
             scales, tried = given.stored["scales"].reshape(-1), [int(given.stored["exponent"][0, 0])]
         else:

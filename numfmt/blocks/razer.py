@@ -10,7 +10,7 @@ import numpy as np
 from ..formats import Codebook, decode, encode, parse
 from ..formats.base import decode_table
 from .engine import nearest
-from .family import Family, Given, Part, SchemeEntry, Stored, code_part, group_part, scale_part
+from .family import Family, Given, Part, SchemeEntry, Stored, code_part, group_part, scale_part, single
 from .grid import Granularity, Grid
 from .scheme import Scheme
 
@@ -60,9 +60,7 @@ class Razer(Family):
 
     def quantize(self, rows: np.ndarray, made: Scheme, grid: Grid, given: Given) -> dict[str, np.ndarray]:
         """Candidates in order, then the scales that are stored."""
-        groups = grid.gather(rows).astype(_F)
-        if not np.isfinite(groups).all():
-            raise ValueError(f"x reaches {float(np.abs(rows).max()):g}, beyond float32, the arithmetic of {made}; scale it down")
+        groups = grid.gather(single(rows, made))
         top = np.abs(groups).max(axis=1)
         tensor = _F(1)
         if "tensor_scale" in given.stored:

@@ -143,7 +143,7 @@ class Scaled(Family):
             return replace(made, rule=option, scale=parse("e8m0"))
         if option == "dq" and made.name in BLOCKWISE:
             return replace(made, family="bitsandbytes").with_param("dq", "yes")
-        if option in ("s8", "s8=own", "s8=published") and made.name in _BITMOD_NAMES:
+        if option in ("s8", "s8=own", "s8=published") and made.arith == "float16":
             return replace(made, family="bitmod").with_param("s8", option[3:] or "own")
         if option == "mse" and made.rule == "absmax":
             return replace(made, rule="mse")
@@ -197,7 +197,8 @@ class Scaled(Family):
         return (
             "asym, full (signed integers), scale=FORMAT such as float16, arith=float16|float32|float64|exact, sel=float64|fp16 "
             "(mixtures), floor|ceil|rceil|even (scales that are powers of two), mse, percentile=P, round=MODE, "
-            "zp=awq|gptq|omniquant (asym), eps=0|1e-8|1e-5 (least largest magnitude), reciprocal"
+            "zp=awq|gptq|omniquant (asym), eps=0|1e-8|1e-5 (least largest magnitude), reciprocal, s8 (arith=float16: "
+            "8-bit multiples of one scale a channel)"
         )
 
     def finish(self, text: str, made: Scheme) -> Scheme:
@@ -237,6 +238,8 @@ class Scaled(Family):
                 "int4/g128+asym+zp=omniquant", "zero points beyond the codes", "OmniQuant, arXiv 2308.13137; quantizer.py", "read"
             ),
             SchemeEntry("int4/g128+arith=float16", "BitMoD's float16 arithmetic", "BitMoD, quant_weight.py", "measured"),
+            SchemeEntry("int5/g128+arith=float16", "BitMoD's lossy five bits", "BitMoD, quant_weight.py", "read"),
+            SchemeEntry("int6/g128+arith=float16", "BitMoD's lossless six bits", "BitMoD, quant_weight.py", "measured"),
             SchemeEntry("int4/channel+eps=1e-8+reciprocal", "HAWQ-V3's weights", "HAWQ, quant_utils.py", "read"),
             SchemeEntry("int8/token", "one scale a token", "ZeroQuant, arXiv 2206.01861", "recalled"),
             SchemeEntry(
@@ -307,7 +310,7 @@ def scale_format(made: Scheme, text: str) -> Format:
         if not 2 <= bits <= 24:
             raise ValueError(f"scheme of {made.name}: scale=dyadic{bits} is not allowed; use 2 to 24 bits")
         return parse(f"ufloat<8,{bits - 1},ieee>")
-    fmt = parse(text)
+    fmt = parse("ufloat<4,3,fn>" if text == "ue4m3" else text)  # NVFP4's name for E4M3 without its sign
     if (
         fmt.value_dtype != np.float32
         or fmt.max <= 0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..formats import learn_codebook, parse
 from ..kernels.encode import encode_table
-from .family import Family, Given, Part, SchemeEntry, Stored
+from .family import Family, Given, Part, SchemeEntry, Stored, single
 from .grid import Granularity, Grid
 from .scheme import Scheme
 
@@ -28,13 +29,13 @@ class DenseSparse(Family):
 
     weighted = True
 
+    @abstractmethod
     def outlier_count(self, made: Scheme, grid: Grid) -> int:
         """How many outliers the tensor keeps."""
-        raise NotImplementedError
 
+    @abstractmethod
     def tables(self, made: Scheme, grid: Grid) -> int:
         """How many codebooks."""
-        raise NotImplementedError
 
     def parts(self, made: Scheme, grid: Grid) -> dict[str, Part]:
         """Codes, codebooks and the CSR arrays."""
@@ -144,7 +145,7 @@ class SqueezeLlm(DenseSparse):
 
     def quantize(self, rows: np.ndarray, made: Scheme, grid: Grid, given: Given) -> dict[str, np.ndarray]:
         """Outliers, codebooks, codes."""
-        w = _single(rows, made)
+        w = single(rows, made)
         count = self.outlier_count(made, grid)
         mask = np.zeros(w.shape, bool)
         mask.reshape(-1)[np.argsort(-np.abs(w).reshape(-1), kind="stable")[:count]] = True
@@ -200,7 +201,7 @@ class KvQuant(DenseSparse):
 
     def quantize(self, rows: np.ndarray, made: Scheme, grid: Grid, given: Given) -> dict[str, np.ndarray]:
         """Outliers, ranges, the codebook, codes."""
-        x = _single(rows, made)
+        x = single(rows, made)
         each = self.each(made, grid)
         if given.stored:
             mask = _mask(given.stored, x.shape)
@@ -239,13 +240,6 @@ class KvQuant(DenseSparse):
         source = "KVQuant, arXiv 2401.18079"
         what = "one learned codebook over normalised vectors, outliers sparse"
         return [SchemeEntry(f"kvquant{b}/channel", what, source, "read") for b in (3, 4)]
-
-
-def _single(rows: np.ndarray, made: Scheme) -> np.ndarray:
-    w = np.ascontiguousarray(rows, np.float32)
-    if not np.isfinite(w).all():
-        raise ValueError(f"x reaches {float(np.abs(rows).max()):g}, beyond float32, the arithmetic of {made}; scale it down")
-    return w
 
 
 def _mask(stored: Stored, shape: tuple[int, int]) -> np.ndarray:

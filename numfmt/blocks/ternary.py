@@ -9,7 +9,7 @@ import numpy as np
 
 from ..formats import decode, encode, parse
 from ..kernels.sums import magnitude_sums, plain_sums
-from .family import Family, Given, Part, SchemeEntry, Stored, code_part, scale_part, scale_values, scale_words
+from .family import Family, Given, Part, SchemeEntry, Stored, code_part, scale_part, scale_values, scale_words, single
 from .grid import Granularity, Grid
 from .scheme import Scheme
 
@@ -42,9 +42,7 @@ class MeanScaled(Family):
     def quantize(self, rows: np.ndarray, made: Scheme, grid: Grid, given: Given) -> dict[str, np.ndarray]:
         """Scale and codes of each group, in float32."""
         assert made.scale is not None
-        groups = grid.gather(rows).astype(np.float32)
-        if not np.isfinite(groups).all():
-            raise ValueError(f"x reaches {float(np.abs(rows).max()):g}, beyond float32, the arithmetic of {made}; scale it down")
+        groups = grid.gather(single(rows, made))
         center = np.zeros(len(groups), np.float32)
         if made.name == "bitnet1":
             center = _means(groups)
