@@ -99,11 +99,12 @@ def _asymmetric_groups(groups: np.ndarray, low: np.ndarray, high: np.ndarray, ma
         scales = given.scales.reshape(-1)
     zeros = zero_points(low, high, scales, made) if given.zero_points is None else given.zero_points.reshape(-1).astype(np.int32)
     quotients = np.empty(groups.shape)
+    divisors = np.where(scales == 0, 1.0, scales)  # a second-level scale of zero: every code stands for zero
     if made.arith in ("float64", "exact"):
-        np.divide(groups, scales[:, None], out=quotients)
+        np.divide(groups, divisors[:, None], out=quotients)
     else:
         reciprocal = made.way.reciprocal(made)  # type: ignore[attr-defined]
-        kernels.divide(groups, scales, quotients, made.arith == "float16", reciprocal)
+        kernels.divide(groups, divisors, quotients, made.arith == "float16", reciprocal)
     shifted = np.rint(quotients) + zeros[:, None]
     codes = np.clip(shifted, 0, (1 << made.element_bits) - 1).astype(made.candidates[0].code_dtype)
     return codes, scales, zeros, None
