@@ -32,7 +32,7 @@ def test_dense_layers():
         w = nf.from_codes(words(held[f"{case}_w"], w_type), w_type, axis=0)
         b = nf.decode(words(held[f"{case}_b"], b_type), b_type)
         for full, name in ((False, "y_cast_product"), (True, "y_full_product")):
-            acc = FixedAccumulator(acc_type, full).product(x, w, b, "values")
+            acc = nf.matmul(x, w, f"{acc_type}+full" if full else str(acc_type), c=b)
             np.testing.assert_array_equal(nf.encode(acc, y_type), words(held[f"{case}_{name}"], y_type), err_msg=f"{case} {name}")
 
 
@@ -99,3 +99,19 @@ def test_refusals():
     wide = nf.from_codes(np.zeros((3, 3), np.uint32), "ap_fixed<32,3>")
     with pytest.raises(ValueError, match="needs 6"):
         acc.product(wide, wide, None, "values")
+
+
+def test_strings_words_and_reasons():
+    x = nf.from_codes(np.arange(6, dtype=np.uint8).reshape(2, 3), "ap_fixed<8,3>")
+    w = nf.from_codes(np.arange(6, dtype=np.uint8).reshape(3, 2), "ap_fixed<8,3>", axis=0)
+    for text in ("ap_fixed<16,6>", "AP_FIXED<16,6,AP_RND,AP_SAT>+full", "fixed<8,3,down,wrap>"):
+        made = nf.datapath(text)
+        assert nf.datapath(str(made)) == made
+        values, codes = nf.matmul(x, w, made), nf.matmul(x, w, made, returns="codes")
+        np.testing.assert_array_equal(nf.decode(codes, made.inner.format), values)
+        assert nf.explain(x, w, made)[0].kernel in ("cast_products", "full_products")
+    assert {"fixed<16,6,down,wrap>", "fixed<16,6,down,wrap>+full"} <= set(nf.datapaths()["name"])
+    with pytest.raises(ValueError, match="unscaled fixed-point"):
+        nf.matmul(
+            nf.quantize(np.ones((2, 4)), "int8/token"), nf.quantize(np.ones((4, 2)), "int8/channel", axis=0), "ap_fixed<16,6>>fp32"
+        )

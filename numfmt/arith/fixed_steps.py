@@ -10,14 +10,15 @@ import numpy as np
 
 from .._arrays import to_numpy
 from ..blocks import QuantizedTensor
-from ..formats import Fixed, Format, Overflow, Rounding, decode, encode, parse
+from ..formats import Fixed, Overflow, Rounding, decode, encode, parse
 from ..kernels import fixed_steps as kernels
+from .aligned import Unit
 
 _WIDEST = 62  # bits of any intermediate number
 
 
 @dataclass(frozen=True)
-class FixedAccumulator:
+class FixedAccumulator(Unit):
     """acc = format(acc + format(x * w)) at each k, k upward from format(c); with `full`, acc = format(acc + x * w).
 
     format: a fixed-point type whose written modes apply at each assignment (`ap_fixed<16,6>`: truncation and wrap, the defaults of
@@ -47,6 +48,14 @@ class FixedAccumulator:
         total = self.accumulate(x, w, start, fx.frac_bits + fw.frac_bits, fx.bits + fw.bits)
         words = encode_raw(total, self.format)
         return words if returns == "codes" else decode(words, self.format).astype(np.float64)
+
+    def reason(self, a: str, b: str) -> tuple[str, str]:
+        """The kernel, and why it gives the type's bits."""
+        return "full_products" if self.full else "cast_products", f"{self}: 64-bit integers, the type's modes at each k"
+
+    def run_values(self, a: np.ndarray, b: np.ndarray, formats: tuple[str, str]) -> np.ndarray:
+        """Refused: a fixed-point accumulator has no scales."""
+        raise ValueError(f"{self} takes unscaled fixed-point tensors; the scales of its operands lie in their types")
 
     def accumulate(self, x: np.ndarray, w: np.ndarray, start: np.ndarray, frac_bits: int, bits: int) -> np.ndarray:
         """Raw accumulators (M, N) of raw operands (M, K) and (K, N), int64, whose products have `frac_bits` of `bits` bits.
@@ -138,14 +147,25 @@ def _raw(x: Any, what: str) -> tuple[np.ndarray, Fixed]:
     return raw_integers(np.asarray(x.codes), fmt), fmt
 
 
-def parsed(text: str) -> FixedAccumulator | None:
-    """The accumulator of a datapath string: a fixed-point type, `+full` behind it."""
-    name, plus, option = text.rpartition("+")
-    if not plus or option.strip() != "full":
-        name, option = text, ""
-    if not re.match(r"(ap_|ac_)?u?fixed<|u?q\d", name.strip().lower()):
-        return None
-    fmt: Format = parse(name.strip())
+def _made(match: re.Match[str]) -> FixedAccumulator:
+    fmt = parse(match[1])
     if not isinstance(fmt, Fixed):
-        return None
-    return FixedAccumulator(fmt, bool(option))
+        raise ValueError(f"accumulator {match[1]!r} is no fixed-point type")
+    return FixedAccumulator(fmt, bool(match[2]))
+
+
+def named() -> dict[str, tuple[str, str, str]]:
+    """Rows of `nf.datapaths()`."""
+    source = "hls4ml 1.3.0, nnet_dense_latency.h; ap_fixed headers"
+    return {
+        "fixed<16,6,down,wrap>": (
+            "products and sums truncated and wrapped at each step",
+            source,
+            "measured",
+        ),
+        "fixed<16,6,ties_up,saturate>": ("products and sums rounded and saturated at each step", source, "measured"),
+        "fixed<16,6,down,wrap>+full": ("the exact product joins before the one assignment of each step", source, "measured"),
+    }
+
+
+RULES: list[tuple[str, Any]] = [(r"(?i)((?:ap_|ac_)?u?fixed<[^<>]*>)(\+full)?", _made)]

@@ -7,7 +7,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-_MODULES = ("aligned", "matrix_units", "cublas")
+_MODULES = ("aligned", "matrix_units", "cublas", "fixed_steps")
 
 
 @lru_cache(maxsize=1)
