@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import numfmt as nf
+from numfmt.arith import cublas
 
 from .unit_vectors import same_words
 
@@ -117,3 +118,26 @@ def test_live_matmul(shape, name):
         return nf.encode(nf.matmul(left, right, f"cublas.h100.16bit<splitk={parts}>"), name)
 
     parts_that_fit(kernels, compute, want.cpu().view(torch.int16).numpy().view(np.uint16), f"matmul {shape} {name}")
+
+
+def test_measured_splits_stand_for_their_shapes():
+    rows = cublas.measured()
+    assert len(rows) == 256
+    for (gpu, kind, m, k, n), parts in rows.items():
+        call = "fp8" if kind.startswith("fp8") else "16bit"
+        assert cublas.split_of(call, m, k, n, gpu, kind).parts == parts
+        for row in cublas.splits():  # ranges that were recorded before agree
+            if row.call == call and row.side_least <= min(m, n) <= max(m, n) <= row.side_most and row.k_least <= k <= row.k_most:
+                assert row.parts == parts, (kind, m, k, n)
+    assert rows["h100", "fp8_fast", 16, 8192, 16] == 3
+    assert rows["h100", "bfloat16", 64, 8192, 64] == 4
+    with pytest.raises(ValueError, match="no recording"):
+        cublas.split_of("16bit", 100, 5000, 100, kind="float16")
+
+
+def test_a_split_changes_the_words():
+    rng = np.random.default_rng(0)
+    a, b = (rng.standard_normal(s).astype(np.float16) for s in ((16, 4096), (4096, 16)))
+    recorded, one, two = (nf.matmul(a, b, f"cublas.h100.16bit{o}") for o in ("", "<splitk=1>", "<splitk=2>"))
+    np.testing.assert_array_equal(recorded, two)
+    assert (recorded != one).any()

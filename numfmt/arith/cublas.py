@@ -46,8 +46,23 @@ def splits() -> tuple[Split, ...]:
     return tuple(made)
 
 
-def split_of(call: str, m: int, k: int, n: int, gpu: str = "h100") -> Split:
-    """The decision that stands for a shape. Raises ValueError where no recording does."""
+@lru_cache(maxsize=1)
+def measured() -> dict[tuple[str, str, int, int, int], int]:
+    """(GPU, call, m, k, n) -> parts of k that gave the device's words (tools/measure_cublas_splits.py, eight rows a product).
+
+    call: "bfloat16", "float16" (torch.matmul), "fp8_fast", "fp8_slow" (torch._scaled_mm in E4M3). NVIDIA H100 80GB HBM3, torch
+    2.11.0, CUDA 13.0, November 2026.
+    """
+    text = (resources.files(__package__) / "data" / "cublas_measured.csv").read_text()
+    rows = csv.DictReader(text.splitlines())
+    return {(r["gpu"], r["call"], int(r["m"]), int(r["k"]), int(r["n"])): int(r["parts"]) for r in rows}
+
+
+def split_of(call: str, m: int, k: int, n: int, gpu: str = "h100", kind: str = "") -> Split:
+    """The decision that stands for a shape. kind: the measured call. Raises ValueError where no recording does."""
+    if parts := measured().get((gpu, kind, m, k, n)):
+        evidence = f"H100 80GB HBM3, torch 2.11.0, CUDA 13.0: {kind} measured at {m}x{k}x{n}"
+        return Split(gpu, call, min(m, n), max(m, n), k, k, parts, evidence)
     for row in splits():
         sides = row.side_least <= min(m, n) and max(m, n) <= row.side_most
         if row.gpu == gpu and row.call == call and sides and row.k_least <= k <= row.k_most:
@@ -106,7 +121,8 @@ class CublasOrder(Unit):
     def compute(self, rule: Rule, a: np.ndarray, b: np.ndarray, c: np.ndarray | None) -> np.ndarray:
         """Parts of k, each from zero, added in order in float32."""
         m, n, depth = a.shape[0], b.shape[0], a.shape[1]
-        parts = self.splitk or split_of(self.call, m, depth, n).parts
+        kind = rule.a if self.order == "16bit" else self.order
+        parts = self.splitk or split_of(self.call, m, depth, n, kind=kind).parts
         tile = _TILE[self.call]
         tiles = (depth + tile - 1) // tile
         each = max(1, (tiles + parts - 1) // parts) * tile
