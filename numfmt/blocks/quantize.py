@@ -16,7 +16,7 @@ from .rules import refuse_specials, zero_point_bounds
 from .scheme import Scheme, scheme
 from .tensor import QuantizedTensor, checked_axis, matrix_of, scales_shape
 
-_ELEMENTS_AT_ONCE = 1 << 18  # rows are quantized so many elements at a time, which bounds the temporaries
+_ELEMENTS_AT_ONCE = 1 << 20  # rows are quantized so many elements at a time, which bounds the temporaries
 
 
 def quantize(
