@@ -200,3 +200,16 @@ def test_targets_and_patterns_that_mean_nothing(tmp_path):
     for spec in ({}, {"b.*": "int4/g32"}):
         with pytest.raises(ValueError, match="names a matrix of"):
             nf.quantize_checkpoint(tmp_path, tmp_path / "out", spec, progress=False)
+
+
+@pytest.mark.parametrize("spec", ["int4/b16x16+pad", "int5/b8x32+pad", "mxfp4"])
+def test_blocks_of_rows_find_their_place(tmp_path, spec, monkeypatch):
+    x = np.random.default_rng(0).standard_normal((413, 64)).astype(np.float32)
+    save_file({"w": x}, tmp_path / "m.safetensors")
+    monkeypatch.setattr(checkpoint, "_BLOCK_BYTES", 1)
+    blocks = []
+    plain = checkpoint.quantize
+    monkeypatch.setattr(checkpoint, "quantize", lambda piece, made: blocks.append(len(piece)) or plain(piece, made))
+    held = nf.open_checkpoint(nf.quantize_checkpoint(tmp_path / "m.safetensors", tmp_path / "out", spec, progress=False))
+    assert len(blocks) > 3
+    assert held["w"] == nf.quantize(x, spec)

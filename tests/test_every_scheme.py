@@ -4,6 +4,8 @@ from functools import cache
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import numfmt as nf
 from numfmt.blocks.tensor import Packed
@@ -237,3 +239,19 @@ def test_the_largest_float32_values_warn_of_nothing(scheme):
     x[3] *= 0.5
     if (q := refused_or_quantized(x, scheme)) is not None:  # warnings are errors in these tests
         assert not np.isnan(q.dequantize()).any()
+
+
+IMPOSABLE = [
+    s for s in SCHEMES if nf.scheme(s).family in ("scaled", "shared", "mean", "ant", "olive") and nf.scheme(s).rule != "range"
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(scheme=st.sampled_from(IMPOSABLE), seed=st.integers(0, 2**32 - 1), exponent=st.integers(-12, 12))
+def test_given_scales_and_choice_make_a_fixed_point(scheme, seed, exponent):
+    rng = np.random.default_rng(seed)
+    x = (rng.standard_t(3, (16, 256)) * 2.0**exponent).astype(np.float32)
+    q = nf.quantize(x, scheme)
+    y = q.dequantize()
+    again = nf.quantize(y, scheme, scales=q.scales, choice=q.choice)
+    np.testing.assert_array_equal(again.dequantize(), y)

@@ -533,3 +533,35 @@ def test_second_level_scales_of_any_float16_scheme(scheme):
     if "asym" in scheme:
         np.testing.assert_array_equal(two.zero_points, one.zero_points)
     assert two.bits_per_element < one.bits_per_element
+
+
+def test_dgq_keeps_int8_where_a_code_would_leave_it():
+    x = np.linspace(-68, 127, 32, dtype=np.float32)[None]  # integer scale 13: 127 / 13 rounds to 10, and 10 * 13 is beyond INT8
+    q = nf.quantize(x, "dgq4/g32")
+    weights, _ = ref.dgq(x[0], 32)
+    np.testing.assert_array_equal(q.row_values()[0], weights)
+    assert q.part("group_scales")[0, 0] == 13
+    assert q.row_values().max() == 117
+
+
+@pytest.mark.parametrize("chosen", [0, 1, 2])
+def test_ties_of_ant_go_to_the_larger_value(chosen):
+    grid = np.array(list(ref.ANT4.values())[chosen], np.float32)
+    middles = (grid[1:] + grid[:-1]) / 2
+    q = nf.quantize(middles[None], "ant4/channel", scales=np.ones((1, 1)), choice=[[chosen]])
+    np.testing.assert_array_equal(q.dequantize()[0], grid[1:])
+
+
+@pytest.mark.parametrize(("element", "limit"), [("int4", 7), ("e2m1", 6), ("flint4", 16)])
+def test_rceil_is_the_least_power_that_clips_nothing(element, limit):
+    inverse = np.float32(1) / np.float32(limit)
+    for k in (-20, 0, 9):
+        for offset in range(-3, 4):
+            top = np.float32(limit * 2.0**k)
+            for _ in range(abs(offset)):
+                top = np.nextafter(top, np.float32(np.inf if offset > 0 else 0))
+            product = Fraction(float(top * inverse))
+            want = next(e for e in range(-140, 140) if Fraction(2) ** e >= product)
+            x = np.zeros((1, 16), np.float32)
+            x[0, 5] = top
+            assert nf.quantize(x, f"{element}/g16+rceil").scales[0, 0] == 2.0**want

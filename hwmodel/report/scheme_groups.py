@@ -40,7 +40,7 @@ def group_of(made: Scheme) -> str:
         return _BY_FAMILY[made.family]
     if made.family == "shared":
         return "MX" if made.name.startswith("mx") else "BFP, MSFP, MX9/6/4"
-    if made.family in ("scaled", "cast") and len(made.candidates) == 1:
+    if made.family in ("scaled", "cast", "bitmod") and len(made.candidates) == 1:
         only = made.candidates[0]
         kinds = ((Fixed, "Integer"), (Float, "Float"), (Codebook, "Codebook (NF4 …)"))
         return next((name for kind, name in kinds if isinstance(only, kind)), "Float")

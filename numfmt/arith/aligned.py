@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,12 +15,28 @@ from . import unit_operands, unit_rule
 from .unit_rule import Rule
 
 
-class Unit:
-    """An accumulator that sums blocks of products as a matrix instruction does."""
+class Unit(ABC):
+    """An accumulator that computes a whole product itself, rather than step by step in `matmul`."""
 
+    @abstractmethod
+    def product(self, a: Any, b: Any, c: Any, returns: str) -> Any:
+        """`nf.matmul` with this unit alone."""
+
+    @abstractmethod
+    def reason(self, a: str, b: str) -> tuple[str, str]:
+        """The kernel for ordinary data of formats a and b, and why it gives the unit's bits."""
+
+    @abstractmethod
+    def run_values(self, a: np.ndarray, b: np.ndarray, formats: tuple[str, str]) -> np.ndarray:
+        """Values of a (M, K) times b (N, K) of one run of k from zero, float64: for an outer one. formats: of the elements."""
+
+
+class Instruction(Unit):
+    """A unit that sums blocks of products as a matrix instruction does."""
+
+    @abstractmethod
     def rule(self, a: str, b: str) -> Rule:
         """The instruction for operands that come in formats a and b."""
-        raise NotImplementedError
 
     def words(self, a: Any, b: Any, c: Any = None) -> tuple[np.ndarray, str]:
         """Words of a @ b from c, batches as numpy.matmul, and their format."""
@@ -86,7 +103,7 @@ def _rows(words: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class AlignedAccumulator(Unit):
+class AlignedAccumulator(Instruction):
     """Blocks of `terms` products and the accumulator, aligned to their largest exponent (at least `floor`), each cut towards zero
     to `frac_bits` fraction bits, added exactly, and rounded: `output` "rz" (float32), "short" (float32 with 13 fraction bits) or
     "f16_rne" (float16).

@@ -13,7 +13,7 @@ import numpy as np
 
 from .._checks import check_in, check_int_range
 from . import unit_operands, unit_rule
-from .aligned import Unit
+from .aligned import Instruction
 from .unit_rule import Rule
 
 _TILE = {"fp8": 128, "16bit": 64}  # k of a tile: a part of a split holds whole tiles
@@ -77,7 +77,7 @@ def split_of(call: str, m: int, k: int, n: int, gpu: str = "h100", kind: str = "
 
 
 @dataclass(frozen=True)
-class CublasOrder(Unit):
+class CublasOrder(Instruction):
     """A library product: `order` "fp8_fast", "fp8_slow" or "16bit"; splitk: parts of k (None: as recorded for the shape)."""
 
     order: str

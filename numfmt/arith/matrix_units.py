@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from .._checks import unknown
-from .aligned import Unit
+from .aligned import Instruction
 from .unit_rule import Rule
 
 _LONG = {"f16": "float16", "bf16": "bfloat16", "e4m3": "e4m3fn", "s8": "int8", "u8": "uint8", "f64": "float64"}
@@ -34,7 +34,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class MatrixUnit(Unit):
+class MatrixUnit(Instruction):
     """One instruction by its name, `gpu.instruction_a_b_result`; see `nf.datapaths()`."""
 
     name: str

@@ -229,7 +229,7 @@ def _quantize_into(piece: Any, job: _Job, writer: ShardWriter) -> Iterator[int]:
     step = max(1, _BLOCK_BYTES // (4 * inner * job.shape[-1]))
     unit = 8 * made.granularity.height  # whole bytes of every packed array, whole blocks
     step = -(-step // unit) * unit
-    if not made.way.by_rows(made) or any(part.height < 1 for part in parts.values()):
+    if made.granularity.kind in ("tensor", "flat") or any(part.height < 1 for part in parts.values()):  # all rows share something
         step = job.shape[0]
     for first in range(0, job.shape[0], step):
         last = min(first + step, job.shape[0])
