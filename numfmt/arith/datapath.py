@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -52,7 +51,7 @@ class Datapath:
             )
         if self.outer is not None and not isinstance(self.outer, FloatAccumulator | IntAccumulator):
             raise ValueError(f"outer accumulator {self.outer} is not allowed; it must be a float format such as fp32")
-        if isinstance(self.outer, IntAccumulator) and not isinstance(self.inner, IntAccumulator):
+        if isinstance(self.outer, IntAccumulator) and not self.inner.integers:
             raise ValueError(
                 f"outer accumulator {self.outer} is not a float format, which {self.inner} needs there; use fp32, bf16, ..."
             )
@@ -102,9 +101,8 @@ def datapath(spec: str | Datapath) -> Datapath:
 
 @lru_cache(maxsize=1024)
 def _parse_datapath(text: str) -> Datapath:
-    # a '>' inside float<...> closes the format; the one between accumulators stands after a word or a closing bracket
-    parts = re.findall(r"(?:[^<>]|<[^<>]*>)+", text)
-    if not 1 <= len(parts) <= 2 or ">".join(parts) != text:
+    parts = _accumulators(text)
+    if not 1 <= len(parts) <= 2 or not all(parts):
         raise ValueError(f"datapath {text!r} is not INNER or INNER>OUTER; write for example 'int32>fp32'")
     name, order = split_order(parts[0].strip())
     inner = registry.lookup(name)
@@ -116,6 +114,18 @@ def _parse_datapath(text: str) -> Datapath:
             f"datapath {text!r}: outer accumulator {parts[1]!r} is not a float format; use fp32, bf16, fp16 or float<e,m>"
         )
     return Datapath(inner, outer, order)
+
+
+def _accumulators(text: str) -> list[str]:
+    """The text cut at each '>' that closes no '<'."""
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter == "<") - (letter == ">" and depth > 0)
+        if letter == ">" and not depth and parts[-1].count("<") == parts[-1].count(">"):
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts
 
 
 def datapaths() -> pd.DataFrame:
