@@ -15,6 +15,7 @@ _MODULES = (
     "lmul_product",
     "table_product",
     "shift_product",
+    "dsp",
     "integer_steps",
     "exact_sum",
     "aligned",
