@@ -107,31 +107,20 @@ def plan(acc: Fixed, full: bool, depth: int, frac_bits: int, x: Operand, w: Oper
     if as_cast and (safe or waits):
         lanes = _lanes(max(product + (1 << right), reach if safe else 0), acc, full)
         return Plan("free_sum", lanes, right, up, not safe, mode, True, f"{rounding}; {why}{_width(lanes)}")
-    if full and not plain:
-        lanes = _lanes((held << right) + product + (1 << right), acc, full)
-        return Plan(
-            "full_sum",
-            lanes,
-            right,
-            up,
-            False,
-            mode,
-            True,
-            f"each sum {acc.rounding} by 2**-{right}, then {acc.overflow}{_width(lanes)}",
-        )
     inside = full or cut <= room
     within = "" if full else f" (|product| <= {cut} <= {room} is in range)" if inside else f" and {acc.overflow}"
-    clamps = acc.overflow in (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC)
-    if clamps:
+    if full and not plain:
+        rounding = f"each sum {acc.rounding} by 2**-{right}"
+    elif acc.overflow in (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC):
         lanes = _lanes(max(product + (1 << right), held + (cut if inside else held)), acc, full)
-        return Plan(
-            "clamped_sum", lanes, right, up, False, mode, inside, f"{rounding}{within}, {acc.overflow} at each k{_width(lanes)}"
-        )
+        why = f"{rounding}{within}, {acc.overflow} at each k{_width(lanes)}"
+        return Plan("clamped_sum", lanes, right, up, False, mode, inside, why)
     if full:
         lanes = _lanes((held << right) + product + (1 << right), acc, full)
-        return Plan("full_sum", lanes, right, up, False, mode, inside, f"{rounding}, {acc.overflow} at each k{_width(lanes)}")
+        return Plan("full_sum", lanes, right, up, False, mode, True, f"{rounding}, {acc.overflow} at each k{_width(lanes)}")
     lanes = _lanes(max(product + (1 << right), 2 * held), acc, full)
-    return Plan("cast_sum", lanes, right, up, False, mode, inside, f"{rounding}{within}, {acc.overflow} at each k{_width(lanes)}")
+    why = f"{rounding}{within}, {acc.overflow} at each k{_width(lanes)}"
+    return Plan("cast_sum", lanes, right, up, False, mode, inside, why)
 
 
 def _sum_bound(depth: int, x: Operand, w: Operand) -> int:

@@ -12,9 +12,9 @@ from .._arrays import to_numpy
 from ..blocks import QuantizedTensor
 from ..formats import Fixed, decode, encode, parse
 from . import fixed_plan, fixed_rule, fixed_sums
-from .aligned import Unit
 from .fixed_plan import Operand, Plan
 from .fixed_rule import encode_raw, raw_integers
+from .unit import Unit
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class FixedAccumulator(Unit):
         (x, fx), (w, fw) = _words(a, "a"), _words(b, "b")
         lead = _lead(x, w)
         shape = (*lead, x.shape[-2], w.shape[-1])
-        start = self.start(c, shape)
-        plan = self.plan(x.shape[-1], fx, fw, None if c is None else start)
+        start = self.raw_start(c, shape)
+        plan = self.choose(x.shape[-1], fx, fw, None if c is None else start)
         if w.ndim == 2:  # one matrix for all: one product
             rows = x.reshape(-1, x.shape[-1])
             total = self.accumulate(rows, w, start.reshape(-1, w.shape[1]), (fx, fw), plan).reshape(shape)
@@ -55,7 +55,7 @@ class FixedAccumulator(Unit):
         words = encode_raw(total, self.format)
         return words if returns == "codes" else decode(words, self.format).astype(np.float64)
 
-    def plan(self, depth: int, fx: Fixed, fw: Fixed, start: np.ndarray | None = None, w: Operand | None = None) -> Plan:
+    def choose(self, depth: int, fx: Fixed, fw: Fixed, start: np.ndarray | None = None, w: Operand | None = None) -> Plan:
         """The kernel for `depth` products of types fx and fw, and its proof. start: what the accumulators hold before (None: 0).
 
         w: what is known of the second operand's raw integers beyond its type. Raises ValueError where 62 bits do not suffice.
@@ -74,7 +74,7 @@ class FixedAccumulator(Unit):
         """The kernel of `nf.matmul(a, b)` without c, and why it gives the type's bits."""
         (x, fx), (w, fw) = _words(a, "a"), _words(b, "b")
         _lead(x, w)
-        made = self.plan(x.shape[-1], fx, fw)
+        made = self.choose(x.shape[-1], fx, fw)
         return made.kernel, f"{self}: {made.reason}"
 
     def reason(self, a: str, b: str) -> tuple[str, str]:
@@ -82,14 +82,14 @@ class FixedAccumulator(Unit):
         fx, fw = parse(a), parse(b)
         if not (isinstance(fx, Fixed) and isinstance(fw, Fixed)):
             raise ValueError(f"operands are {a} and {b}; {self} takes unscaled fixed-point tensors")
-        made = self.plan(1000, fx, fw)
+        made = self.choose(1000, fx, fw)
         return made.kernel, f"{self}, K = 1000: {made.reason}"
 
     def run_values(self, a: np.ndarray, b: np.ndarray, formats: tuple[str, str]) -> np.ndarray:
         """Refused: a fixed-point accumulator has no scales."""
         raise ValueError(f"{self} takes unscaled fixed-point tensors; the scales of its operands lie in their types")
 
-    def start(self, c: Any, shape: tuple[int, ...]) -> np.ndarray:
+    def raw_start(self, c: Any, shape: tuple[int, ...]) -> np.ndarray:
         """format(c) as raw integers, broadcast to `shape`. Raises ValueError where it does not broadcast."""
         if c is None:
             return np.zeros(shape, np.int64)
