@@ -116,7 +116,7 @@ def plan(acc: Fixed, full: bool, depth: int, frac_bits: int, x: Operand, w: Oper
         why = f"{rounding}{within}, {acc.overflow} at each k{_width(lanes)}"
         return Plan("clamped_sum", lanes, right, up, False, mode, inside, why)
     if full:
-        lanes = _lanes((held << right) + product + (1 << right), acc, full)
+        lanes = _lanes(max(product + (2 << right), held + cut + 1), acc, full)
         return Plan("full_sum", lanes, right, up, False, mode, True, f"{rounding}, {acc.overflow} at each k{_width(lanes)}")
     lanes = _lanes(max(product + (1 << right), 2 * held), acc, full)
     why = f"{rounding}{within}, {acc.overflow} at each k{_width(lanes)}"

@@ -44,7 +44,11 @@ def _rows(
 ) -> None:
     """Some rows of the result, by tiles of columns and depth; k upward in each."""
     depth, columns = w.shape
-    options = {"free_sum": (plan.mode,), "clamped_sum": (plan.mode, plan.inside), "cast_sum": (plan.inside,)}.get(plan.kernel, ())
+    options = {
+        "free_sum": (plan.mode,),
+        "clamped_sum": (plan.mode, plan.inside),
+        "cast_sum": (plan.mode == kernels.PLAIN, plan.inside),
+    }.get(plan.kernel, ())
     narrow = max(fmt.bits for fmt in formats) + plan.up <= 31
     lanes = np.int32 if narrow else np.int64
     for first in range(0, columns, _COLUMNS):

@@ -14,12 +14,14 @@ from numba import types
 from numba.extending import intrinsic
 
 from .jit import kernel, parallel_kernel
-from .lanes import above, add, both, differ, larger, left, like, mul, right_signed, sub, wide_vectors
+from .lanes import above, add, both, differ, larger, like, mul, right_signed, sub, wide_vectors
 
 # kinds of overflow
 CLAMP, WRAP, FORCE, MIRROR, MIRROR_FLOOR = 0, 1, 2, 3, 4
 # what a quantization looks at: nothing, the sign, the lowest kept bit, or whichever the rule names
 PLAIN, BY_SIGN, BY_BIT, ANY = 0, 1, 2, 3
+_ROWS = 32  # rows a thread takes at a time
+_NEAR = 16  # k at a time: as many rows of b stay in the first-level cache
 
 
 @intrinsic
@@ -85,6 +87,7 @@ def into_range(v, floor, rule, kind):
 @kernel
 def free_row(row, x, b, k, rule, mode):
     """`free_sum` of a row for four k."""
+    wide_vectors()
     x0, x1, x2, x3 = x
     for j in range(row.size):
         v = add(row[j], rounded(mul(x0, like(b[k, j], x0)), rule, mode))
@@ -96,25 +99,25 @@ def free_row(row, x, b, k, rule, mode):
 @kernel
 def free_rows(a, b, out, rule, mode):
     """`free_sum` of some rows."""
-    wide_vectors()
     one = rule[1]
-    for i in range(a.shape[0]):
-        row = out[i]
-        for k in range(0, a.shape[1], 4):
-            x = like(a[i, k], one), like(a[i, k + 1], one), like(a[i, k + 2], one), like(a[i, k + 3], one)
-            if mode == PLAIN:
-                free_row(row, x, b, k, rule, PLAIN)
-            elif mode == BY_SIGN:
-                free_row(row, x, b, k, rule, BY_SIGN)
-            else:
-                free_row(row, x, b, k, rule, BY_BIT)
+    for first in range(0, a.shape[1], _NEAR):
+        for i in range(a.shape[0]):
+            row = out[i]
+            for k in range(first, min(first + _NEAR, a.shape[1]), 4):
+                x = like(a[i, k], one), like(a[i, k + 1], one), like(a[i, k + 2], one), like(a[i, k + 3], one)
+                if mode == PLAIN:
+                    free_row(row, x, b, k, rule, PLAIN)
+                elif mode == BY_SIGN:
+                    free_row(row, x, b, k, rule, BY_SIGN)
+                else:
+                    free_row(row, x, b, k, rule, BY_BIT)
 
 
 @parallel_kernel
 def free_sum(a, b, out, rule, mode):
     """out += rounded(a[i, k] * b[k, j]): no overflow, or one that may wait for the end (a wrap modulo 2**width)."""
-    for block in numba.prange((a.shape[0] + 7) // 8):
-        part = slice(block * 8, min(block * 8 + 8, a.shape[0]))
+    for block in numba.prange((a.shape[0] + _ROWS - 1) // _ROWS):
+        part = slice(block * _ROWS, min(block * _ROWS + _ROWS, a.shape[0]))
         free_rows(a[part], b, out[part], rule, mode)
 
 
@@ -130,6 +133,7 @@ def clamped_step(v, x, w, rule, mode, inside):
 @kernel
 def clamped_row(row, x, b, k, rule, mode, inside):
     """`clamped_sum` of a row for four k."""
+    wide_vectors()
     x0, x1, x2, x3 = x
     for j in range(row.size):
         v = clamped_step(row[j], x0, like(b[k, j], x0), rule, mode, inside)
@@ -141,42 +145,43 @@ def clamped_row(row, x, b, k, rule, mode, inside):
 @kernel
 def clamped_rows(a, b, out, rule, mode, inside):
     """`clamped_sum` of some rows."""
-    wide_vectors()
     one = rule[1]
-    for i in range(a.shape[0]):
-        row = out[i]
-        for k in range(0, a.shape[1], 4):
-            x = like(a[i, k], one), like(a[i, k + 1], one), like(a[i, k + 2], one), like(a[i, k + 3], one)
-            if mode == PLAIN:
-                if inside:
-                    clamped_row(row, x, b, k, rule, PLAIN, True)
+    for first in range(0, a.shape[1], _NEAR):
+        for i in range(a.shape[0]):
+            row = out[i]
+            for k in range(first, min(first + _NEAR, a.shape[1]), 4):
+                x = like(a[i, k], one), like(a[i, k + 1], one), like(a[i, k + 2], one), like(a[i, k + 3], one)
+                if mode == PLAIN:
+                    if inside:
+                        clamped_row(row, x, b, k, rule, PLAIN, True)
+                    else:
+                        clamped_row(row, x, b, k, rule, PLAIN, False)
+                elif mode == BY_SIGN:
+                    if inside:
+                        clamped_row(row, x, b, k, rule, BY_SIGN, True)
+                    else:
+                        clamped_row(row, x, b, k, rule, BY_SIGN, False)
+                elif inside:
+                    clamped_row(row, x, b, k, rule, BY_BIT, True)
                 else:
-                    clamped_row(row, x, b, k, rule, PLAIN, False)
-            elif mode == BY_SIGN:
-                if inside:
-                    clamped_row(row, x, b, k, rule, BY_SIGN, True)
-                else:
-                    clamped_row(row, x, b, k, rule, BY_SIGN, False)
-            elif inside:
-                clamped_row(row, x, b, k, rule, BY_BIT, True)
-            else:
-                clamped_row(row, x, b, k, rule, BY_BIT, False)
+                    clamped_row(row, x, b, k, rule, BY_BIT, False)
 
 
 @parallel_kernel
 def clamped_sum(a, b, out, rule, mode, inside):
     """out = clamp(out + clamp(rounded(a[i, k] * b[k, j]))) at each k; inside: the rounded products are in range by themselves."""
-    for block in numba.prange((a.shape[0] + 7) // 8):
-        part = slice(block * 8, min(block * 8 + 8, a.shape[0]))
+    for block in numba.prange((a.shape[0] + _ROWS - 1) // _ROWS):
+        part = slice(block * _ROWS, min(block * _ROWS + _ROWS, a.shape[0]))
         clamped_rows(a[part], b, out[part], rule, mode, inside)
 
 
 @kernel
-def cast_row(row, x, b, k, rule, kind, inside):
+def cast_row(row, x, b, k, rule, kind, mode, inside):
     """`cast_sum` of a row for one k."""
+    wide_vectors()
     for j in range(row.size):
         exact = mul(x, like(b[k, j], x))
-        p = rounded(exact, rule, ANY)
+        p = rounded(exact, rule, mode)
         if not inside:
             p = into_range(p, right_signed(exact, rule[0]), rule, kind)
         total = add(row[j], p)
@@ -184,81 +189,92 @@ def cast_row(row, x, b, k, rule, kind, inside):
 
 
 @kernel
-def cast_rows(a, b, out, rule, inside):
+def cast_rows(a, b, out, rule, plain, inside):
     """`cast_sum` of some rows."""
-    wide_vectors()
     kind = rule[4]
-    for i in range(a.shape[0]):
-        row = out[i]
-        for k in range(a.shape[1]):
-            x = like(a[i, k], rule[1])
-            if kind == FORCE:
-                if inside:
-                    cast_row(row, x, b, k, rule, FORCE, True)
+    for first in range(0, a.shape[1], _NEAR):
+        for i in range(a.shape[0]):
+            row = out[i]
+            for k in range(first, min(first + _NEAR, a.shape[1])):
+                x = like(a[i, k], rule[1])
+                if kind == FORCE:
+                    if not inside:
+                        cast_row(row, x, b, k, rule, FORCE, ANY, False)
+                    elif plain:
+                        cast_row(row, x, b, k, rule, FORCE, PLAIN, True)
+                    else:
+                        cast_row(row, x, b, k, rule, FORCE, ANY, True)
+                elif kind == MIRROR:
+                    if not inside:
+                        cast_row(row, x, b, k, rule, MIRROR, ANY, False)
+                    elif plain:
+                        cast_row(row, x, b, k, rule, MIRROR, PLAIN, True)
+                    else:
+                        cast_row(row, x, b, k, rule, MIRROR, ANY, True)
+                elif not inside:
+                    cast_row(row, x, b, k, rule, MIRROR_FLOOR, ANY, False)
+                elif plain:
+                    cast_row(row, x, b, k, rule, MIRROR_FLOOR, PLAIN, True)
                 else:
-                    cast_row(row, x, b, k, rule, FORCE, False)
-            elif kind == MIRROR:
-                if inside:
-                    cast_row(row, x, b, k, rule, MIRROR, True)
-                else:
-                    cast_row(row, x, b, k, rule, MIRROR, False)
-            elif inside:
-                cast_row(row, x, b, k, rule, MIRROR_FLOOR, True)
-            else:
-                cast_row(row, x, b, k, rule, MIRROR_FLOOR, False)
+                    cast_row(row, x, b, k, rule, MIRROR_FLOOR, ANY, True)
 
 
 @parallel_kernel
-def cast_sum(a, b, out, rule, inside):
+def cast_sum(a, b, out, rule, plain, inside):
     """out = into_range(out + into_range(rounded(a[i, k] * b[k, j]))) at each k: hls4ml's order, for the kinds from FORCE on.
 
-    inside: the rounded products are in range by themselves.
+    plain: the quantization looks at nothing. inside: the rounded products are in range by themselves.
     """
-    for block in numba.prange((a.shape[0] + 7) // 8):
-        part = slice(block * 8, min(block * 8 + 8, a.shape[0]))
-        cast_rows(a[part], b, out[part], rule, inside)
+    for block in numba.prange((a.shape[0] + _ROWS - 1) // _ROWS):
+        part = slice(block * _ROWS, min(block * _ROWS + _ROWS, a.shape[0]))
+        cast_rows(a[part], b, out[part], rule, plain, inside)
 
 
 @kernel
 def full_row(row, x, b, k, rule, kind):
     """`full_sum` of a row for one k."""
+    wide_vectors()
     for j in range(row.size):
-        exact = add(left(row[j], rule[0]), mul(x, like(b[k, j], x)))
-        row[j] = into_range(rounded(exact, rule, ANY), right_signed(exact, rule[0]), rule, kind)
+        v, p = row[j], mul(x, like(b[k, j], x))
+        floor = add(v, right_signed(p, rule[0]))  # of the exact sum; its sign and parity decide as those of the sum do
+        more = add(both(right_signed(floor, rule[13]), rule[2]), both(floor, rule[3]))
+        total = add(v, right_signed(add(add(p, rule[1]), more), rule[0]))
+        row[j] = into_range(total, floor, rule, kind)
 
 
 @kernel
 def full_rows(a, b, out, rule):
     """`full_sum` of some rows."""
-    wide_vectors()
     kind = rule[4]
-    for i in range(a.shape[0]):
-        row = out[i]
-        for k in range(a.shape[1]):
-            x = like(a[i, k], rule[1])
-            if kind == CLAMP:
-                full_row(row, x, b, k, rule, CLAMP)
-            elif kind == WRAP:
-                full_row(row, x, b, k, rule, WRAP)
-            elif kind == FORCE:
-                full_row(row, x, b, k, rule, FORCE)
-            elif kind == MIRROR:
-                full_row(row, x, b, k, rule, MIRROR)
-            else:
-                full_row(row, x, b, k, rule, MIRROR_FLOOR)
+    for first in range(0, a.shape[1], _NEAR):
+        for i in range(a.shape[0]):
+            row = out[i]
+            for k in range(first, min(first + _NEAR, a.shape[1])):
+                x = like(a[i, k], rule[1])
+                if kind == CLAMP:
+                    full_row(row, x, b, k, rule, CLAMP)
+                elif kind == WRAP:
+                    full_row(row, x, b, k, rule, WRAP)
+                elif kind == FORCE:
+                    full_row(row, x, b, k, rule, FORCE)
+                elif kind == MIRROR:
+                    full_row(row, x, b, k, rule, MIRROR)
+                else:
+                    full_row(row, x, b, k, rule, MIRROR_FLOOR)
 
 
 @parallel_kernel
 def full_sum(a, b, out, rule):
     """out = into_range(rounded(out * 2**shift + a[i, k] * b[k, j])) at each k: the exact product joins, then one assignment."""
-    for block in numba.prange((a.shape[0] + 7) // 8):
-        part = slice(block * 8, min(block * 8 + 8, a.shape[0]))
+    for block in numba.prange((a.shape[0] + _ROWS - 1) // _ROWS):
+        part = slice(block * _ROWS, min(block * _ROWS + _ROWS, a.shape[0]))
         full_rows(a[part], b, out[part], rule)
 
 
 @kernel
 def assign_all(values, rule, kind):
     """`assign` for one kind of overflow."""
+    wide_vectors()
     for i in range(values.size):
         values[i] = into_range(rounded(values[i], rule, ANY), right_signed(values[i], rule[0]), rule, kind)
 
