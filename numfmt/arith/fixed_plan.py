@@ -12,6 +12,8 @@ from .fixed_rule import WIDEST
 
 _PLAIN = (Rounding.DOWN, Rounding.TIES_UP, Rounding.TIES_DOWN, Rounding.UP)  # quantizations that do not look at the number
 
+_FLOATS: tuple[tuple[str, type, int], ...] = (("sgemm", np.float32, 24), ("dgemm", np.float64, 53))
+
 
 @dataclass(frozen=True)
 class Operand:
@@ -99,7 +101,7 @@ def plan(acc: Fixed, full: bool, depth: int, frac_bits: int, x: Operand, w: Oper
     )
     if as_cast and (safe or waits) and no_rounding:
         rest = "no product has bits below the accumulator's"
-        for name, lanes, bits in (("sgemm", np.float32, 24), ("dgemm", np.float64, 53)):
+        for name, lanes, bits in _FLOATS:
             if reach <= 1 << bits:
                 why_exact = f"|partial sums| <= {reach} <= 2**{bits}, so any order is exact"
                 return Plan(name, lanes, right, up, not safe, PLAIN, True, f"{rest}; {why}; {why_exact}")

@@ -91,20 +91,19 @@ def encode_raw(raw: np.ndarray, fmt: Fixed) -> np.ndarray:
     return words
 
 
-def assigned(raw: np.ndarray, frac_bits: int, fmt: Fixed, largest: int | None = None) -> np.ndarray:
+def assigned(raw: np.ndarray, frac_bits: int, fmt: Fixed) -> np.ndarray:
     """Raw integers of type `fmt` (int64) of the numbers raw * 2**-frac_bits: one quantization, one overflow.
 
-    raw: int64, overwritten where contiguous. largest: a bound of its magnitudes, read from the data where not given.
+    raw: int64, overwritten where contiguous, or Python integers in an object array.
     """
     shift = frac_bits - fmt.frac_bits
     right, up = max(shift, 0), max(-shift, 0)
     if raw.size == 0:
-        return raw
-    if largest is None:
-        largest = max(int(raw.max()), -int(raw.min()))
-    if right > WIDEST - 2 or (largest << up) + (1 << right) >= 1 << WIDEST:
-        source = ops.WideFixed(65, 65 - frac_bits)
-        made = ops.cast(np.asarray(raw).astype(object), source, fmt)
+        return raw.astype(np.int64)
+    largest = max(int(raw.max()), -int(raw.min()))
+    if raw.dtype == object or right > WIDEST - 2 or (largest << up) + (2 << right) >= 1 << WIDEST:
+        bits = max(largest.bit_length() + 1, 65)
+        made = ops.cast(raw.astype(object), ops.WideFixed(bits, bits - frac_bits), fmt)
         return made.astype(np.int64)
     flat = np.ascontiguousarray(raw).reshape(-1)
     facts = rule(fmt, right)

@@ -88,7 +88,10 @@ def _blas(x: np.ndarray, w: np.ndarray, out: np.ndarray, formats: tuple[Fixed, F
 def spread(words: np.ndarray, into: np.ndarray, fmt: Fixed) -> None:
     """`into`, of any number type and at least as large, begins with the raw integers of code words (or of raw integers)."""
     if words.dtype.kind == "i":  # raw already
-        into[: words.shape[0], : words.shape[1]] = words
+        if words.flags.c_contiguous:
+            into[: words.shape[0], : words.shape[1]] = words
+        else:
+            kernels.spread(words, into, np.int64(-1), np.int64(0))
         return
     mask, sign = np.int64((1 << fmt.bits) - 1), np.int64((1 << fmt.bits >> 1) if fmt.signed else 0)
     kernels.spread(words, into, mask, sign)
