@@ -81,6 +81,7 @@ def plan(acc: Fixed, full: bool, depth: int, frac_bits: int, x: Operand, w: Oper
     product = (x.largest * w.largest) << up
     sum_bound = _sum_bound(depth, x, w) << up
     no_rounding = right <= x.zeros + w.zeros or sum_bound == 0
+    right = min(right, product.bit_length() + 2)  # below a quarter of a unit all numbers of a sign are rounded alike
     plain = acc.rounding in _PLAIN or no_rounding
     mode = PLAIN if plain else BY_BIT if acc.rounding is Rounding.TIES_EVEN else BY_SIGN
     as_cast = not full or right == 0 or plain  # the order of shift and sum does not show

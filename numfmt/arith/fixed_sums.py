@@ -49,8 +49,8 @@ def _rows(
         "clamped_sum": (plan.mode, plan.inside),
         "cast_sum": (plan.mode == kernels.PLAIN, plan.inside),
     }.get(plan.kernel, ())
-    narrow = max(fmt.bits for fmt in formats) + plan.up <= 31
-    lanes = np.int32 if narrow else np.int64
+    # in 32-bit lanes products fit, so what is multiplied fits too
+    lanes = np.int32 if plan.lanes is np.int32 or max(fmt.bits for fmt in formats) + plan.up <= 31 else np.int64
     for first in range(0, columns, _COLUMNS):
         last = min(first + _COLUMNS, columns)
         part = total if last - first == columns else np.ascontiguousarray(total[:, first:last])

@@ -90,11 +90,11 @@ class FixedConv2d(WeightedLayer):
                 total = assigned(total, to.frac_bits, to)
         return total
 
-    def _facts(self) -> str:
+    def _shape(self) -> str:
         w = self.window
         where = f"{w.size[0]}x{w.size[1]}, {self.channels} -> {self._weight.shape[1]}, stride={w.stride}, padding={w.padding!r}"
         more = (f", dilation={w.dilation}" if w.dilation != (1, 1) else "") + (", depthwise" if self.depthwise else "")
-        return f"{where}{more}, {super()._facts()}"
+        return where + more
 
 
 def _keras_order(raw: np.ndarray, layout: str, depthwise: bool) -> np.ndarray:

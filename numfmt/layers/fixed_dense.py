@@ -117,5 +117,5 @@ class FixedDense(WeightedLayer):
             )
         return tensor(out.reshape(*words.shape[:-1], outputs), result)
 
-    def _facts(self) -> str:
-        return f"{self._weight.shape[0]} -> {self._weight.shape[1]}, {super()._facts()}"
+    def _shape(self) -> str:
+        return f"{self._weight.shape[0]} -> {self._weight.shape[1]}"

@@ -134,8 +134,11 @@ class FixedBatchNorm(FixedLayer):
         made = (FixedCast(t)(a) for a, t in ((scale, scale_t), (b - scale * m, bias_t)))
         return cls(*made, result_t=result_t, axis=axis)
 
+    def _shape(self) -> str:
+        return f"{self._scale.size} channels"
+
     def _facts(self) -> str:
-        return f"{self._scale.size} channels, scale_t={self.scale_t}, bias_t={self.bias_t}, {super()._facts()}"
+        return f"scale_t={self.scale_t}, bias_t={self.bias_t}, {super()._facts()}"
 
 
 class FixedAdd(FixedLayer):

@@ -38,8 +38,16 @@ class FixedLayer(ABC):
             return "" if self.result is None else f"result_t={self.result}"
         return ", ".join(f"{name}={fmt}" for name, fmt in self.types(given).items())
 
+    def brief(self) -> str:
+        """The class and its sizes, without types."""
+        shape = self._shape()
+        return type(self).__name__ + (f"({shape})" if shape else "")
+
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._facts()})"
+        return f"{type(self).__name__}({', '.join(filter(None, (self._shape(), self._facts())))})"
+
+    def _shape(self) -> str:
+        return ""
 
     def _facts(self) -> str:
         return f"result_t={self.result or 'auto'}"

@@ -85,10 +85,13 @@ class _Pool(FixedLayer):
         """Raw accumulators (n, last - first, columns, C) of some rows of the result."""
         raise NotImplementedError
 
-    def _facts(self) -> str:
+    def _shape(self) -> str:
         size = "all" if self.size is None else f"{self.size[0]}x{self.size[1]}"
         stride = "" if self.stride is None else f", stride={self.stride}"
-        return f"{size}{stride}, padding={self.padding!r}, accum_t={self.accum or 'auto'}, {super()._facts()}"
+        return f"{size}{stride}, padding={self.padding!r}"
+
+    def _facts(self) -> str:
+        return f"accum_t={self.accum or 'auto'}, {super()._facts()}"
 
 
 class FixedAvgPool2d(_Pool):
@@ -144,8 +147,8 @@ class FixedMaxPool2d(_Pool):
     def _pooled(
         self, images: np.ndarray, fmt: Fixed, window: Window, first: int, last: int, columns: int, acc: Fixed
     ) -> np.ndarray:
-        top_bit = np.int64((1 << fmt.bits >> 1) * (-1 if fmt.signed else 1))
-        band = window.band(fixed_rule.raw_integers(images, fmt) - top_bit, first, last, columns) + top_bit
+        words = window.band(images, first, last, columns, fill=1 << fmt.bits >> 1)
+        band = fixed_rule.raw_integers(words, fmt)
         view = window.view(band, last - first, columns)
         best = view[:, :, :, 0, 0].copy()
         for ky, kx in np.ndindex(*window.size):

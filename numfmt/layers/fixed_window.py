@@ -79,14 +79,14 @@ class Window:
             found.append((length + sum(pads) - span) // step + 1)
         return found[0], found[1]
 
-    def band(self, image: np.ndarray, first: int, last: int, columns: int) -> np.ndarray:
-        """The padded input (n, rows, width, C) that result rows first..last of raw images (n, H, W, C) look at; zeros outside."""
+    def band(self, image: np.ndarray, first: int, last: int, columns: int, fill: int = 0) -> np.ndarray:
+        """The padded input (n, rows, width, C) that result rows first..last of images (n, H, W, C) look at; `fill` outside."""
         n, height, width, channels = image.shape
         (top, _), (left, _) = self.pads(height, width)
         begin = first * self.stride[0] - top
         rows = (last - first - 1) * self.stride[0] + self.dilation[0] * (self.size[0] - 1) + 1
         across = (columns - 1) * self.stride[1] + self.dilation[1] * (self.size[1] - 1) + 1
-        padded = np.zeros((n, rows, across, channels), image.dtype)
+        padded = np.full((n, rows, across, channels), fill, image.dtype)
         low, high = max(begin, 0), min(begin + rows, height)
         right = min(width, across - left)
         if low < high and right > 0:

@@ -116,6 +116,6 @@ class Sequential:
         rows = [("name", "layer", "in", "out")]
         for name, layer in self.layers.items():
             given, made = ("?" if f is None else str(f) for f in self.formats[name])
-            rows.append((name, repr(layer), given, made))
+            rows.append((name, layer.brief() if hasattr(layer, "brief") else repr(layer), given, made))
         widths = [max(len(row[i]) for row in rows) for i in range(4)]
         return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
