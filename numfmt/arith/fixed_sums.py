@@ -19,14 +19,14 @@ _FEW = 32  # columns that leave SIMD lanes empty
 def accumulate(x: np.ndarray, w: np.ndarray, out: np.ndarray, formats: tuple[Fixed, Fixed], acc: Fixed, plan: Plan) -> np.ndarray:
     """The accumulators (M, N) int64 after the products of x (M, K) and w (K, N) were added to `out`, in order of k.
 
-    x and w: code words (or raw integers) of `formats`; out: raw integers of `acc`, overwritten where the lanes are 64 bits wide.
+    x and w: code words (or raw integers) of `formats`; out: raw integers of `acc`, kept as they are.
     """
     if w.shape[1] < _FEW and x.shape[0] > w.shape[1]:  # a product does not care which side comes first
         return accumulate(w.T, x.T, np.ascontiguousarray(out.T), formats[::-1], acc, plan).T
     if plan.kernel.endswith("gemm"):
         total = _blas(x, w, out, formats, plan)
     else:
-        total = np.ascontiguousarray(out, plan.lanes)
+        total = np.array(out, plan.lanes, order="C")
         facts = fixed_rule.rule(acc, plan.right, plan.lanes)
         for first in range(0, x.shape[0], _ROWS):
             _rows(x[first : first + _ROWS], w, total[first : first + _ROWS], formats, plan, facts)
