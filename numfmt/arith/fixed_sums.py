@@ -44,11 +44,9 @@ def _rows(
 ) -> None:
     """Some rows of the result, by tiles of columns and depth; k upward in each."""
     depth, columns = w.shape
-    options = {
-        "free_sum": (plan.mode,),
-        "clamped_sum": (plan.mode, plan.inside),
-        "cast_sum": (plan.mode == kernels.PLAIN, plan.inside),
-    }.get(plan.kernel, ())
+    options: tuple[Any, ...] = (plan.mode, plan.inside) if plan.kernel == "clamped_sum" else (plan.mode,)
+    if plan.kernel == "cast_sum":
+        options = plan.mode == kernels.PLAIN, plan.inside
     # in 32-bit lanes products fit, so what is multiplied fits too
     lanes = np.int32 if plan.lanes is np.int32 or max(fmt.bits for fmt in formats) + plan.up <= 31 else np.int64
     for first in range(0, columns, _COLUMNS):

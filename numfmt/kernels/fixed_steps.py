@@ -231,19 +231,23 @@ def cast_sum(a, b, out, rule, plain, inside):
 
 
 @kernel
-def full_row(row, x, b, k, rule, kind):
+def full_row(row, x, b, k, rule, kind, mode):
     """`full_sum` of a row for one k."""
     wide_vectors()
     for j in range(row.size):
         v, p = row[j], mul(x, like(b[k, j], x))
         floor = add(v, right_signed(p, rule[0]))  # of the exact sum; its sign and parity decide as those of the sum do
-        more = add(both(right_signed(floor, rule[13]), rule[2]), both(floor, rule[3]))
-        total = add(v, right_signed(add(add(p, rule[1]), more), rule[0]))
+        p = add(p, rule[1])
+        if mode != BY_BIT:
+            p = add(p, both(right_signed(floor, rule[13]), rule[2]))
+        if mode != BY_SIGN:
+            p = add(p, both(floor, rule[3]))
+        total = add(v, right_signed(p, rule[0]))
         row[j] = into_range(total, floor, rule, kind)
 
 
 @kernel
-def full_rows(a, b, out, rule):
+def full_rows(a, b, out, rule, mode):
     """`full_sum` of some rows."""
     kind = rule[4]
     for first in range(0, a.shape[1], _NEAR):
@@ -251,24 +255,26 @@ def full_rows(a, b, out, rule):
             row = out[i]
             for k in range(first, min(first + _NEAR, a.shape[1])):
                 x = like(a[i, k], rule[1])
-                if kind == CLAMP:
-                    full_row(row, x, b, k, rule, CLAMP)
+                if kind == CLAMP and mode == BY_BIT:
+                    full_row(row, x, b, k, rule, CLAMP, BY_BIT)
+                elif kind == CLAMP:
+                    full_row(row, x, b, k, rule, CLAMP, BY_SIGN)
                 elif kind == WRAP:
-                    full_row(row, x, b, k, rule, WRAP)
+                    full_row(row, x, b, k, rule, WRAP, ANY)
                 elif kind == FORCE:
-                    full_row(row, x, b, k, rule, FORCE)
+                    full_row(row, x, b, k, rule, FORCE, ANY)
                 elif kind == MIRROR:
-                    full_row(row, x, b, k, rule, MIRROR)
+                    full_row(row, x, b, k, rule, MIRROR, ANY)
                 else:
-                    full_row(row, x, b, k, rule, MIRROR_FLOOR)
+                    full_row(row, x, b, k, rule, MIRROR_FLOOR, ANY)
 
 
 @parallel_kernel
-def full_sum(a, b, out, rule):
+def full_sum(a, b, out, rule, mode):
     """out = into_range(rounded(out * 2**shift + a[i, k] * b[k, j])) at each k: the exact product joins, then one assignment."""
     for block in numba.prange((a.shape[0] + _ROWS - 1) // _ROWS):
         part = slice(block * _ROWS, min(block * _ROWS + _ROWS, a.shape[0]))
-        full_rows(a[part], b, out[part], rule)
+        full_rows(a[part], b, out[part], rule, mode)
 
 
 @kernel
