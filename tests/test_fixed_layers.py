@@ -220,6 +220,40 @@ def test_a_large_image_needs_little_memory():
         assert peak < made.nbytes * 2.1 + 40e6, (peak, layer)
 
 
+def naf_digits(n):
+    """Non-zero digits of the non-adjacent form."""
+    count = 0
+    while n:
+        if n % 2:
+            n -= 2 - n % 4
+            count += 1
+        n //= 2
+    return count
+
+
+@pytest.mark.parametrize("signed_digits", [False, True])
+def test_k_hot_weights(signed_digits):
+    rng = np.random.default_rng(0)
+    for name, hot in (("ap_fixed<8,2>", 2), ("ap_ufixed<6,0>", 1), ("ap_fixed<7,3>", 3)):
+        fmt = nf.parse(name)
+        count = (lambda n: naf_digits(abs(n))) if signed_digits else (lambda n: abs(n).bit_count())
+        grid = [n for n in range(fmt.min_int, fmt.max_int + 1) if count(n) <= hot]
+        x = np.concatenate(
+            [rng.standard_normal(200) * fmt.max / 1.5, np.array(grid) * fmt.quantum, [1e9, -1e9, 0.75 * fmt.quantum]]
+        )
+        want = [min(grid, key=lambda n: (abs(n - v / fmt.quantum), abs(n))) for v in x]
+        made = nf.layers.k_hot(x, fmt, hot, signed_digits)
+        np.testing.assert_array_equal(raw(made), want)
+    assert raw(nf.layers.k_hot([7.0], "ap_fixed<8,8>", 2, signed_digits)).tolist() == [7 if signed_digits else 6]
+    for call, said in (
+        (lambda: nf.layers.k_hot([np.nan], "ap_fixed<8,2>", 2), "1 NaN"),
+        (lambda: nf.layers.k_hot([1.0], "ap_fixed<24,2>", 2), "24 bits"),
+        (lambda: nf.layers.k_hot([1.0], "ap_fixed<8,2>", 0), "hot=0"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            call()
+
+
 def test_refusals():
     x, w = tensor(np.ones((2, 4), int), nf.parse("ap_fixed<8,3>")), tensor(np.ones((4, 3), int), nf.parse("ap_fixed<8,3>"))
     image, kernel = (

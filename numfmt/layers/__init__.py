@@ -6,6 +6,7 @@ from .fixed_conv import FixedConv2d
 from .fixed_dense import FixedDense
 from .fixed_elementwise import FixedAdd, FixedBatchNorm, FixedCast, FixedReLU
 from .fixed_infer import infer_accumulator, infer_pool_accumulator
+from .fixed_khot import k_hot
 from .fixed_pool import FixedAvgPool2d, FixedMaxPool2d
 from .linear import Linear
 from .sequential import Flatten, Sequential
@@ -26,4 +27,5 @@ __all__ = [
     "fixed_network",
     "infer_accumulator",
     "infer_pool_accumulator",
+    "k_hot",
 ]
