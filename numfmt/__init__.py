@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import layers
-    from .arith import Datapath, datapath, datapaths, explain, matmul, requantizations, requantize, scaled_mm
+    from .arith import (
+        Datapath,
+        OverflowReport,
+        ProductTable,
+        datapath,
+        datapaths,
+        explain,
+        matmul,
+        overflow_report,
+        product_table,
+        requantizations,
+        requantize,
+        scaled_mm,
+    )
     from .blocks import QuantizedTensor, Scheme, from_codes, from_gguf, load, narrow, observers, quantize, scheme, schemes
     from .formats import (
         Card,
@@ -60,7 +73,9 @@ __all__ = [
     "FunctionError",
     "LayerPlan",
     "Overflow",
+    "OverflowReport",
     "Plan",
+    "ProductTable",
     "Program",
     "QuantizedTensor",
     "Rounding",
@@ -98,8 +113,10 @@ __all__ = [
     "observers",
     "open_checkpoint",
     "outliers",
+    "overflow_report",
     "pack",
     "parse",
+    "product_table",
     "quantize",
     "quantize_checkpoint",
     "remainder",
@@ -115,7 +132,20 @@ __all__ = [
 
 # Where the names come from. They are loaded at first use: NumPy and Numba alone take longer than many a script that imports this.
 _FROM = {
-    ".arith": ("Datapath", "datapath", "datapaths", "explain", "matmul", "requantizations", "requantize", "scaled_mm"),
+    ".arith": (
+        "Datapath",
+        "OverflowReport",
+        "ProductTable",
+        "datapath",
+        "datapaths",
+        "explain",
+        "matmul",
+        "overflow_report",
+        "product_table",
+        "requantizations",
+        "requantize",
+        "scaled_mm",
+    ),
     ".blocks": (
         "QuantizedTensor",
         "Scheme",

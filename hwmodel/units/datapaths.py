@@ -63,6 +63,8 @@ def datapath_unit(spec: Any, given: dict[str, Any]) -> Unit:
             raise unknown("parameter of a datapath unit", name, ("weight", "activation", "group"))
     if "weight" not in given or "activation" not in given:
         raise ValueError(f"unit of datapath {path} needs weight= and activation=, format strings such as 'e2m1'")
+    if path.output:
+        raise ValueError(f"datapath {path} has no price yet: its output stages are not modelled; leave them out")
     if not path.order.sequential:
         raise ValueError(
             f"datapath {path} has no price yet: its order of sums needs registers that are not modelled; leave {path.order} out"

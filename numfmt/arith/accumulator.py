@@ -62,6 +62,11 @@ class Accumulator(ABC):
         return part
 
     @property
+    def integers(self) -> bool:
+        """Whether its sums are integers, which an integer accumulator can add."""
+        return False
+
+    @property
     def default_outer(self) -> Accumulator | None:
         """The accumulator that adds pieces of k of unscaled operands where the path names none; None: fp32."""
         return None

@@ -151,6 +151,16 @@ def parse_accumulator(text: str) -> FloatAccumulator:
     return FloatAccumulator(fmt, fused, rounding)
 
 
+def behind(text: str, what: str) -> FloatAccumulator:
+    """The float accumulator that sums products of another kind. Raises ValueError for other accumulators."""
+    try:
+        return parse_accumulator(text)
+    except ValueError as error:
+        raise ValueError(
+            f"{text!r} in front of {what} is not the float format of a sum, such as fp32 or bf16+rz: {error}"
+        ) from None
+
+
 def _made(match: re.Match[str]) -> FloatAccumulator:
     return parse_accumulator(match[0])
 

@@ -118,6 +118,11 @@ class IntAccumulator(Accumulator):
         return part.astype(np.float64)
 
     @property
+    def integers(self) -> bool:
+        """True."""
+        return True
+
+    @property
     def default_outer(self) -> Accumulator:
         """Pieces of k are added in the accumulator itself."""
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,25 @@ from .accumulator import Accumulator, Step, spread
 from .datapath import Datapath, datapath
 from .integer_steps import IntAccumulator
 from .operands import Operand, operand, permuted, runs
+from .output import Given, apply
 from .unit import Unit
 
+_UNSCALED = Operand(np.zeros((1, 0)), None, True, None)  # stands for plain arrays where only scales are asked for
 
-def matmul(a: Any, b: Any, path: str | Datapath, c: Any = None, returns: str = "values", out: np.ndarray | None = None) -> Any:
+
+def matmul(
+    a: Any,
+    b: Any,
+    path: str | Datapath,
+    c: Any = None,
+    returns: str = "values",
+    out: np.ndarray | None = None,
+    *,
+    bias: Any = None,
+    multiplier: Any = None,
+    out_scale: Any = None,
+    zero_point: Any = None,
+) -> Any:
     """`a @ b` with the arithmetic of a datapath, bit for bit.
 
     a: (..., M, K), b: (..., K, N) arrays (values that float32 holds; batches broadcast as numpy.matmul), or quantized
@@ -24,6 +40,11 @@ def matmul(a: Any, b: Any, path: str | Datapath, c: Any = None, returns: str = "
     subtracted exactly. With scales, the inner accumulator runs within each run of k that shares all scales; its result times
     the product of the scales is rounded once to the outer format and added there (`inner>outer`; the outer accumulator is
     fp32 where the path names none).
+
+    The data of output stages (`path` "int32|bias|rescale=tflite_double|offset|cast=int8", or its name `tflite`): bias, one value an
+    output column, in the accumulator's units; multiplier, the real number that a rescale multiplies with (or out_scale, whose
+    multiplier is scale of a * scale of b / out_scale); zero_point of the result. Each broadcasts to the result. With a rescale,
+    scaled operands are summed as integers.
 
     Returns values (float32, float64 for `exact` and wide integers), or with returns="codes" the words of the accumulator's
     format (two's complement for integers). The result does not depend on threads, batching or memory order.
@@ -34,6 +55,10 @@ def matmul(a: Any, b: Any, path: str | Datapath, c: Any = None, returns: str = "
     made = datapath(path)
     if returns not in ("values", "codes"):
         raise ValueError(f"returns={returns!r} is not allowed; use 'values' or 'codes'")
+    given = Given(bias, multiplier, out_scale, zero_point)
+    given.check(made.output)
+    if made.output:
+        return _through_stages(a, b, made, c, returns, out, given)
     if _alone(made, a, b):
         return _given(made.inner.product(a, b, c, returns), out)  # type: ignore[attr-defined]
     torch_like = next((x for x in (a, b) if is_torch(x)), None)
@@ -48,6 +73,23 @@ def matmul(a: Any, b: Any, path: str | Datapath, c: Any = None, returns: str = "
     return to_numpy(torch_like)[1](result) if torch_like is not None else result
 
 
+def _through_stages(a: Any, b: Any, made: Datapath, c: Any, returns: str, out: np.ndarray | None, given: Given) -> Any:
+    """The sums of a path through its output stages."""
+    sums = replace(made, output=())
+    quantized = isinstance(a, QuantizedTensor) or isinstance(b, QuantizedTensor)
+    left, right = (operand(a, "a", -1), operand(b, "b", 0)) if quantized else (_UNSCALED, _UNSCALED)
+    if any(s.kind == "rescale" for s in made.output) and _scaled(a, b):
+        integers = replace(left, scales=None, run=0), replace(right, scales=None, run=0)
+        total, last = product(*integers, sums, c), last_accumulator(sums, False)
+    else:
+        total, last = np.asarray(to_numpy(matmul(a, b, sums, c), "a")[0]), last_accumulator(sums, _scaled(a, b))
+    result = apply(made.output, total, last, given, left, right, returns)
+    torch_like = next((x for x in (a, b) if is_torch(x)), None)
+    if torch_like is not None and out is None:
+        return to_numpy(torch_like)[1](result)
+    return _given(result, out)
+
+
 def explain(a: Any, b: Any, path: str | Datapath) -> list[Step]:
     """Which kernel computes each run of k of `matmul(a, b, path)`, and the bound that proves it exact. Arguments as `matmul`."""
     made = datapath(path)
@@ -60,7 +102,9 @@ def explain(a: Any, b: Any, path: str | Datapath) -> list[Step]:
 
 
 def product(a: Operand, b: Operand, made: Datapath, c: Any = None) -> np.ndarray:
-    """`matmul` of two prepared operands, (a.rows, b.rows)."""
+    """`matmul` of two prepared operands, (a.rows, b.rows). Raises ValueError for paths with output stages."""
+    if made.output:
+        raise ValueError(f"path {made} has output stages, which a layer of its own applies; use nf.matmul, or leave them out")
     a, b, parts = _prepared(a, b, made)
     shape = (a.rows, b.rows)
     last = last_accumulator(made, a.scales is not None or b.scales is not None)

@@ -84,8 +84,8 @@ class Operand:
 def operand(x: Any, what: str, reduced: int) -> Operand:
     """A matrix operand, reduced along axis `reduced` (-1 for the left one, 0 for the right one).
 
-    Plain arrays are unscaled float32 values. Raises ValueError for values that float32 does not hold, for quantized tensors
-    grouped along the other axis, and for other than two axes.
+    Plain arrays are unscaled float32 values, or integers that float64 holds. Raises ValueError for other values, for quantized
+    tensors grouped along the other axis, and for other than two axes.
     """
     if isinstance(x, QuantizedTensor):
         if len(x.shape) != 2:
@@ -115,7 +115,7 @@ def operand(x: Any, what: str, reduced: int) -> Operand:
     wide = to_float64(rows, what)
     with np.errstate(over="ignore"):
         single = wide.astype(np.float32)
-    if rows.dtype != np.float32 and not np.array_equal(single, wide, equal_nan=True):
+    if rows.dtype != np.float32 and rows.dtype.kind not in "iu" and not np.array_equal(single, wide, equal_nan=True):
         raise ValueError(f"{what} holds values that float32 does not hold exactly; round it with nf.cast(x, 'float32') first")
     integers = bool(rows.dtype.kind in "iu" or (np.isfinite(single).all() and np.array_equal(np.rint(single), single)))
     return Operand(wide, None, integers, None)

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 _MODULES = (
     "bit_serial",
+    "lmul_product",
+    "table_product",
+    "shift_product",
+    "dsp",
     "integer_steps",
     "exact_sum",
     "aligned",
