@@ -8,10 +8,29 @@ from .fixed_elementwise import FixedAdd, FixedBatchNorm, FixedCast, FixedReLU
 from .fixed_infer import infer_accumulator, infer_pool_accumulator
 from .fixed_khot import k_hot
 from .fixed_pool import FixedAvgPool2d, FixedMaxPool2d
+from .fold import Folded, fold_batch_norm
+from .hawq_resnet import IntegerNetwork, hawq_resnet
+from .integer_add import ResidualAdd
+from .integer_concat import Concatenate
+from .integer_conv import IntegerConv2d
+from .integer_linear import IntegerLinear
+from .integer_pool import IntegerAvgPool2d, IntegerMaxPool2d
+from .integer_quantizers import (
+    ActivationRange,
+    activation_scale,
+    quantize_activation,
+    quantize_bias,
+    quantize_weight,
+    weight_scale,
+)
+from .integer_requantize import IntegerReLU, Requantize
 from .linear import Linear
+from .residual import ResidualBlock
 from .sequential import Flatten, Sequential
 
 __all__ = [
+    "ActivationRange",
+    "Concatenate",
     "Conv2d",
     "FixedAdd",
     "FixedAvgPool2d",
@@ -22,10 +41,27 @@ __all__ = [
     "FixedMaxPool2d",
     "FixedReLU",
     "Flatten",
+    "Folded",
+    "IntegerAvgPool2d",
+    "IntegerConv2d",
+    "IntegerLinear",
+    "IntegerMaxPool2d",
+    "IntegerNetwork",
+    "IntegerReLU",
     "Linear",
+    "Requantize",
+    "ResidualAdd",
+    "ResidualBlock",
     "Sequential",
+    "activation_scale",
     "fixed_network",
+    "fold_batch_norm",
+    "hawq_resnet",
     "infer_accumulator",
     "infer_pool_accumulator",
     "k_hot",
+    "quantize_activation",
+    "quantize_bias",
+    "quantize_weight",
+    "weight_scale",
 ]
