@@ -51,22 +51,22 @@ def test_convolution(held, name):
     assert single > 0  # the reference kernels round twice, and these cases see it
 
 
-def dense_stage(product, out_scale, zero):
-    """Where all weights share a scale, TFLite rounds its product with the input's to float32."""
-    assert product.dtype == np.float32
-    return L.Requantize(out_scale, in_scale=product, convention="tflite_double", zero_point=zero)
+def dense_stage(in_scale, out_scale, weight_scale, zero, convention="tvm_tonearest"):
+    return L.Requantize(out_scale, in_scale=in_scale, weight_scale=weight_scale, convention=convention, zero_point=zero)
 
 
-def test_dense(held):
-    wide = 0
+def test_dense_rounds_once(held):
+    """LiteRT's dense layer rounds once, ties away from zero, where its convolutions round twice."""
+    other = dict.fromkeys(("tflite_double", "tflite_single", "hawqv3"), 0)
     for case in cases(held, "dense"):
         zx, zy = case["facts"].tolist()
         sx, sy, sw = case["scales"]
-        layer = L.IntegerLinear(case["w"], case["bias"], input_zero_point=zx, requantize=dense_stage(sx * sw, sy, zy))
+        layer = L.IntegerLinear(case["w"], case["bias"], input_zero_point=zx, requantize=dense_stage(sx, sy, sw, zy))
         np.testing.assert_array_equal(layer(case["x"]), case["y"])
-        other = L.IntegerLinear(case["w"], case["bias"], input_zero_point=zx, requantize=stage(case, zy))
-        wide += int((other(case["x"]) != case["y"]).sum())
-    assert wide > 0  # a float64 product, as convolutions have it, gives other integers
+        for convention in other:
+            layer.sums.requantize = dense_stage(sx, sy, sw, zy, convention)
+            other[convention] += int((layer(case["x"]) != case["y"]).sum())
+    assert min(other.values()) > 0
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -107,7 +107,7 @@ def test_a_network_end_to_end(held):
             ("block", L.ResidualBlock(depthwise, add)),
             ("pool", L.IntegerAvgPool2d(8, rule="tflite")),
             ("flatten", L.Flatten()),
-            ("dense", L.IntegerLinear(case["w3"], case["b3"], input_zero_point=z[3], requantize=dense_stage(s[3] * case["s3"], s[4], z[4]))),
+            ("dense", L.IntegerLinear(case["w3"], case["b3"], input_zero_point=z[3], requantize=dense_stage(s[3], s[4], case["s3"], z[4]))),
         ]
     )
     seen = net.trace(case["x"])

@@ -155,6 +155,8 @@ def dense(rng: np.random.Generator, out: dict[str, np.ndarray], key: str) -> Non
     zx, zy = (int(v) for v in rng.integers(-128, 128, 2))
     sx, sw = (np.float32(v) for v in rng.uniform(0.002, 0.05, 2))
     sy = np.float32(sx * sw * np.sqrt(k) * 100)
+    if rng.integers(0, 2):  # powers of two make ties
+        sx, sw, sy = (np.float32(2.0**v) for v in (-6, -7, -4))
     m = Model()
     tx, tw = m.tensor(x.shape, "int8", sx, zx), m.tensor(w.shape, "int8", sw, 0, w)
     tb, ty = m.tensor(bias.shape, "int32", sx * sw, 0, bias), m.tensor((4, n), "int8", sy, zy)
@@ -202,6 +204,8 @@ def main(path: str) -> None:
     for i in range(24):
         convolution(rng, False, out, f"conv{i}")
         convolution(rng, True, out, f"depthwise{i}")
+        dense(rng, out, f"dense{i}")
+    for i in range(24, 60):
         dense(rng, out, f"dense{i}")
     for i in range(12):
         addition(rng, out, f"add8_{i}", "int8")

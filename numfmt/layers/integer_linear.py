@@ -16,8 +16,8 @@ class IntegerLinear:
 
     weight: integers (N, K). bias: integers (N,) in the accumulator's scale, or None. path: an integer accumulator; "int32" wraps in
     two's complement as C code and hardware do. requantize: None gives the accumulators.
-    TFLite with one scale for all weights rounds its product with the input's to float32: Requantize(in_scale=np.float32(s_x) *
-    np.float32(s_w)); convolutions and scales per channel take the float64 product, Requantize(in_scale=s_x, weight_scale=s_w).
+    TensorFlow Lite: convention "tflite_double" is that of the Micro kernels; LiteRT 2.3.0 on x86-64 rounds this layer once, ties
+    away ("tvm_tonearest"), unlike its convolutions (measured).
     Raises ValueError for values that are not integers and shapes that do not fit.
     """
 
