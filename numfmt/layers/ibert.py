@@ -99,13 +99,19 @@ def softmax_tail(exp16: Any, out_bits: int = 8) -> tuple[np.ndarray, float]:
     return (e * factor) >> (32 - out_bits), 2.0**-out_bits
 
 
-def int_gelu(q: Any, scale: float) -> tuple[np.ndarray, np.float32]:
-    """GELU of q * scale: integers and their (negative) scale.
+def int_gelu(q: Any, scale: Any) -> tuple[np.ndarray, Any]:
+    """GELU of q * scale: integers and their (negative) scale. scale: a number, or one for each column of q's last axis.
 
     erf is sign(x) * (a * (min(|x|, -b) + b)**2 + 1) on x / 1.4142, then shifted right by 14 bits (in the released code alone).
     Valid on fine scales (1e-3: error 0.02); on 8-bit inputs the result is useless, so apply it to the accumulator before it.
     q = 0 gives 0. Raises ValueError where 64 bits do not hold the result.
     """
+    if np.ndim(scale):
+        columns = _integers(q, "q")
+        if columns.shape[-1:] != np.shape(scale):
+            raise ValueError(f"scale has shape {np.shape(scale)}; it must be one number, or one a column: ({columns.shape[-1]},)")
+        parts = [int_gelu(columns[..., i], s) for i, s in enumerate(np.asarray(scale).tolist())]
+        return np.stack([p[0] for p in parts], axis=-1), np.array([p[1] for p in parts], _F)
     s = _scale(scale)
     array = _integers(q, "q")
     narrow = s / _F(1.4142)

@@ -61,7 +61,7 @@ def activation_scale(low: Any, high: Any, bits: int = 8, *, signed: bool = True)
 
     Raises ValueError for limits that are not finite or the wrong way round.
     """
-    check_int_range("bits", bits, 2, 16)
+    check_int_range("bits", bits, 2, 32)
     first, last = _singles(low, "low").reshape(()), _singles(high, "high").reshape(())
     if first > last:
         raise ValueError(f"low={first} exceeds high={last}; give the least value first")
