@@ -124,7 +124,14 @@ def test_negative_multipliers_of_batch_normalization_that_is_not_folded(held):
     mean, var = out.mean(axis=(0, 2, 3)), out.var(axis=(0, 2, 3), ddof=1)
     count = out[:, 0].size
     folded = L.fold_batch_norm(
-        held["unfolded/weight"], None, held["unfolded/gamma"], held["unfolded/beta"], mean, var * (count - 1) / count, into="scale", batch_count=count
+        held["unfolded/weight"],
+        None,
+        held["unfolded/gamma"],
+        held["unfolded/beta"],
+        mean,
+        var * (count - 1) / count,
+        into="scale",
+        batch_count=count,
     )
     np.testing.assert_allclose(ours * folded.factor, held["unfolded/weight_scale"], rtol=3e-6)
     given = held["unfolded/weight_scale"]

@@ -40,7 +40,13 @@ def test_convolution(held, name):
     single = 0
     for case in cases(held, name):
         zx, zy, stride, dilation, same, groups, relu = case["facts"].tolist()
-        options = {"stride": stride, "dilation": dilation, "groups": groups, "padding": "same" if same else 0, "input_zero_point": zx}
+        options = {
+            "stride": stride,
+            "dilation": dilation,
+            "groups": groups,
+            "padding": "same" if same else 0,
+            "input_zero_point": zx,
+        }
         layer = L.IntegerConv2d(case["w"], case["bias"], requantize=stage(case, zy, relu), **options)
         got = layer(case["x"])
         assert got.dtype == np.int8
@@ -107,7 +113,12 @@ def test_a_network_end_to_end(held):
             ("block", L.ResidualBlock(depthwise, add)),
             ("pool", L.IntegerAvgPool2d(8, rule="tflite")),
             ("flatten", L.Flatten()),
-            ("dense", L.IntegerLinear(case["w3"], case["b3"], input_zero_point=z[3], requantize=dense_stage(s[3], s[4], case["s3"], z[4]))),
+            (
+                "dense",
+                L.IntegerLinear(
+                    case["w3"], case["b3"], input_zero_point=z[3], requantize=dense_stage(s[3], s[4], case["s3"], z[4])
+                ),
+            ),
         ]
     )
     seen = net.trace(case["x"])

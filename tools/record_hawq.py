@@ -1,4 +1,4 @@
-"""Records integers of HAWQ-V3's released modules as test vectors: `python tools/record_hawq.py HAWQ_FOLDER tests/vectors/integer_layers.npz`.
+"""Records integers of HAWQ-V3's released modules: `python tools/record_hawq.py HAWQ_FOLDER tests/vectors/integer_layers.npz`.
 
 Needs a checkout of Zhen-Dong/HAWQ (1616df6) and torch on the CPU. Small random residual networks are built from its own
 Q_ResNet18 and Q_ResNet50 (fewer channels; the final pool fits the image), calibrated on one batch, frozen, and run; single

@@ -170,7 +170,9 @@ class IBertEncoderLayer:
 
     def _tensor(self, tensors: Mapping[str, Any], name: str) -> np.ndarray:
         if name not in tensors:
-            raise ValueError(f"tensor {name!r} is missing; an encoder layer has {', '.join((*_DENSE, *_NORMS))}, weight and bias each")
+            raise ValueError(
+                f"tensor {name!r} is missing; an encoder layer has {', '.join((*_DENSE, *_NORMS))}, weight and bias each"
+            )
         made: np.ndarray = to_numpy(tensors[name], name)[0].astype(_F)
         return made
 

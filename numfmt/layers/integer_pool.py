@@ -9,7 +9,7 @@ import numpy as np
 
 from .._arrays import to_numpy
 from .._checks import check_in
-from ..arith.requantize import requantize, shifted
+from ..arith.requantize import shifted
 from .fixed_window import Window, pair
 from .integer_tensor import integers
 
@@ -18,7 +18,8 @@ RULES = {
     "floor": "floor(sum / window), padding counts as zeros: HAWQ-V3's hardware",
     "tflite": "sum / taps in the image, ties away from zero",
     "tosa": "(sum - taps * zero point) times a 31-bit reciprocal of the taps in the image, ties up, + zero point",
-    "pytorch": "float32: rint((sum - taps * zero point) * fl(fl(scale / out scale) / window)) + zero point, clamped",
+    "pytorch": "float32: rint((sum - taps * zero point) * fl(fl(scale / out scale) / window) + zero point): NCHW tensors on x86; "
+    "with channels last its vector loop adds the zero point behind the rounding",
 }
 
 
@@ -101,7 +102,8 @@ class IntegerAvgPool2d(_Pool):
         if self.rule == "tosa":
             return tosa_mean(centred, inside) + self.zero_point
         multiplier = np.float32(self.ratio) / np.float32(cells)
-        return requantize(centred, np.float64(multiplier), "fp32_lrint") + self.out_zero_point
+        made = centred.astype(np.float32) * multiplier + np.float32(self.out_zero_point)
+        return np.rint(made).astype(np.int64)
 
     def __repr__(self) -> str:
         return f"IntegerAvgPool2d({self.size or 'whole image'}, {self.rule})"

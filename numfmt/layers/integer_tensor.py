@@ -35,8 +35,8 @@ def limits(bits: int, signed: bool) -> tuple[int, int]:
 
 
 def narrow(array: np.ndarray, low: int, high: int) -> np.ndarray:
-    """`array` in the narrowest of int8, uint8, int16, int32, int64 that holds low to high."""
-    for dtype in (np.int8, np.uint8, np.int16, np.int32):
+    """`array` in the narrowest of int8, int16, int32, int64, or from 0 on uint8, int32, int64, that holds low to high."""
+    for dtype in (np.uint8, np.int32) if low >= 0 else (np.int8, np.int16, np.int32):
         info = np.iinfo(dtype)
         if info.min <= low and high <= info.max:
             return array.astype(dtype)
