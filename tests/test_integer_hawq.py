@@ -87,6 +87,16 @@ def test_dense_layer(held):
     np.testing.assert_array_equal(L.IntegerLinear(weight, bias)(held["linear/x"]), held["linear/acc"])
 
 
+def test_hawqs_float32_sums_differ_beyond_24_bits(held):
+    """K = 4608 of one sign: its float32 accumulator rounds, these integers do not."""
+    got = L.IntegerLinear(held["wide/weight_int"], held["wide/bias_int"])(held["wide/x"])
+    exact = held["wide/x"].astype(object) @ held["wide/weight_int"].T.astype(object) + held["wide/bias_int"].astype(object)
+    np.testing.assert_array_equal(got, exact)
+    assert got.min() > 2**24
+    assert (got != held["wide/acc"]).mean() > 0.5
+    assert np.abs(got - held["wide/acc"]).max() < 64  # below one step of an 8-bit result
+
+
 def test_concatenation(held):
     parts = np.split(held["concat/x"], np.cumsum(held["concat/widths"])[:-1], axis=1)
     joined = L.Concatenate(list(held["concat/scales"]), held["concat/out_scale"], 8)(parts)

@@ -169,6 +169,18 @@ def run_modules(qm: Any, out: dict[str, np.ndarray]) -> None:
     out["linear/weight_scale"] = layer.fc_scaling_factor.numpy()
     out["linear/acc"] = np.rint(made.numpy() / (layer.fc_scaling_factor * scale).numpy()).astype(np.int32)
 
+    # sums beyond 2**24, which its float32 convolution and division no longer hold
+    wide = nn.Linear(4608, 4)
+    wide.weight.data = torch.rand(4, 4608) + 0.5
+    layer = qm.QuantLinear(weight_bit=8, bias_bit=32, per_channel=True)
+    layer.set_param(wide)
+    x = torch.randint(90, 128, (3, 4608))
+    with torch.no_grad():
+        made = layer(x * scale, scale)
+    out["wide/x"], out["wide/weight_int"] = x.numpy().astype(np.int8), layer.weight_integer.detach().numpy().astype(np.int8)
+    out["wide/bias_int"] = layer.bias_integer.detach().numpy().astype(np.int32)
+    out["wide/acc"] = np.rint(made.numpy().astype(np.float64) / (layer.fc_scaling_factor * scale).numpy()).astype(np.int64)
+
     widths = [3, 2, 4]
     parts = [torch.randint(-32768, 32768, (2, w, 5, 5)) for w in widths]
     scales = [torch.tensor([s]) for s in (0.0003, 0.00071, 0.00013)]

@@ -10,6 +10,7 @@ from .fixed_khot import k_hot
 from .fixed_pool import FixedAvgPool2d, FixedMaxPool2d
 from .fold import Folded, fold_batch_norm
 from .hawq_resnet import IntegerNetwork, hawq_resnet
+from .ibert_layer import IBertEncoderLayer
 from .integer_add import ResidualAdd
 from .integer_concat import Concatenate
 from .integer_conv import IntegerConv2d
@@ -42,6 +43,7 @@ __all__ = [
     "FixedReLU",
     "Flatten",
     "Folded",
+    "IBertEncoderLayer",
     "IntegerAvgPool2d",
     "IntegerConv2d",
     "IntegerLinear",

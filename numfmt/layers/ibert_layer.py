@@ -119,20 +119,20 @@ class IBertEncoderLayer:
 
     def _act(self, name: str, acc: np.ndarray, in_scale: Any, *, weighted: bool = True) -> np.ndarray:
         """To 8 bits; the accumulators' scale is in_scale, times the weights' scales of the dense layer `name` if weighted."""
-        if name not in self.stages or weighted and f"{name}.act" not in self.stages:
+        if name not in self.stages or (weighted and f"{name}.act" not in self.stages):
             weights = self.stages[name][1] if weighted else _F(1)
             found = self._scale(name, acc, np.asarray(in_scale, _F) * weights, 8)
             stage = Requantize(found, 8, convention="ibert", in_scale=in_scale, weight_scale=weights)
             self.stages[f"{name}.act" if weighted else name] = stage
         stage = self.stages[f"{name}.act" if weighted else name]
-        return stage.run(acc, acc.ndim - 1).astype(np.int64)  # type: ignore[no-any-return]
+        return stage.run(acc, acc.ndim - 1).astype(np.int64)
 
     def _sum(self, name: str, dense: str, acc: np.ndarray, in_scale: Any, other: np.ndarray, other_scale: Any) -> np.ndarray:
         """Branches to 22 bits and added."""
         if name not in self.stages:
             weights = self.stages[dense][1]
             real = acc * (np.asarray(in_scale, _F) * weights) + other * _F(other_scale)
-            found = self._scale(name, real, _F(1), _SUM_BITS)
+            found = self._scale(name, real, np.ones((), _F), _SUM_BITS)
             self.stages[name] = ResidualAdd((in_scale, weights), other_scale, found, rule="ibert", bits=_SUM_BITS)
         shape = (-1, self.width)
         return np.asarray(self.stages[name](acc.reshape(shape), other.reshape(shape)), np.int64).reshape(acc.shape)
@@ -158,7 +158,7 @@ class IBertEncoderLayer:
 
     def _check_shapes(self) -> None:
         inner, d = len(self._tensors["fc1.weight"]), self.width
-        shapes = {name: (d, d) for name in _DENSE[:4]} | {"fc1": (inner, d), "fc2": (d, inner)}
+        shapes = dict.fromkeys(_DENSE[:4], (d, d)) | {"fc1": (inner, d), "fc2": (d, inner)}
         expected = {f"{n}.weight": s for n, s in shapes.items()} | {f"{n}.bias": s[:1] for n, s in shapes.items()}
         expected |= {f"{n}.{part}": (d,) for n in _NORMS for part in ("weight", "bias")}
         for name, shape in expected.items():
