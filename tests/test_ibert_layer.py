@@ -20,7 +20,8 @@ def tensors(rng, d, inner):
     shapes = dict.fromkeys(DENSE[:4], (d, d)) | {"fc1": (inner, d), "fc2": (d, inner)}
     made = {}
     for name, (o, i) in shapes.items():
-        made[f"{name}.weight"] = rng.normal(0, 1 / np.sqrt(i), (o, i)).astype(np.float32)
+        spread = 3 if name in ("query", "key") else 1  # scales of the scores that 64-bit exponentials hold
+        made[f"{name}.weight"] = rng.normal(0, spread / np.sqrt(i), (o, i)).astype(np.float32)
         made[f"{name}.bias"] = rng.normal(0, 0.1, o).astype(np.float32)
     for name in ("attention_norm", "output_norm"):
         made[f"{name}.weight"] = (rng.normal(1, 0.2, d) * rng.choice([1, 1, 1, -1], d)).astype(np.float32)
@@ -35,7 +36,7 @@ def test_every_integer(seed):
     heads = int(rng.integers(1, 4))
     d, inner, t = heads * int(rng.integers(2, 5)), int(rng.integers(3, 12)), int(rng.integers(1, 6))
     held = tensors(rng, d, inner)
-    s = np.float32(rng.uniform(0.005, 0.03))
+    s = np.float32(rng.uniform(0.02, 0.05))
     x = rng.integers(-128, 128, (2, t, d)).astype(np.int8)
     clamp = str(rng.choice(["ibert", "hawqv3"]))
     layer = L.IBertEncoderLayer(held, heads, s, calibration=x, weight_clamp=clamp)
@@ -79,7 +80,7 @@ def test_it_is_close_to_real_numbers():
     inner = dense("fc1", h)
     gelu = 0.5 * inner * (1 + np.vectorize(math.erf)(inner / math.sqrt(2)))
     want = norm("output_norm", dense("fc2", gelu) + h)
-    assert np.abs(layer(x) * layer.out_scale - want).mean() < 0.02
+    assert np.abs(layer(x) * layer.out_scale - want).mean() < 0.05
     torch = pytest.importorskip("torch")
     made = layer(torch.from_numpy(x))
     assert made.dtype == torch.int8
@@ -103,6 +104,7 @@ def test_refusals():
     held = tensors(rng, 4, 6)
     x = rng.integers(-128, 128, (3, 4))
     for make, match in (
+        (lambda: L.IBertEncoderLayer(held, 2, 1e-6, calibration=x), "coarser scale"),
         (lambda: L.IBertEncoderLayer({}, 2, 0.1, calibration=x), "is missing"),
         (lambda: L.IBertEncoderLayer(held, 3, 0.1, calibration=x), "heads=3"),
         (lambda: L.IBertEncoderLayer(held, 2, 0.1), "scales lacks"),
