@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +25,7 @@ class Operand:
     integers: bool
     source: QuantizedTensor | None
     run: int = 0  # columns that share a scale; 0: all
+    places: np.ndarray | None = None  # which column of the source stands at each place; None: its own
 
     @property
     def rows(self) -> int:
@@ -43,7 +44,8 @@ class Operand:
             raise ValueError(
                 "b is a plain array; the bit-serial element takes quantized weights, such as nf.quantize(w, 'bitmod4').T"
             )
-        return bitserial.weight_terms(self.source)
+        terms, bsig, unit = bitserial.weight_terms(self.source)
+        return (terms if self.places is None else np.ascontiguousarray(terms[:, self.places])), bsig, unit
 
     @cached_property
     def fields(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -117,6 +119,11 @@ def operand(x: Any, what: str, reduced: int) -> Operand:
         raise ValueError(f"{what} holds values that float32 does not hold exactly; round it with nf.cast(x, 'float32') first")
     integers = bool(rows.dtype.kind in "iu" or (np.isfinite(single).all() and np.array_equal(np.rint(single), single)))
     return Operand(wide, None, integers, None)
+
+
+def permuted(x: Operand, places: np.ndarray) -> Operand:
+    """The operand with its columns in the order `places`, which stays within each run of shared scales."""
+    return replace(x, values=np.ascontiguousarray(x.values[:, places]), places=places)
 
 
 def runs(a: Operand, b: Operand) -> list[tuple[int, int]]:
