@@ -563,7 +563,7 @@ def test_explain_names_the_kernel_and_the_bound():
     assert "2**3.00 quanta" in step.reason
     q = nf.quantize(b, "int4/g4", axis=0)
     assert [(s.start, s.stop) for s in nf.explain(a, q, "int32")] == [(0, 4), (4, 8)]
-    assert nf.explain(a, b, "fp16")[0].kernel == "float_matmul"
+    assert nf.explain(a, b, "bf16")[0].kernel == "chain32"
     assert nf.explain(a * 2.0**30, b, "int8+saturate")[0].kernel == "saturating_matmul"
 
 

@@ -12,6 +12,7 @@ from .._checks import unknown
 from ..formats import Float, Rounding, cast, encode
 from ..kernels import steps
 from .accumulator import Accumulator, Compute, Step, single_values
+from .chains import Chain, Target
 from .float_format import accumulator_format, check_accumulator_format, float_result, short
 from .operands import Operand
 
@@ -76,13 +77,9 @@ class FloatAccumulator(Accumulator):
         return held
 
     def plan(self, a: Operand, b: Operand, start: int, stop: int) -> tuple[Step, Compute]:
-        """The machine's own float32, or float64 lanes that round at each step."""
-        x = a.values[:, start:stop]
-        if str(self) == "fp32":
-            step = Step(start, stop, "native_matmul", "float32 hardware rounds each product and sum to nearest even")
-        else:
-            step = Step(start, stop, "float_matmul", "rounds at each step, k upward")
-        return step, lambda c: self._steps(x, b.columns[start:stop], c)
+        """Lanes that round at each step, k upward."""
+        chain = Chain(None if self.fused else Target(self.format, self.mode), Target(self.format, self.mode))
+        return Step(start, stop, *chain.kernel()), lambda c: chain.run(a, b, start, stop, c)
 
     def finish(self, total: np.ndarray) -> np.ndarray:
         """float32."""
@@ -118,15 +115,6 @@ class FloatAccumulator(Accumulator):
     def default_outer(self) -> Accumulator:
         """Pieces of k are added in the same format and rounding."""
         return FloatAccumulator(self.format, rounding=self.rounding)
-
-    def _steps(self, x: np.ndarray, columns: np.ndarray, c: np.ndarray) -> np.ndarray:
-        if str(self) == "fp32":
-            single = c.astype(np.float32)
-            steps.native_matmul(np.ascontiguousarray(x, np.float32), columns.astype(np.float32), single)
-            return single.astype(np.float64)
-        result = c.copy()
-        steps.float_matmul(np.ascontiguousarray(x), columns, result, self.fused, self.mode, *self.facts)
-        return result
 
 
 def parse_accumulator(text: str) -> FloatAccumulator:

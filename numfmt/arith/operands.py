@@ -17,12 +17,12 @@ from . import bitserial
 
 @dataclass(frozen=True)
 class Operand:
-    """values: (rows, K) float64, exact code values; scales: (rows, runs) float64 or None, each for `run` columns; integers: codes
-    are integers."""
+    """given: (rows, K), exact code values of any dtype and memory order; scales: (rows, runs) float64 or None, each for `run`
+    columns; whole: whether codes are integers, None where only the values tell."""
 
-    values: np.ndarray
+    given: np.ndarray
     scales: np.ndarray | None
-    integers: bool
+    whole: bool | None
     source: QuantizedTensor | None
     run: int = 0  # columns that share a scale; 0: all
     places: np.ndarray | None = None  # which column of the source stands at each place; None: its own
@@ -30,12 +30,42 @@ class Operand:
     @property
     def rows(self) -> int:
         """Rows of the operand: of the result for the left one, columns of the result for the right one."""
-        return self.values.shape[0]
+        return self.given.shape[0]
 
     @property
     def depth(self) -> int:
         """Length of the sum."""
-        return self.values.shape[1]
+        return self.given.shape[1]
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        """The values in float64, (rows, K), contiguous."""
+        return np.ascontiguousarray(to_float64(self.given, "values"))
+
+    @cached_property
+    def integers(self) -> bool:
+        """Whether every value is an integer."""
+        if self.whole is not None:
+            return self.whole
+        if self.given.dtype.kind in "iub":
+            return True
+        return bool(np.isfinite(self.values).all() and np.array_equal(np.rint(self.values), self.values))
+
+    def block(self, rows: slice, first: int, stop: int, dtype: type, to: int = 4) -> np.ndarray:
+        """Some rows of some columns of k, contiguous, (rows, k); k is padded with zeros to a multiple of `to`."""
+        part = self.given[rows, first:stop]
+        made = np.empty((part.shape[0], -(-part.shape[1] // to) * to), dtype)
+        convert(part, made[:, : part.shape[1]])
+        made[:, part.shape[1] :] = 0
+        return made
+
+    def panel(self, rows: slice, first: int, stop: int, dtype: type, to: int = 4) -> np.ndarray:
+        """`block` with k first, (k, rows); padded with -0, so that the products beyond are -0, which changes no sum."""
+        part = self.given[rows, first:stop].T
+        made = np.empty((-(-part.shape[0] // to) * to, part.shape[1]), dtype)
+        convert(part, made[: part.shape[0]])
+        made[part.shape[0] :] = -0.0
+        return made
 
     @cached_property
     def terms(self) -> tuple[np.ndarray, np.ndarray, float]:
@@ -60,12 +90,17 @@ class Operand:
     @cached_property
     def single(self) -> bool:
         """Whether float32 holds every value, as all accumulators but the integer ones need."""
+        if _narrow(self.given.dtype):
+            return True
         with np.errstate(over="ignore"):
             return bool(np.array_equal(self.values.astype(np.float32), self.values, equal_nan=True))
 
     @cached_property
     def largest(self) -> float:
-        """Largest absolute value."""
+        """Largest absolute value; of 8-bit and 16-bit integers, what their type can hold."""
+        if self.given.dtype.kind in "iu" and self.given.dtype.itemsize <= 2:
+            info = np.iinfo(self.given.dtype)
+            return float(max(info.max, -info.min))
         return float(np.abs(self.values).max(initial=0.0))
 
     @cached_property
@@ -97,7 +132,7 @@ def operand(x: Any, what: str, reduced: int) -> Operand:
                 f"quantize with axis={reduced}, or pass its transpose .T"
             )
         fixed = all(isinstance(f, Fixed) and f.frac_bits == 0 for f in x.scheme.candidates)
-        values = x.row_values().astype(np.float64)
+        values = x.row_values()
         if x.row_scales is None:
             return Operand(values, None, fixed and not x.scheme.scaled, x)
         by_row = x.runs()
@@ -111,19 +146,33 @@ def operand(x: Any, what: str, reduced: int) -> Operand:
     array, _ = to_numpy(x, what)
     if array.ndim != 2:
         raise ValueError(f"{what} has shape {array.shape}; it must have two axes")
-    rows = np.ascontiguousarray(np.moveaxis(array, reduced, -1))
-    wide = to_float64(rows, what)
-    with np.errstate(over="ignore"):
-        single = wide.astype(np.float32)
-    if rows.dtype != np.float32 and not np.array_equal(single, wide, equal_nan=True):
+    rows = np.moveaxis(array, reduced, -1)
+    made = Operand(rows, None, None, None)
+    if rows.dtype.kind == "O":
+        made = Operand(to_float64(np.ascontiguousarray(rows), what), None, None, None)
+    if not made.single:
         raise ValueError(f"{what} holds values that float32 does not hold exactly; round it with nf.cast(x, 'float32') first")
-    integers = bool(rows.dtype.kind in "iu" or (np.isfinite(single).all() and np.array_equal(np.rint(single), single)))
-    return Operand(wide, None, integers, None)
+    return made
+
+
+def _narrow(dtype: np.dtype) -> bool:
+    """Whether float32 holds every value of the type."""
+    if dtype.kind in "iub":
+        return dtype.itemsize <= 2
+    return dtype == np.float32 or dtype.itemsize <= 2
+
+
+def convert(x: np.ndarray, out: np.ndarray) -> None:
+    """The values of x in the dtype of `out`, which holds them."""
+    if x.dtype.kind == "f" or x.dtype.kind in "iub":
+        np.copyto(out, x, casting="unsafe")
+    else:
+        out[...] = x.astype(out.dtype)
 
 
 def permuted(x: Operand, places: np.ndarray) -> Operand:
     """The operand with its columns in the order `places`, which stays within each run of shared scales."""
-    return replace(x, values=np.ascontiguousarray(x.values[:, places]), places=places)
+    return replace(x, given=np.ascontiguousarray(x.given[:, places]), places=places)
 
 
 def runs(a: Operand, b: Operand) -> list[tuple[int, int]]:

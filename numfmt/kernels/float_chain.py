@@ -21,7 +21,7 @@ import numpy as np
 from .jit import fused, kernel
 from .lanes import add, bits, both, copy_sign, from_bits, larger, wide_vectors
 
-ROUNDED, SPLIT, NATIVE, FUSED = range(4)
+ROUNDED, SPLIT, NATIVE, FUSED, FUSED_SPLIT = range(5)
 _EXPONENT = np.int32(0x7F800000)
 _SIZE = np.int32(0x7FFFFFFF)
 _COLUMNS = 1024  # of a tile: a row of them stays in the first cache
@@ -90,12 +90,31 @@ def _fused(row, a0, a1, a2, a3, b0, b1, b2, b3):
 
 
 @kernel
+def _fused_split(row, a0, a1, b0, b1, sf):
+    """Two steps that round the sum alone. Where a term is absorbed whole, the sum may stand on a false tie: the row is given up."""
+    wide_vectors()
+    top = np.int32(0)
+    for j in range(row.size):
+        s = row[j]
+        t = fused(a0, b0[j], s)
+        gone = _SIZE if (t == np.float32(a0 * b0[j])) & (s != np.float32(0.0)) else np.int32(0)
+        s = split(t, sf)
+        t = fused(a1, b1[j], s)
+        lost = _SIZE if (t == np.float32(a1 * b1[j])) & (s != np.float32(0.0)) else np.int32(0)
+        s = split(t, sf)
+        row[j] = s
+        top = larger(top, larger(larger(gone, lost), both(bits(np.float32(s)), _SIZE)))
+    return top
+
+
+@kernel
 def chain32(a, b, out, kind, product, total, top):
     """out[i, j] = round(out[i, j] + round(a[i, k] * b[k, j])) at each k. a: (M, K), b: (K, N), out: (M, N), float32, contiguous.
 
     K is a multiple of 4: pad with zeros. product, total: facts of the formats of products and sums. kind: ROUNDED, SPLIT (no product
-    is subnormal or more than 24 bits long), NATIVE (float32 itself), FUSED (float32, exact products).
-    top: (M,) int32, raised to the largest word of a magnitude among every fourth sum of a row (ROUNDED, SPLIT), NaN above all.
+    is subnormal or more than 24 bits long), NATIVE (float32 itself), FUSED (float32, exact products), FUSED_SPLIT (exact products, no
+    sum is subnormal and inexact).
+    top: (M,) int32, raised to the largest word of a magnitude among every fourth or second sum of a row, NaN above all.
     """
     wide_vectors()
     pl, pm = product[0], product[1]
@@ -115,5 +134,8 @@ def chain32(a, b, out, kind, product, total, top):
                         top[i] = larger(top[i], _split(row, a0, a1, a2, a3, b0, b1, b2, b3, pf, sf))
                     elif kind == NATIVE:
                         _native(row, a0, a1, a2, a3, b0, b1, b2, b3)
+                    elif kind == FUSED_SPLIT:
+                        first = _fused_split(row, a0, a1, b0, b1, sf)
+                        top[i] = larger(top[i], larger(first, _fused_split(row, a2, a3, b2, b3, sf)))
                     else:
                         _fused(row, a0, a1, a2, a3, b0, b1, b2, b3)
