@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import frexp
+from typing import Any
 
 import numpy as np
 
@@ -137,8 +138,8 @@ class Chain:
         return 0
 
     def _tile(self, a: Operand, b: Operand, start: int, stop: int, rows: slice, columns: slice, c: np.ndarray) -> np.ndarray:
-        if self._half and a.given.dtype == np.float16 and b.given.dtype == np.float16:
-            return self._in_half(a, b, start, stop, rows, columns, c)
+        if self._half and (halves := self._in_half(a, b, start, stop, rows, columns, c)) is not None:
+            return halves
         failed = np.zeros(c.shape[0], bool)
         total = c
         if self._machine or self._single:
@@ -152,11 +153,14 @@ class Chain:
             total[failed] = self._careful(a, b, start, stop, np.flatnonzero(failed) + rows.start, columns, c[failed])
         return total
 
-    def _in_half(self, a: Operand, b: Operand, start: int, stop: int, rows: slice, columns: slice, c: np.ndarray) -> np.ndarray:
+    def _in_half(self, a: Operand, b: Operand, start: int, stop: int, rows: slice, columns: slice, c: np.ndarray) -> Any:
+        """The tile in float16, or None where operands are not float16 values."""
         total = c.astype(np.float16)
         for k in range(start, stop, DEPTH):
             end = min(k + DEPTH, stop)
-            x, y = a.block(rows, k, end, np.float16), b.panel(columns, k, end, np.float16)
+            x, y = _halves(a, a.block, rows, k, end), _halves(b, b.panel, columns, k, end)
+            if x is None or y is None:
+                return None
             half_chain.half_chain(x.view(np.int16), y.view(np.int16), total.view(np.int16), self.product is None)
         return total
 
@@ -217,14 +221,15 @@ class Chain:
             unit = np.minimum(unit, np.maximum(finest, t.unit))
             ceiling = 2.0**t.emax
             limit = ceiling - 4 * (1.5 * most + p.unit + ceiling * 2.0**-m)
-            grown = 2.0 * ceiling - most  # a float32 sum must not leave float32
             kind = float_wide.NEAR
             if self.product is None:
                 bits = left.width + right.width
                 exact = finest.min(initial=np.inf) >= t.unit
-                if narrow and exact and t.emax <= 126 - (23 - m) and bits + m + 1 <= 23 and bool((grown > 0).all()):
-                    failed |= ~(limit > 0)
+                if narrow and exact and bits + m + 1 <= 24:  # a false tie needs a term that is absorbed whole, which is noticed
                     single, top = total.astype(np.float32), np.zeros(len(x), np.int32)
+                    lower = 2.0 ** min(t.emax, 126 - (23 - m))
+                    limit = lower - 4 * (1.5 * most + t.unit + lower * 2.0**-m)
+                    failed |= ~(limit > 0)
                     float_chain.chain32(x, y, single, float_chain.FUSED_SPLIT, t.single, t.single, top)
                     failed |= ~(top.view(np.float32) <= limit)
                     total = single.astype(np.float64)
@@ -260,6 +265,16 @@ class Chain:
                 x, y, total, float_wide.FULL, end - k, self.product is not None, *facts, zero, np.zeros(len(x), np.int64)
             )
         return total
+
+
+def _halves(x: Operand, part: Any, rows: slice, first: int, stop: int) -> np.ndarray | None:
+    """A tile in float16 where that holds its values (NaN only where it comes in float16)."""
+    if x.given.dtype == np.float16:
+        made: np.ndarray = part(rows, first, stop, np.float16)
+        return made
+    single = part(rows, first, stop, np.float32)
+    words = np.empty(single.shape, np.int16)
+    return None if half_chain.narrow(single, words) else words.view(np.float16)
 
 
 def _minus_zero(c: np.ndarray) -> np.ndarray:

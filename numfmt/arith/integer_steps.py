@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from .. import _threads
 from .._arrays import to_float64
 from .._checks import check_int_range
-from ..kernels import steps
+from ..kernels import integer_chain, steps
 from .accumulator import Accumulator, Compute, Step, spread
 from .blas import blas
 from .operands import Operand
-from .proof import bound
+from .proof import Bound, bound_of
 
+_COLUMNS = 1024
+_DEPTH = 1024
 _LARGEST_INTEGER = 2.0**62  # integers and sums up to here are added in int64 without thought of its range
 
 
@@ -73,23 +76,22 @@ class IntAccumulator(Accumulator):
         return array.astype(np.int64)
 
     def plan(self, a: Operand, b: Operand, start: int, stop: int) -> tuple[Step, Compute]:
-        """BLAS where the sum is provably exact (and, saturating, never reaches the limit), else int64 step by step."""
-        x, y = a.values[:, start:stop], b.values[:, start:stop]
-        limits = bound(x, y)
+        """BLAS where the sum is provably exact (and, saturating, never reaches the limit), else step by step."""
+        limits = bound_of(a, b, start, stop)
         most = limits.terms * limits.largest_a * limits.largest_b
         if self.saturate:
             if limits.exact_in(53) and most <= self.high:
-                step, compute = blas(x, y, limits, start, stop, "; never saturates")
+                step, compute = blas(a, b, limits, start, stop, "; never saturates")
 
                 def unless_started(c: np.ndarray) -> np.ndarray:
-                    return self._steps(x, y, c) if np.any(c) else compute(c)
+                    return self._steps(a, b, start, stop, limits, c) if np.any(c) else compute(c)
 
                 return step, unless_started
-            return Step(start, stop, "saturating_matmul", "saturates at each step, k upward"), lambda c: self._steps(x, y, c)
+            return Step(start, stop, "saturating_chain", "saturates at each step, k upward"), lambda c: self._steps(a, b, start, stop, limits, c)
         if limits.exact_in(53) and most <= _LARGEST_INTEGER:
-            step, compute = blas(x, y, limits, start, stop)
+            step, compute = blas(a, b, limits, start, stop)
             return step, lambda c: self.wrap(to_int(compute(c)) + to_int(c))
-        return Step(start, stop, "native_matmul", "int64 sums wrap modulo 2**64"), lambda c: self._wide(x, y, c)
+        return Step(start, stop, "native_matmul", "int64 sums wrap modulo 2**64"), lambda c: self._wide(a, b, start, stop, c)
 
     def finish(self, total: np.ndarray) -> np.ndarray:
         """int64."""
@@ -129,24 +131,38 @@ class IntAccumulator(Accumulator):
             total = ((total + low) & ((1 << self.width) - 1)) - low
         return total
 
-    def _steps(self, x: np.ndarray, y: np.ndarray, c: np.ndarray) -> np.ndarray:
+    def _steps(self, a: Operand, b: Operand, start: int, stop: int, limits: Bound, c: np.ndarray) -> np.ndarray:
+        """Saturating sums, in lanes of the narrowest type that holds each product and the accumulator."""
+        largest = max(limits.largest_a * limits.largest_b, limits.largest_a, limits.largest_b)
+        wide = 64 if largest >= 2.0**31 or self.width > 32 else 32 if largest >= 2.0**15 or self.width > 16 else 16
+        dtype = {16: np.int16, 32: np.int32, 64: np.int64}[wide]
         total = to_int(c)
-        steps.saturating_matmul(_rows(x), _rows(y.T), total, self.low, self.high)
+        ends = dtype(self.low), dtype(self.high)
+
+        def columns(first: int, last: int) -> int:
+            for j in range(first, last, _COLUMNS):
+                some = slice(j, min(j + _COLUMNS, last))
+                part = total[:, some].astype(dtype)
+                for k in range(start, stop, _DEPTH):
+                    end = min(k + _DEPTH, stop)
+                    x, y = a.block(slice(0, a.rows), k, end, dtype), b.panel(some, k, end, dtype)
+                    integer_chain.saturating_chain(x, y, part, *ends, self.width == wide)
+                total[:, some] = part
+            return 0
+
+        threads = _threads.numba.get_num_threads()
+        _threads.in_pieces(b.rows, columns, min(_COLUMNS, max(64, -(-b.rows // threads))), 0)
         return total
 
-    def _wide(self, x: np.ndarray, y: np.ndarray, c: np.ndarray) -> np.ndarray:
+    def _wide(self, a: Operand, b: Operand, start: int, stop: int, c: np.ndarray) -> np.ndarray:
         total = to_int(c)
-        steps.native_matmul(_rows(x), _rows(y.T), total)
+        steps.native_matmul(a.block(slice(0, a.rows), start, stop, np.int64), b.panel(slice(0, b.rows), start, stop, np.int64), total)
         return self.wrap(total)
 
 
 def to_int(x: np.ndarray) -> np.ndarray:
     """A copy in int64."""
     return x.copy() if x.dtype == np.int64 else np.rint(x).astype(np.int64)
-
-
-def _rows(x: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(x, dtype=np.int64)
 
 
 def _made(match: re.Match[str]) -> IntAccumulator:

@@ -11,8 +11,10 @@ import numpy as np
 
 from .._arrays import to_float64, to_numpy
 from ..blocks import QuantizedTensor
-from ..formats import Fixed
+from ..formats import Fixed, Float
+from ..kernels import integer_chain
 from . import bitserial
+from .proof import quantum
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,31 @@ class Operand:
         convert(part, made[: part.shape[0]])
         made[part.shape[0] :] = -0.0
         return made
+
+    def either(self, rows: slice, first: int, stop: int, dtype: type) -> np.ndarray:
+        """`panel` without padding, in the memory order of the operand."""
+        if abs(self.given.strides[0]) > abs(self.given.strides[1]):
+            return self.block(rows, first, stop, dtype, 1).T
+        return self.panel(rows, first, stop, dtype, 1)
+
+    def bound(self, first: int, stop: int) -> tuple[float, float]:
+        """Largest magnitude among these k, or above it, and a power of two of which all values are multiples."""
+        if self.given.dtype.kind in "iu" and self.given.dtype.itemsize <= 2:
+            return self.largest, 1.0
+        if (known := self._format_bound) is not None and known[0] / known[1] <= 2.0**12:
+            return known
+        part = np.ascontiguousarray(self.given[:, first:stop], np.float64)
+        largest = float(np.abs(part).max(initial=0.0))
+        return (largest, quantum(part)) if np.isfinite(largest) else (np.inf, 1.0)
+
+    @property
+    def _format_bound(self) -> tuple[float, float] | None:
+        """Largest magnitude and least subnormal of the element format of a quantized tensor, where it is finite and alone."""
+        formats = self.source.scheme.candidates if self.source is not None else ()
+        fmt = formats[0] if len(formats) == 1 else None
+        if not isinstance(fmt, Float) or fmt.has_inf or fmt.has_nan:
+            return None
+        return fmt.max, 2.0 ** (fmt.emin - fmt.man_bits)
 
     @cached_property
     def terms(self) -> tuple[np.ndarray, np.ndarray, float]:
@@ -164,7 +191,9 @@ def _narrow(dtype: np.dtype) -> bool:
 
 def convert(x: np.ndarray, out: np.ndarray) -> None:
     """The values of x in the dtype of `out`, which holds them."""
-    if x.dtype.kind == "f" or x.dtype.kind in "iub":
+    if x.dtype.kind in "iu" and out.strides[1] == out.itemsize and x.strides[1] == x.itemsize and x.flags.aligned:
+        integer_chain.widen_rows(x, out)
+    elif x.dtype.kind == "f" or x.dtype.kind in "iub":
         np.copyto(out, x, casting="unsafe")
     else:
         out[...] = x.astype(out.dtype)

@@ -47,6 +47,47 @@ def _fused_step(typing_context, x, y, z):
     return types.int16(types.int16, types.int16, types.int16), codegen
 
 
+@intrinsic
+def _narrow(typing_context, x):
+    """The word of a float32 rounded to float16."""
+
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(builder.fptrunc(args[0], ir.HalfType()), ir.IntType(16))
+
+    return types.int16(types.float32), codegen
+
+
+@intrinsic
+def _widen(typing_context, word):
+    """The float32 that a float16 word stands for."""
+
+    def codegen(context, builder, signature, args):
+        return builder.fpext(builder.bitcast(args[0], ir.HalfType()), ir.FloatType())
+
+    return types.float32(types.int16), codegen
+
+
+@kernel
+def narrow_row(x, out):
+    """out = words of float32 values in float16; returns how many it does not hold (NaN counts as one)."""
+    wide_vectors()
+    lost = 0
+    for j in range(x.size):
+        word = _narrow(x[j])
+        out[j] = word
+        lost += _widen(word) != x[j]
+    return lost
+
+
+@kernel
+def narrow(x, out):
+    """`narrow_row` of each row."""
+    lost = 0
+    for i in range(x.shape[0]):
+        lost += narrow_row(x[i], out[i])
+    return lost
+
+
 @kernel
 def _rounded(row, a0, a1, a2, a3, b0, b1, b2, b3):
     wide_vectors()
