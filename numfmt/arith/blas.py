@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+
+from ..kernels import integer_chain
 
 from .accumulator import Compute, Step
 from .operands import Operand
@@ -25,7 +29,13 @@ def blas(a: Operand, b: Operand, limits: Bound, start: int, stop: int, more: str
     else:
         reason = f"{limits} < 2**53, and < 2**24 in chunks of {chunk} k: exact in any order{more}"
     step = Step(start, stop, "sgemm" if chunk else "dgemm", reason)
-    return step, lambda c: _product(a, b, start, stop, chunk or stop - start, dtype) + 0.0  # +0.0: an exact zero is +0
+
+    def compute(c: np.ndarray) -> np.ndarray:
+        total = np.zeros((a.rows, b.rows))
+        pieces(a, b, start, stop, limits, lambda part, some: integer_chain.add_float64(part, total[:, some]))
+        return total  # begun from +0: an exact zero is +0
+
+    return step, compute
 
 
 def _chunk(limits: Bound) -> int:
@@ -40,17 +50,21 @@ def _chunk(limits: Bound) -> int:
     return terms if terms * limits.largest_a * limits.largest_b < 2.0**127 else 0
 
 
-def _product(a: Operand, b: Operand, start: int, stop: int, chunk: int, dtype: type) -> np.ndarray:
-    result = np.zeros((a.rows, b.rows))
-    chunk = max(1, min(chunk, max(_SHORTEST, _ELEMENTS // max(1, min(b.rows, _COLUMNS)))))
+def pieces(
+    a: Operand, b: Operand, start: int, stop: int, limits: Bound, take: Callable[[np.ndarray, slice], None]
+) -> None:
+    """Exact products of pieces of k and of the result's columns, each given to `take`, in memory that the next one uses again."""
+    exact = _chunk(limits)
+    dtype: type = np.float32 if exact else np.float64
+    width = min(b.rows, _COLUMNS)
+    chunk = max(1, min(exact or stop - start, max(_SHORTEST, _ELEMENTS // max(1, width))))
+    room = np.empty(chunk * width, dtype)
+    sums = np.empty(a.rows * width, dtype)
     for k in range(start, stop, chunk):
         end = min(k + chunk, stop)
         x = a.block(slice(0, a.rows), k, end, dtype, 1)
-        for j in range(0, b.rows, _COLUMNS):
-            some = slice(j, min(j + _COLUMNS, b.rows))
-            part = x @ b.either(some, k, end, dtype)
-            if k == start:
-                result[:, some] = part
-            else:
-                result[:, some] += part
-    return result
+        for j in range(0, b.rows, width):
+            some = slice(j, min(j + width, b.rows))
+            part = sums[: a.rows * (some.stop - j)].reshape(a.rows, -1)
+            np.matmul(x, b.either(some, k, end, room), out=part)
+            take(part, some)

@@ -14,8 +14,9 @@ import numpy as np
 
 from .. import _threads
 from ..formats import Float
-from ..kernels import float_chain, float_wide, half_chain, spans, steps
+from ..kernels import float_chain, float_wide, half_chain, steps
 from .operands import Operand
+from .span import Span
 
 DEPTH = 1024  # k of a tile of b
 COLUMNS = 1024
@@ -180,7 +181,7 @@ class Chain:
                 kind = float_chain.FUSED if self.product is None else float_chain.NATIVE
                 float_chain.chain32(x, y, total, kind, *words, top)
                 continue
-            kind, limit = self._single_kind(_Span(x), _Span(y))
+            kind, limit = self._single_kind(Span(x), Span(y))
             failed |= ~(limit > 0)
             if failed.all():
                 break
@@ -188,7 +189,7 @@ class Chain:
             failed |= ~(top.view(np.float32) <= limit)
         return total, failed
 
-    def _single_kind(self, x: _Span, y: _Span) -> tuple[int, np.ndarray]:
+    def _single_kind(self, x: Span, y: Span) -> tuple[int, np.ndarray]:
         """The loop for a tile, and the magnitude that every fourth sum of each row may reach."""
         p, t = self.product, self.total
         assert p is not None
@@ -215,7 +216,7 @@ class Chain:
         for k in range(start, stop, DEPTH):
             end = min(k + DEPTH, stop)
             x, y = a.block(rows, k, end, np.float32), b.panel(columns, k, end, np.float32)
-            left, right = _Span(x), _Span(y)
+            left, right = Span(x), Span(y)
             most = left.most * right.most.max()
             finest = left.unit * right.unit.min()
             unit = np.minimum(unit, np.maximum(finest, t.unit))
@@ -281,22 +282,3 @@ def _minus_zero(c: np.ndarray) -> np.ndarray:
     """Which rows hold a -0, whose sign the fast loops lose."""
     found: np.ndarray = (np.signbit(c) & (c == 0)).any(axis=1)
     return found
-
-
-class _Span:
-    """What each row of a tile spans: largest magnitude, unit of the last place used; of all: least nonzero magnitude, width."""
-
-    def __init__(self, x: np.ndarray) -> None:
-        most, least, used = (np.empty(len(x), np.int32) for _ in range(3))
-        spans.span_rows(x, most, least, used)
-        with np.errstate(invalid="ignore"):
-            self.most = np.where(most < 0x7F800000, most.view(np.float32).astype(np.float64), np.inf)
-        small = least.min(initial=0x7FFFFFFF)
-        self.least = float(np.int32(small + 1).view(np.float32)) if small < 0x7F7FFFFF else np.inf
-        fraction = int(np.bitwise_or.reduce(used)) | 1 << 23
-        tail = (fraction & -fraction).bit_length() - 1
-        subnormal = small < (1 << 23) - 1
-        self.width = 24 if subnormal else 24 - tail
-        exponent = np.maximum((least.astype(np.int64) + 1) >> 23, 1)
-        zeros = least == 0x7FFFFFFF
-        self.unit = np.where(zeros, np.inf, np.ldexp(1.0, (exponent - 150 + (0 if subnormal else tail)).astype(np.int32)))

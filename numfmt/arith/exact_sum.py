@@ -15,6 +15,7 @@ from .blas import blas
 from .float_format import accumulator_format, check_accumulator_format, float_result, short
 from .operands import Operand
 from .proof import bound_of
+from .slices import slices
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,13 @@ class ExactAccumulator(Accumulator):
         if limits.exact_in(53):
             step, compute = blas(a, b, limits, start, stop)
             return step, lambda c: self._wide(a, b, start, stop, c) if np.any(c) else self._round_once(compute(c))
-        reason = f"{limits}: beyond float64, so a wide register sums exactly"
-        return Step(start, stop, "exact_matmul", reason), lambda c: self._wide(a, b, start, stop, c)
+        cuts = slices(a, b, start, stop)
+        if cuts is None:
+            reason = f"{limits}: beyond float64, so a wide register sums exactly"
+            return Step(start, stop, "exact_matmul", reason), lambda c: self._wide(a, b, start, stop, c)
+        reason = f"{cuts}; their sums make one long integer, rounded once"
+        step = Step(start, stop, "dgemm of slices", reason)
+        return step, lambda c: self._wide(a, b, start, stop, c) if np.any(c) else cuts.sum(self.format)
 
     def finish(self, total: np.ndarray) -> np.ndarray:
         """float32 where the format fits, else float64."""

@@ -13,7 +13,7 @@ from .._arrays import to_float64
 from .._checks import check_int_range
 from ..kernels import integer_chain, steps
 from .accumulator import Accumulator, Compute, Step, spread
-from .blas import blas
+from .blas import blas, pieces
 from .operands import Operand
 from .proof import Bound, bound_of
 
@@ -89,8 +89,8 @@ class IntAccumulator(Accumulator):
                 return step, unless_started
             return Step(start, stop, "saturating_chain", "saturates at each step, k upward"), lambda c: self._steps(a, b, start, stop, limits, c)
         if limits.exact_in(53) and most <= _LARGEST_INTEGER:
-            step, compute = blas(a, b, limits, start, stop)
-            return step, lambda c: self.wrap(to_int(compute(c)) + to_int(c))
+            step, _ = blas(a, b, limits, start, stop)
+            return step, lambda c: self._wrapped(a, b, start, stop, limits, c)
         return Step(start, stop, "native_matmul", "int64 sums wrap modulo 2**64"), lambda c: self._wide(a, b, start, stop, c)
 
     def finish(self, total: np.ndarray) -> np.ndarray:
@@ -154,6 +154,11 @@ class IntAccumulator(Accumulator):
         _threads.in_pieces(b.rows, columns, min(_COLUMNS, max(64, -(-b.rows // threads))), 0)
         return total
 
+    def _wrapped(self, a: Operand, b: Operand, start: int, stop: int, limits: Bound, c: np.ndarray) -> np.ndarray:
+        total = to_int(c)
+        pieces(a, b, start, stop, limits, lambda part, some: integer_chain.add_wrapped(part, total[:, some], self.width))
+        return total
+
     def _wide(self, a: Operand, b: Operand, start: int, stop: int, c: np.ndarray) -> np.ndarray:
         total = to_int(c)
         steps.native_matmul(a.block(slice(0, a.rows), start, stop, np.int64), b.panel(slice(0, b.rows), start, stop, np.int64), total)
@@ -161,8 +166,8 @@ class IntAccumulator(Accumulator):
 
 
 def to_int(x: np.ndarray) -> np.ndarray:
-    """A copy in int64."""
-    return x.copy() if x.dtype == np.int64 else np.rint(x).astype(np.int64)
+    """Integers in int64."""
+    return x if x.dtype == np.int64 else np.rint(x).astype(np.int64)
 
 
 def _made(match: re.Match[str]) -> IntAccumulator:

@@ -11,10 +11,11 @@ import numpy as np
 
 from .._arrays import to_float64, to_numpy
 from ..blocks import QuantizedTensor
-from ..formats import Fixed, Float
-from ..kernels import integer_chain
+from ..formats import Fixed, Float, decode
+from ..kernels.integer_chain import look_up, widen_rows
 from . import bitserial
 from .proof import quantum
+from .span import Span
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Operand:
     whole: bool | None
     source: QuantizedTensor | None
     run: int = 0  # columns that share a scale; 0: all
+    table: np.ndarray | None = None  # float32 values of 8-bit codes; `given` holds the codes
     places: np.ndarray | None = None  # which column of the source stands at each place; None: its own
 
     @property
@@ -42,14 +44,15 @@ class Operand:
     @cached_property
     def values(self) -> np.ndarray:
         """The values in float64, (rows, K), contiguous."""
-        return np.ascontiguousarray(to_float64(self.given, "values"))
+        given = self.given if self.table is None else self.table[self.given]
+        return np.ascontiguousarray(to_float64(given, "values"))
 
     @cached_property
     def integers(self) -> bool:
         """Whether every value is an integer."""
         if self.whole is not None:
             return self.whole
-        if self.given.dtype.kind in "iub":
+        if self.given.dtype.kind in "iub" and self.table is None:
             return True
         return bool(np.isfinite(self.values).all() and np.array_equal(np.rint(self.values), self.values))
 
@@ -57,7 +60,7 @@ class Operand:
         """Some rows of some columns of k, contiguous, (rows, k); k is padded with zeros to a multiple of `to`."""
         part = self.given[rows, first:stop]
         made = np.empty((part.shape[0], -(-part.shape[1] // to) * to), dtype)
-        convert(part, made[:, : part.shape[1]])
+        self._convert(part, made[:, : part.shape[1]])
         made[:, part.shape[1] :] = 0
         return made
 
@@ -65,34 +68,62 @@ class Operand:
         """`block` with k first, (k, rows); padded with -0, so that the products beyond are -0, which changes no sum."""
         part = self.given[rows, first:stop].T
         made = np.empty((-(-part.shape[0] // to) * to, part.shape[1]), dtype)
-        convert(part, made[: part.shape[0]])
+        self._convert(part, made[: part.shape[0]])
         made[part.shape[0] :] = -0.0
         return made
 
-    def either(self, rows: slice, first: int, stop: int, dtype: type) -> np.ndarray:
-        """`panel` without padding, in the memory order of the operand."""
-        if abs(self.given.strides[0]) > abs(self.given.strides[1]):
-            return self.block(rows, first, stop, dtype, 1).T
-        return self.panel(rows, first, stop, dtype, 1)
+    def either(self, rows: slice, first: int, stop: int, room: np.ndarray) -> np.ndarray:
+        """`panel` without padding, in the memory order of the operand, in `room`."""
+        part = self.given[rows, first:stop]
+        by_rows = not self._upright
+        part = part if by_rows else part.T
+        made = room[: part.size].reshape(part.shape)
+        self._convert(part, made)
+        return made.T if by_rows else made
 
     def bound(self, first: int, stop: int) -> tuple[float, float]:
         """Largest magnitude among these k, or above it, and a power of two of which all values are multiples."""
-        if self.given.dtype.kind in "iu" and self.given.dtype.itemsize <= 2:
+        if self.short_integers:
             return self.largest, 1.0
-        if (known := self._format_bound) is not None and known[0] / known[1] <= 2.0**12:
-            return known
-        part = np.ascontiguousarray(self.given[:, first:stop], np.float64)
+        if self.table is not None:
+            seen = np.zeros(self.table.size, bool)
+            seen[self.given[:, first:stop]] = True
+            part = self.table[seen].astype(np.float64)
+        elif self.single:
+            return self._span(first, stop)
+        else:
+            part = self.values[:, first:stop]
         largest = float(np.abs(part).max(initial=0.0))
         return (largest, quantum(part)) if np.isfinite(largest) else (np.inf, 1.0)
 
+    def _span(self, first: int, stop: int) -> tuple[float, float]:
+        largest, unit = 0.0, np.inf
+        across = slice(first, stop)
+        size = max(1, (1 << 18) // max(1, self.rows if self._upright else stop - first))
+        for start in range(first, stop, size) if self._upright else range(0, self.rows, size):
+            if self._upright:
+                span = Span(self.panel(slice(0, self.rows), start, min(start + size, stop), np.float32, 1))
+            else:
+                span = Span(self.block(slice(start, min(start + size, self.rows)), across.start, across.stop, np.float32, 1))
+            largest, unit = max(largest, float(span.most.max(initial=0.0))), min(unit, float(span.unit.min(initial=np.inf)))
+        return (largest, unit if np.isfinite(unit) else 1.0) if np.isfinite(largest) else (np.inf, 1.0)
+
     @property
-    def _format_bound(self) -> tuple[float, float] | None:
-        """Largest magnitude and least subnormal of the element format of a quantized tensor, where it is finite and alone."""
-        formats = self.source.scheme.candidates if self.source is not None else ()
-        fmt = formats[0] if len(formats) == 1 else None
-        if not isinstance(fmt, Float) or fmt.has_inf or fmt.has_nan:
-            return None
-        return fmt.max, 2.0 ** (fmt.emin - fmt.man_bits)
+    def _upright(self) -> bool:
+        """Whether neighbours in memory have one k."""
+        return abs(self.given.strides[0]) < abs(self.given.strides[1])
+
+    @property
+    def short_integers(self) -> bool:
+        """Whether the values come as 8-bit or 16-bit integers."""
+        return self.table is None and self.given.dtype.kind in "iu" and self.given.dtype.itemsize <= 2
+
+    def _convert(self, x: np.ndarray, out: np.ndarray) -> None:
+        """Part of `given`, decoded, in the dtype of `out`, which holds it."""
+        if self.table is not None:
+            look_up(np.asarray(x), self.table, out)
+        else:
+            convert(x, out)
 
     @cached_property
     def terms(self) -> tuple[np.ndarray, np.ndarray, float]:
@@ -117,7 +148,7 @@ class Operand:
     @cached_property
     def single(self) -> bool:
         """Whether float32 holds every value, as all accumulators but the integer ones need."""
-        if _narrow(self.given.dtype):
+        if self.table is not None or _narrow(self.given.dtype):
             return True
         with np.errstate(over="ignore"):
             return bool(np.array_equal(self.values.astype(np.float32), self.values, equal_nan=True))
@@ -125,7 +156,7 @@ class Operand:
     @cached_property
     def largest(self) -> float:
         """Largest absolute value; of 8-bit and 16-bit integers, what their type can hold."""
-        if self.given.dtype.kind in "iu" and self.given.dtype.itemsize <= 2:
+        if self.short_integers:
             info = np.iinfo(self.given.dtype)
             return float(max(info.max, -info.min))
         return float(np.abs(self.values).max(initial=0.0))
@@ -159,6 +190,8 @@ def operand(x: Any, what: str, reduced: int) -> Operand:
                 f"quantize with axis={reduced}, or pass its transpose .T"
             )
         fixed = all(isinstance(f, Fixed) and f.frac_bits == 0 for f in x.scheme.candidates)
+        if (plain := _coded(x)) is not None:
+            return plain
         values = x.row_values()
         if x.row_scales is None:
             return Operand(values, None, fixed and not x.scheme.scaled, x)
@@ -192,11 +225,23 @@ def _narrow(dtype: np.dtype) -> bool:
 def convert(x: np.ndarray, out: np.ndarray) -> None:
     """The values of x in the dtype of `out`, which holds them."""
     if x.dtype.kind in "iu" and out.strides[1] == out.itemsize and x.strides[1] == x.itemsize and x.flags.aligned:
-        integer_chain.widen_rows(x, out)
+        widen_rows(x, out)
     elif x.dtype.kind == "f" or x.dtype.kind in "iub":
         np.copyto(out, x, casting="unsafe")
     else:
         out[...] = x.astype(out.dtype)
+
+
+def _coded(x: QuantizedTensor) -> Operand | None:
+    """Unscaled codes of a float format of up to 8 bits, to be decoded in pieces."""
+    fmt = x.scheme.candidates[0]
+    if x.scheme.scaled or x.row_scales is not None or len(x.scheme.candidates) != 1 or not isinstance(fmt, Float) or fmt.bits > 8:
+        return None
+    codes = x.row_codes
+    if codes.dtype != np.uint8 or codes.ndim != 2:
+        return None
+    table = np.resize(decode(np.arange(1 << fmt.bits, dtype=np.uint8), fmt), 256).astype(np.float32)
+    return Operand(codes, None, False, x, table=table)
 
 
 def permuted(x: Operand, places: np.ndarray) -> Operand:

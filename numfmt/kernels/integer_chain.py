@@ -94,3 +94,33 @@ def _widen_row(x, out):
     wide_vectors()
     for j in range(x.size):
         out[j] = x[j]
+
+
+@kernel
+def add_wrapped(part, total, width):
+    """total = the low `width` bits, in two's complement, of total + part; part: integers in float32 or float64 within 2**53."""
+    for i in range(part.shape[0]):
+        _add_wrapped(part[i], total[i], 64 - width)
+
+
+@kernel
+def _add_wrapped(part, total, lost):
+    wide_vectors()
+    for j in range(part.size):
+        total[j] = ((total[j] + int(part[j])) << lost) >> lost
+
+
+@kernel
+def add_float64(part, total):
+    """total += part, float64."""
+    for i in range(part.shape[0]):
+        for j in range(part.shape[1]):
+            total[i, j] += part[i, j]
+
+
+@kernel
+def look_up(codes, table, out):
+    """out = table[codes], in the type of `out`. Two axes."""
+    for i in range(codes.shape[0]):
+        for j in range(codes.shape[1]):
+            out[i, j] = table[codes[i, j]]
