@@ -564,7 +564,7 @@ def test_explain_names_the_kernel_and_the_bound():
     q = nf.quantize(b, "int4/g4", axis=0)
     assert [(s.start, s.stop) for s in nf.explain(a, q, "int32")] == [(0, 4), (4, 8)]
     assert nf.explain(a, b, "bf16")[0].kernel == "chain32"
-    assert nf.explain(a * 2.0**30, b, "int8+saturate")[0].kernel == "saturating_chain"
+    assert nf.explain(a * 2.0**30, b, "int8+saturate")[0].kernel == "saturating lanes"
 
 
 def test_scales_of_two_levels_are_exact_factors():

@@ -87,7 +87,7 @@ class IntAccumulator(Accumulator):
                     return self._steps(a, b, start, stop, limits, c) if np.any(c) else compute(c)
 
                 return step, unless_started
-            return Step(start, stop, "saturating_chain", "saturates at each step, k upward"), lambda c: self._steps(a, b, start, stop, limits, c)
+            return Step(start, stop, "saturating lanes", "saturates at each step, k upward"), lambda c: self._steps(a, b, start, stop, limits, c)
         if limits.exact_in(53) and most <= _LARGEST_INTEGER:
             step, _ = blas(a, b, limits, start, stop)
             return step, lambda c: self._wrapped(a, b, start, stop, limits, c)
@@ -133,9 +133,13 @@ class IntAccumulator(Accumulator):
 
     def _steps(self, a: Operand, b: Operand, start: int, stop: int, limits: Bound, c: np.ndarray) -> np.ndarray:
         """Saturating sums, in lanes of the narrowest type that holds each product and the accumulator."""
-        largest = max(limits.largest_a * limits.largest_b, limits.largest_a, limits.largest_b)
-        wide = 64 if largest >= 2.0**31 or self.width > 32 else 32 if largest >= 2.0**15 or self.width > 16 else 16
-        dtype = {16: np.int16, 32: np.int32, 64: np.int64}[wide]
+        product = limits.largest_a * limits.largest_b
+        dtype: type = np.int64 if product + self.high >= 2.0**31 else np.int32
+        if product < 2.0**15 and self.width <= 16:
+            dtype = np.int16
+        short = max(limits.largest_a, limits.largest_b) < 2.0**15
+        operands: type = np.int16 if short else dtype
+        run = integer_chain.saturating_short if dtype == np.int16 else integer_chain.saturating_wide
         total = to_int(c)
         ends = dtype(self.low), dtype(self.high)
 
@@ -145,8 +149,8 @@ class IntAccumulator(Accumulator):
                 part = total[:, some].astype(dtype)
                 for k in range(start, stop, _DEPTH):
                     end = min(k + _DEPTH, stop)
-                    x, y = a.block(slice(0, a.rows), k, end, dtype), b.panel(some, k, end, dtype)
-                    integer_chain.saturating_chain(x, y, part, *ends, self.width == wide)
+                    x, y = a.block(slice(0, a.rows), k, end, operands), b.panel(some, k, end, operands)
+                    run(x, y, part, *ends)
                 total[:, some] = part
             return 0
 

@@ -12,7 +12,7 @@ import numpy as np
 from .._arrays import to_float64, to_numpy
 from ..blocks import QuantizedTensor
 from ..formats import Fixed, Float, decode
-from ..kernels.integer_chain import look_up, widen_rows
+from ..kernels.integer_chain import look_up, mark, widen_rows
 from . import bitserial
 from .proof import quantum
 from .span import Span
@@ -87,7 +87,7 @@ class Operand:
             return self.largest, 1.0
         if self.table is not None:
             seen = np.zeros(self.table.size, bool)
-            seen[self.given[:, first:stop]] = True
+            mark(self.given[:, first:stop], seen)
             part = self.table[seen].astype(np.float64)
         elif self.single:
             return self._span(first, stop)

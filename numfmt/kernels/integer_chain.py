@@ -7,7 +7,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from .jit import kernel
-from .lanes import larger, mul, wide_vectors
+from .lanes import add, larger, like, mul, wide_vectors
 
 _COLUMNS = 1024
 _DEPTH = 64
@@ -62,11 +62,24 @@ def _four_full(row, a0, a1, a2, a3, b0, b1, b2, b3):
 
 
 @kernel
-def saturating_chain(a, b, out, low, high, full):
-    """out = clamp(out + a[i, k] * b[k, j], low, high) at each k. One integer type that holds every product; low, high in it.
+def _four_wide(row, a0, a1, a2, a3, b0, b1, b2, b3, low, high):
+    wide_vectors()
+    for j in range(row.size):
+        s = row[j]
+        s = smaller(larger(add(s, mul(like(a0, s), like(b0[j], s))), low), high)
+        s = smaller(larger(add(s, mul(like(a1, s), like(b1[j], s))), low), high)
+        s = smaller(larger(add(s, mul(like(a2, s), like(b2[j], s))), low), high)
+        s = smaller(larger(add(s, mul(like(a3, s), like(b3[j], s))), low), high)
+        row[j] = s
 
-    full: low and high are the ends of the type. a: (M, K), b: (K, N), out: (M, N), contiguous; K a multiple of 4.
+
+@kernel
+def saturating_short(a, b, out, low, high):
+    """out = clamp(out + a[i, k] * b[k, j], low, high) at each k. int16, which holds every product.
+
+    a: (M, K), b: (K, N), out: (M, N), contiguous; K a multiple of 4.
     """
+    full = low == -32768 and high == 32767
     for j0 in range(0, out.shape[1], _COLUMNS):
         j1 = min(j0 + _COLUMNS, out.shape[1])
         for k0 in range(0, a.shape[1], _DEPTH):
@@ -80,6 +93,21 @@ def saturating_chain(a, b, out, low, high, full):
                         _four_full(row, a0, a1, a2, a3, b0, b1, b2, b3)
                     else:
                         _four(row, a0, a1, a2, a3, b0, b1, b2, b3, low, high)
+
+
+@kernel
+def saturating_wide(a, b, out, low, high):
+    """`saturating_short` in the type of `out`, which holds any product plus `low` or `high`; a and b in that type or a shorter one."""
+    for j0 in range(0, out.shape[1], _COLUMNS):
+        j1 = min(j0 + _COLUMNS, out.shape[1])
+        for k0 in range(0, a.shape[1], _DEPTH):
+            k1 = min(k0 + _DEPTH, a.shape[1])
+            for i in range(a.shape[0]):
+                row = out[i, j0:j1]
+                for k in range(k0, k1, 4):
+                    a0, a1, a2, a3 = a[i, k], a[i, k + 1], a[i, k + 2], a[i, k + 3]
+                    b0, b1, b2, b3 = b[k, j0:j1], b[k + 1, j0:j1], b[k + 2, j0:j1], b[k + 3, j0:j1]
+                    _four_wide(row, a0, a1, a2, a3, b0, b1, b2, b3, low, high)
 
 
 @kernel
@@ -124,3 +152,11 @@ def look_up(codes, table, out):
     for i in range(codes.shape[0]):
         for j in range(codes.shape[1]):
             out[i, j] = table[codes[i, j]]
+
+
+@kernel
+def mark(codes, seen):
+    """seen[code] = True for every code. Two axes."""
+    for i in range(codes.shape[0]):
+        for j in range(codes.shape[1]):
+            seen[codes[i, j]] = True
