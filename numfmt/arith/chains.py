@@ -85,9 +85,9 @@ class Chain:
             return "half_chain", "this machine's float16 arithmetic rounds each operation to nearest even"
         if self._machine:
             return "chain32", "float32 hardware rounds each product and sum to nearest even"
-        if self.total.mode != steps.NEAREST_EVEN or not (self._single or self._double or self.product is None):
+        if self.total.mode != steps.NEAREST_EVEN or not (self.single or self._double or self.product is None):
             return "chain64", "exact float64 products, sums rounded to odd, then by the mode, k upward"
-        if self._single:
+        if self.single:
             return "chain32", "rounds at each step, k upward; rows that leave the range again in float64"
         return "chain64", "rounds at each step, k upward; rows that leave the range again, by sums rounded to odd"
 
@@ -112,10 +112,32 @@ class Chain:
         return self._nearest and p is not None and p.format.man_bits <= t.format.man_bits and p.unit >= t.unit
 
     @property
-    def _single(self) -> bool:
+    def single(self) -> bool:
         """`_double` for float32, which has room for the exponents too."""
         t, p = self.total, self.product
         return self._double and p is not None and t.format.man_bits <= 10 and p.format.emin >= -126 and t.unit >= 2.0**-149
+
+    @property
+    def single_ceiling(self) -> float:
+        """A magnitude up to which sums are right in float32."""
+        return 2.0 ** min(self.total.emax, 126 - (23 - self.total.format.man_bits))
+
+    @property
+    def single_product_ceiling(self) -> float:
+        """A magnitude below which products are."""
+        p = self.product or self.total
+        return 2.0 ** min(p.emax, 126 - (23 - p.format.man_bits))
+
+    @property
+    def zero(self) -> float:
+        """An exact zero sum of terms of different sign."""
+        return -0.0 if self.total.mode == steps.MINUS else 0.0
+
+    @property
+    def facts(self) -> tuple[Any, ...]:
+        """Arguments of the careful kernels: whether products are rounded, words and reals of both formats, `zero`."""
+        p, t = self.product or self.total, self.total
+        return self.product is not None, p.words, p.reals, t.words, t.reals, self.zero
 
     def run(self, a: Operand, b: Operand, start: int, stop: int, c: np.ndarray) -> np.ndarray:
         """The accumulators (M, N) in float64 after k = start .. stop - 1, from c (float64, values of the format)."""
@@ -143,7 +165,7 @@ class Chain:
             return halves
         failed = np.zeros(c.shape[0], bool)
         total = c
-        if self._machine or self._single:
+        if self._machine or self.single:
             total, failed = self._in_single(a, b, start, stop, rows, columns, c)
         elif self._nearest and (self._double or self.product is None):
             total, failed = self._in_double(a, b, start, stop, rows, columns, c)
@@ -169,7 +191,7 @@ class Chain:
         self, a: Operand, b: Operand, start: int, stop: int, rows: slice, columns: slice, c: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """The tile in float32, and the rows whose proof failed."""
-        total, failed = c.astype(np.float32), _minus_zero(c)
+        total, failed = c.astype(np.float32), minus_zero(c)
         words = (self.product or self.total).single, self.total.single
         if self._machine:
             failed[:] = False
@@ -195,9 +217,9 @@ class Chain:
         assert p is not None
         m, pm = t.format.man_bits, p.format.man_bits
         most = x.most * y.most.max()
-        ceiling = 2.0 ** min(t.emax, 126 - (23 - m))
+        ceiling = self.single_ceiling
         limit = ceiling - 4 * (1.5 * most + p.unit + ceiling * 2.0**-m)
-        limit[~(most < 2.0 ** min(p.emax, 126 - (23 - pm)))] = -1.0
+        limit[~(most < self.single_product_ceiling)] = -1.0
         short = x.width + y.width <= 24 or max(x.width, y.width) <= pm + 1
         normal = x.least * y.least >= 2.0**p.format.emin
         return (float_chain.SPLIT if short and normal else float_chain.ROUNDED), limit
@@ -207,7 +229,7 @@ class Chain:
     ) -> tuple[np.ndarray, np.ndarray]:
         """The tile in float64, and the rows whose proof failed."""
         total = np.array(c, np.float64)
-        failed = _minus_zero(c) if self.product is not None else np.zeros(len(c), bool)
+        failed = minus_zero(c) if self.product is not None else np.zeros(len(c), bool)
         p, t = self.product or self.total, self.total
         m = t.format.man_bits
         unit = np.full(len(c), np.inf)
@@ -228,7 +250,7 @@ class Chain:
                 exact = finest.min(initial=np.inf) >= t.unit
                 if narrow and exact and bits + m + 1 <= 24:  # a false tie needs a term that is absorbed whole, which is noticed
                     single, top = total.astype(np.float32), np.zeros(len(x), np.int32)
-                    lower = 2.0 ** min(t.emax, 126 - (23 - m))
+                    lower = self.single_ceiling
                     limit = lower - 4 * (1.5 * most + t.unit + lower * 2.0**-m)
                     failed |= ~(limit > 0)
                     float_chain.chain32(x, y, single, float_chain.FUSED_SPLIT, t.single, t.single, top)
@@ -245,9 +267,8 @@ class Chain:
             if failed.all():
                 break
             top64 = np.zeros(len(x), np.int64)
-            facts = p.words, p.reals, t.words, t.reals
             wide = x.astype(np.float64), y.astype(np.float64)
-            float_wide.chain64(*wide, total, kind, x.shape[1], True, *facts, 0.0, top64)
+            float_wide.chain64(*wide, total, kind, x.shape[1], *self.facts, top64)
             failed |= ~(top64.view(np.float64) <= limit)
         return total, failed
 
@@ -255,16 +276,11 @@ class Chain:
         self, a: Operand, b: Operand, start: int, stop: int, rows: np.ndarray, columns: slice, c: np.ndarray
     ) -> np.ndarray:
         total = np.array(c, np.float64)
-        p, t = self.product or self.total, self.total
-        zero = -0.0 if t.mode == steps.MINUS else 0.0
         for k in range(start, stop, DEPTH):
             end = min(k + DEPTH, stop)
             x = a.block(rows, k, end, np.float64)
             y = b.panel(columns, k, end, np.float64)
-            facts = p.words, p.reals, t.words, t.reals
-            float_wide.chain64(
-                x, y, total, float_wide.FULL, end - k, self.product is not None, *facts, zero, np.zeros(len(x), np.int64)
-            )
+            float_wide.chain64(x, y, total, float_wide.FULL, end - k, *self.facts, np.zeros(len(x), np.int64))
         return total
 
 
@@ -278,7 +294,7 @@ def _halves(x: Operand, part: Any, rows: slice, first: int, stop: int) -> np.nda
     return None if half_chain.narrow(single, words) else words.view(np.float16)
 
 
-def _minus_zero(c: np.ndarray) -> np.ndarray:
+def minus_zero(c: np.ndarray) -> np.ndarray:
     """Which rows hold a -0, whose sign the fast loops lose."""
     found: np.ndarray = (np.signbit(c) & (c == 0)).any(axis=1)
     return found

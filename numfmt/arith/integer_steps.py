@@ -11,7 +11,7 @@ import numpy as np
 from .. import _threads
 from .._arrays import to_float64
 from .._checks import check_int_range
-from ..kernels import integer_chain, steps
+from ..kernels import float_pairwise, integer_chain, steps
 from .accumulator import Accumulator, Compute, Step, spread
 from .blas import blas, pieces
 from .operands import Operand
@@ -28,6 +28,7 @@ class IntAccumulator(Accumulator):
 
     width: int
     saturate: bool = False
+    pairwise: bool = False  # saturating sums in a balanced tree of exact products, then added to the start; wrapped ones are the same
 
     def __post_init__(self) -> None:
         check_int_range("width", self.width, 2, 64)
@@ -35,7 +36,7 @@ class IntAccumulator(Accumulator):
             check_int_range("width", self.width, 2, 62)
 
     def __str__(self) -> str:
-        return f"int{self.width}" + ("+saturate" if self.saturate else "")
+        return f"int{self.width}" + "+saturate" * self.saturate + "+pairwise" * self.pairwise
 
     @property
     def low(self) -> int:
@@ -141,6 +142,8 @@ class IntAccumulator(Accumulator):
         operands: type = np.int16 if short else dtype
         run = integer_chain.saturating_short if dtype == np.int16 else integer_chain.saturating_wide
         total = to_int(c)
+        if self.pairwise:
+            return self._tree(a, b, start, stop, total)
         ends = dtype(self.low), dtype(self.high)
 
         def columns(first: int, last: int) -> int:
@@ -156,6 +159,16 @@ class IntAccumulator(Accumulator):
 
         threads = _threads.numba.get_num_threads()
         _threads.in_pieces(b.rows, columns, min(_COLUMNS, max(64, -(-b.rows // threads))), 0)
+        return total
+
+    def _tree(self, a: Operand, b: Operand, start: int, stop: int, total: np.ndarray) -> np.ndarray:
+        for j in range(0, b.rows, 64):
+            some = slice(j, min(j + 64, b.rows))
+            x, y = a.block(slice(0, a.rows), start, stop, np.int64, 1), b.panel(some, start, stop, np.int64, 1)
+            stack = np.empty(((stop - start).bit_length() + 1, y.shape[1]), np.int64)
+            part = np.ascontiguousarray(total[:, some])
+            float_pairwise.integer_tree(x, y, stack, part, self.low, self.high)
+            total[:, some] = part
         return total
 
     def _wrapped(self, a: Operand, b: Operand, start: int, stop: int, limits: Bound, c: np.ndarray) -> np.ndarray:
@@ -175,10 +188,12 @@ def to_int(x: np.ndarray) -> np.ndarray:
 
 
 def _made(match: re.Match[str]) -> IntAccumulator:
-    options = [p.lower() for p in match[2].split("+")[1:]]
-    if options not in ([], ["saturate"], ["wrap"]):
-        raise ValueError(f"datapath {match[0]!r}: option {'+'.join(options)!r} of an integer accumulator; use saturate or wrap")
-    return IntAccumulator(int(match[1]), "saturate" in options)
+    options = [p.strip().lower() for p in match[2].split("+")[1:]]
+    if len(set(options) & {"saturate", "wrap"}) > 1 or not set(options) <= {"saturate", "wrap", "pairwise"} or len(set(options)) < len(options):
+        raise ValueError(
+            f"datapath {match[0]!r}: option {'+'.join(options)!r} of an integer accumulator; use saturate or wrap, and pairwise"
+        )
+    return IntAccumulator(int(match[1]), "saturate" in options, "pairwise" in options)
 
 
 RULES: list[tuple[str, Any]] = [(r"(?i)int(\d+)((?:\+[^+]*)*)", _made)]

@@ -56,7 +56,7 @@ class Operand:
             return True
         return bool(np.isfinite(self.values).all() and np.array_equal(np.rint(self.values), self.values))
 
-    def block(self, rows: slice, first: int, stop: int, dtype: type, to: int = 4) -> np.ndarray:
+    def block(self, rows: slice | np.ndarray, first: int, stop: int, dtype: type, to: int = 4) -> np.ndarray:
         """Some rows of some columns of k, contiguous, (rows, k); k is padded with zeros to a multiple of `to`."""
         part = self.given[rows, first:stop]
         made = np.empty((part.shape[0], -(-part.shape[1] // to) * to), dtype)
@@ -64,7 +64,7 @@ class Operand:
         made[:, part.shape[1] :] = 0
         return made
 
-    def panel(self, rows: slice, first: int, stop: int, dtype: type, to: int = 4) -> np.ndarray:
+    def panel(self, rows: slice | np.ndarray, first: int, stop: int, dtype: type, to: int = 4) -> np.ndarray:
         """`block` with k first, (k, rows); padded with -0, so that the products beyond are -0, which changes no sum."""
         part = self.given[rows, first:stop].T
         made = np.empty((-(-part.shape[0] // to) * to, part.shape[1]), dtype)
