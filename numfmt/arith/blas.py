@@ -50,9 +50,7 @@ def _chunk(limits: Bound) -> int:
     return terms if terms * limits.largest_a * limits.largest_b < 2.0**127 else 0
 
 
-def pieces(
-    a: Operand, b: Operand, start: int, stop: int, limits: Bound, take: Callable[[np.ndarray, slice], None]
-) -> None:
+def pieces(a: Operand, b: Operand, start: int, stop: int, limits: Bound, take: Callable[[np.ndarray, slice], None]) -> None:
     """Exact products of pieces of k and of the result's columns, each given to `take`, in memory that the next one uses again."""
     exact = _chunk(limits)
     dtype: type = np.float32 if exact else np.float64
@@ -63,8 +61,8 @@ def pieces(
     for k in range(start, stop, chunk):
         end = min(k + chunk, stop)
         x = a.block(slice(0, a.rows), k, end, dtype, 1)
-        for j in range(0, b.rows, width):
+        for j in range(0, b.rows, max(1, width)):
             some = slice(j, min(j + width, b.rows))
-            part = sums[: a.rows * (some.stop - j)].reshape(a.rows, -1)
+            part = sums[: a.rows * (some.stop - j)].reshape(a.rows, some.stop - j)
             np.matmul(x, b.either(some, k, end, room), out=part)
             take(part, some)

@@ -147,10 +147,14 @@ class Chain:
         threads = _threads.numba.get_num_threads()
         if b.rows >= 64 * threads or a.rows < 2:
             width = min(COLUMNS, max(64, -(-b.rows // (64 * threads)) * 64))
-            _threads.in_pieces(b.rows, lambda j, k: self._columns(a, b, start, stop, slice(0, a.rows), slice(j, k), result), width, 0)
+            _threads.in_pieces(
+                b.rows, lambda j, k: self._columns(a, b, start, stop, slice(0, a.rows), slice(j, k), result), width, 0
+            )
         else:
             height = max(1, -(-a.rows // threads))
-            _threads.in_pieces(a.rows, lambda j, k: self._columns(a, b, start, stop, slice(j, k), slice(0, b.rows), result), height, 0)
+            _threads.in_pieces(
+                a.rows, lambda j, k: self._columns(a, b, start, stop, slice(j, k), slice(0, b.rows), result), height, 0
+            )
         return result
 
     def _columns(self, a: Operand, b: Operand, start: int, stop: int, rows: slice, columns: slice, result: np.ndarray) -> int:

@@ -24,7 +24,9 @@ class Draw:
         given = (self.random_bits is not None) + (self.seed is not None)
         if given != (1 if self._width else 0):
             need = "exactly one of random_bits and seed" if self._width else "neither random_bits nor seed"
-            raise ValueError(f"{self.made} takes {need}; its sums are rounded {'stochastically' if self._width else 'without them'}")
+            raise ValueError(
+                f"{self.made} takes {need}; its sums are rounded {'stochastically' if self._width else 'without them'}"
+            )
         if self.seed is not None and not 0 <= self.seed < 1 << 64:
             raise ValueError(f"seed={self.seed!r} is not allowed; use an integer from 0 to 2**64 - 1")
         if self.random_bits is not None:

@@ -181,7 +181,9 @@ def parse_accumulator(text: str) -> FloatAccumulator:
             give("random_width", int(match[1]), option)
         else:
             words = ", ".join(STEP_ROUNDINGS)
-            raise ValueError(f"datapath {text!r}: option {option!r} is unknown; use fma, {words}, product=FMT, kahan, srN, pairwise")
+            raise ValueError(
+                f"datapath {text!r}: option {option!r} is unknown; use fma, {words}, product=FMT, kahan, srN, pairwise"
+            )
     if found.get("product_format") == fmt:
         del found["product_format"]
     return FloatAccumulator(fmt, **found)
@@ -204,7 +206,11 @@ def named() -> dict[str, tuple[str, str, str]]:
         "fp16+fma": ("exact product, float16 sum rounded once", ieee, "verified"),
         "fp16+product=fp32": ("float32 product, then float16 sum", ieee, "verified"),
         "fp32+kahan": ("compensated sum, each operation rounded to float32", "Kahan, CACM 8 (1965) 40", "verified"),
-        "bf16+sr8": ("bfloat16 product, then sum rounded stochastically with 8 given bits", "P3109, stochastic rounding A", "verified"),
+        "bf16+sr8": (
+            "bfloat16 product, then sum rounded stochastically with 8 given bits",
+            "P3109, stochastic rounding A",
+            "verified",
+        ),
         "fp16+pairwise": ("float16 products in a balanced tree of float16 sums", ieee, "verified"),
         "bf16": ("bfloat16 product, then bfloat16 sum", ieee + " applied to bfloat16", "verified"),
     }

@@ -28,7 +28,9 @@ class IntAccumulator(Accumulator):
 
     width: int
     saturate: bool = False
-    pairwise: bool = False  # saturating sums in a balanced tree of exact products, then added to the start; wrapped ones are the same
+    pairwise: bool = (
+        False  # saturating sums in a balanced tree of exact products, then added to the start; wrapped ones are the same
+    )
 
     def __post_init__(self) -> None:
         check_int_range("width", self.width, 2, 64)
@@ -88,7 +90,9 @@ class IntAccumulator(Accumulator):
                     return self._steps(a, b, start, stop, limits, c) if np.any(c) else compute(c)
 
                 return step, unless_started
-            return Step(start, stop, "saturating lanes", "saturates at each step, k upward"), lambda c: self._steps(a, b, start, stop, limits, c)
+            return Step(start, stop, "saturating lanes", "saturates at each step, k upward"), lambda c: self._steps(
+                a, b, start, stop, limits, c
+            )
         if limits.exact_in(53) and most <= _LARGEST_INTEGER:
             step, _ = blas(a, b, limits, start, stop)
             return step, lambda c: self._wrapped(a, b, start, stop, limits, c)
@@ -178,7 +182,9 @@ class IntAccumulator(Accumulator):
 
     def _wide(self, a: Operand, b: Operand, start: int, stop: int, c: np.ndarray) -> np.ndarray:
         total = to_int(c)
-        steps.native_matmul(a.block(slice(0, a.rows), start, stop, np.int64), b.panel(slice(0, b.rows), start, stop, np.int64), total)
+        steps.native_matmul(
+            a.block(slice(0, a.rows), start, stop, np.int64), b.panel(slice(0, b.rows), start, stop, np.int64), total
+        )
         return self.wrap(total)
 
 
@@ -189,7 +195,11 @@ def to_int(x: np.ndarray) -> np.ndarray:
 
 def _made(match: re.Match[str]) -> IntAccumulator:
     options = [p.strip().lower() for p in match[2].split("+")[1:]]
-    if len(set(options) & {"saturate", "wrap"}) > 1 or not set(options) <= {"saturate", "wrap", "pairwise"} or len(set(options)) < len(options):
+    if (
+        len(set(options) & {"saturate", "wrap"}) > 1
+        or not set(options) <= {"saturate", "wrap", "pairwise"}
+        or len(set(options)) < len(options)
+    ):
         raise ValueError(
             f"datapath {match[0]!r}: option {'+'.join(options)!r} of an integer accumulator; use saturate or wrap, and pairwise"
         )

@@ -132,5 +132,3 @@ def _full_tree(
     total = np.array(c, np.float64)
     float_pairwise.tree64_end(stack, (stop - start).bit_count(), total, chain.total.words, chain.total.reals, chain.zero)
     return total
-
-
