@@ -1,4 +1,4 @@
-"""Kernels that round, saturate or compensate at each step, against scalar models, the careful kernels, NumPy, ml_dtypes and peers."""
+"""Kernels that round, saturate or compensate at each step, against scalar models, careful kernels, NumPy, ml_dtypes, peers."""
 
 from fractions import Fraction
 from functools import partial

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 
 from ..kernels import integer_chain
-
 from .accumulator import Compute, Step
 from .operands import Operand
 from .proof import Bound
@@ -23,7 +22,6 @@ def blas(a: Operand, b: Operand, limits: Bound, start: int, stop: int, more: str
     Where the whole sum needs more than 24 bits but a chunk of k does not, chunks in float32 are added in float64.
     """
     chunk = _chunk(limits)
-    dtype: type = np.float32 if chunk else np.float64
     if limits.exact_in(24) or not chunk:
         reason = f"{limits} < 2**{24 if chunk else 53}: exact in any order{more}"
     else:
@@ -56,8 +54,8 @@ def pieces(a: Operand, b: Operand, start: int, stop: int, limits: Bound, take: C
     dtype: type = np.float32 if exact else np.float64
     width = min(b.rows, _COLUMNS)
     chunk = max(1, min(exact or stop - start, max(_SHORTEST, _ELEMENTS // max(1, width))))
-    room = np.empty(chunk * width, dtype)
-    sums = np.empty(a.rows * width, dtype)
+    room: np.ndarray = np.empty(chunk * width, dtype)
+    sums: np.ndarray = np.empty(a.rows * width, dtype)
     for k in range(start, stop, chunk):
         end = min(k + chunk, stop)
         x = a.block(slice(0, a.rows), k, end, dtype, 1)

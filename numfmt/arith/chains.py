@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from math import frexp
 from typing import Any
 
+import numba
 import numpy as np
 
-from .. import _threads
+from .._threads import in_pieces
 from ..formats import Float
 from ..kernels import float_chain, float_wide, half_chain, steps
 from .operands import Operand
@@ -144,17 +145,13 @@ class Chain:
         result = np.array(c, np.float64)
         if not result.size or start == stop:
             return result
-        threads = _threads.numba.get_num_threads()
+        threads = numba.get_num_threads()
         if b.rows >= 64 * threads or a.rows < 2:
             width = min(COLUMNS, max(64, -(-b.rows // (64 * threads)) * 64))
-            _threads.in_pieces(
-                b.rows, lambda j, k: self._columns(a, b, start, stop, slice(0, a.rows), slice(j, k), result), width, 0
-            )
+            in_pieces(b.rows, lambda j, k: self._columns(a, b, start, stop, slice(0, a.rows), slice(j, k), result), width, 0)
         else:
             height = max(1, -(-a.rows // threads))
-            _threads.in_pieces(
-                a.rows, lambda j, k: self._columns(a, b, start, stop, slice(j, k), slice(0, b.rows), result), height, 0
-            )
+            in_pieces(a.rows, lambda j, k: self._columns(a, b, start, stop, slice(j, k), slice(0, b.rows), result), height, 0)
         return result
 
     def _columns(self, a: Operand, b: Operand, start: int, stop: int, rows: slice, columns: slice, result: np.ndarray) -> int:

@@ -13,8 +13,7 @@ from ..kernels import exact as kernels
 from .accumulator import Accumulator, Compute, Step
 from .blas import blas
 from .float_format import accumulator_format, check_accumulator_format, float_result, short
-from .operands import Operand
-from .proof import bound_of
+from .operands import Operand, bound_of
 from .slices import slices
 
 

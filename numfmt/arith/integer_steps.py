@@ -6,16 +6,17 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+import numba
 import numpy as np
 
-from .. import _threads
 from .._arrays import to_float64
 from .._checks import check_int_range
+from .._threads import in_pieces
 from ..kernels import float_pairwise, integer_chain, steps
 from .accumulator import Accumulator, Compute, Step, spread
 from .blas import blas, pieces
-from .operands import Operand
-from .proof import Bound, bound_of
+from .operands import Operand, bound_of
+from .proof import Bound
 
 _COLUMNS = 1024
 _DEPTH = 1024
@@ -153,7 +154,7 @@ class IntAccumulator(Accumulator):
         def columns(first: int, last: int) -> int:
             for j in range(first, last, _COLUMNS):
                 some = slice(j, min(j + _COLUMNS, last))
-                part = total[:, some].astype(dtype)
+                part: np.ndarray = total[:, some].astype(dtype)
                 for k in range(start, stop, _DEPTH):
                     end = min(k + _DEPTH, stop)
                     x, y = a.block(slice(0, a.rows), k, end, operands), b.panel(some, k, end, operands)
@@ -161,8 +162,8 @@ class IntAccumulator(Accumulator):
                 total[:, some] = part
             return 0
 
-        threads = _threads.numba.get_num_threads()
-        _threads.in_pieces(b.rows, columns, min(_COLUMNS, max(64, -(-b.rows // threads))), 0)
+        threads = numba.get_num_threads()
+        in_pieces(b.rows, columns, min(_COLUMNS, max(64, -(-b.rows // threads))), 0)
         return total
 
     def _tree(self, a: Operand, b: Operand, start: int, stop: int, total: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from ..blocks import QuantizedTensor
 from ..formats import Fixed, Float, decode
 from ..kernels.integer_chain import look_up, mark, widen_rows
 from . import bitserial
-from .proof import quantum
+from .proof import Bound, quantum
 from .span import Span
 
 
@@ -247,6 +247,12 @@ def _coded(x: QuantizedTensor) -> Operand | None:
 def permuted(x: Operand, places: np.ndarray) -> Operand:
     """The operand with its columns in the order `places`, which stays within each run of shared scales."""
     return replace(x, given=np.ascontiguousarray(x.given[:, places]), places=places)
+
+
+def bound_of(a: Operand, b: Operand, start: int, stop: int) -> Bound:
+    """The bound for k = start .. stop - 1 of two operands."""
+    (largest_a, quantum_a), (largest_b, quantum_b) = a.bound(start, stop), b.bound(start, stop)
+    return Bound(stop - start, largest_a, largest_b, quantum_a, quantum_b)
 
 
 def runs(a: Operand, b: Operand) -> list[tuple[int, int]]:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from .operands import Operand
 
 
 @dataclass(frozen=True)
@@ -51,12 +47,6 @@ def bound(a: np.ndarray, b: np.ndarray, quantum_a: float | None = None, quantum_
     if not (np.isfinite(largest_a) and np.isfinite(largest_b)):
         return Bound(a.shape[1], np.inf, np.inf, 1.0, 1.0)
     return Bound(a.shape[1], largest_a, largest_b, quantum_a or quantum(a), quantum_b or quantum(b))
-
-
-def bound_of(a: Operand, b: Operand, start: int, stop: int) -> Bound:
-    """The bound for k = start .. stop - 1 of two operands."""
-    (largest_a, quantum_a), (largest_b, quantum_b) = a.bound(start, stop), b.bound(start, stop)
-    return Bound(stop - start, largest_a, largest_b, quantum_a, quantum_b)
 
 
 def quantum(x: np.ndarray) -> float:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numba
 import numpy as np
 
-from .. import _threads
+from .._threads import in_pieces
 from ..kernels import float_pairwise, kahan, stochastic_chain
 from .chains import Chain, minus_zero
 from .operands import Operand
@@ -47,8 +48,8 @@ def tiled(a: Operand, b: Operand, c: np.ndarray, work: Any) -> np.ndarray:
                 result[some] = work(*some, np.ascontiguousarray(result[some]))
         return 0
 
-    threads = _threads.numba.get_num_threads()
-    _threads.in_pieces(b.rows, columns, min(_COLUMNS, max(64, -(-b.rows // threads))), 0)
+    threads = numba.get_num_threads()
+    in_pieces(b.rows, columns, min(_COLUMNS, max(64, -(-b.rows // threads))), 0)
     return result
 
 

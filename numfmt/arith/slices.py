@@ -56,15 +56,13 @@ class Slices:
                 sums = self._sums(rows, columns)
                 ends = self.left.exponents[rows], self.right.exponents[columns]
                 kernels.round_sums(sums, self.width, *ends, out[rows, columns], *facts)
-        for rows, columns in (
-            (np.flatnonzero(~self.left.finite), np.arange(self.b.rows)),
-            (np.flatnonzero(self.left.finite), np.flatnonzero(~self.right.finite)),
-        ):
-            if len(rows) and len(columns):
-                x, y = self._plain(self.a, rows), self._plain(self.b, columns)
-                part = np.empty((len(rows), len(columns)))
+        bad, good, wrong = (np.flatnonzero(f) for f in (~self.left.finite, self.left.finite, ~self.right.finite))
+        for places, across in ((bad, np.arange(self.b.rows)), (good, wrong)):
+            if len(places) and len(across):
+                x, y = self._plain(self.a, places), self._plain(self.b, across)
+                part = np.empty((len(places), len(across)))
                 wide_register.exact_matmul(x, y, np.zeros(part.shape), part, *facts)
-                out[np.ix_(rows, columns)] = part
+                out[np.ix_(places, across)] = part
         return out
 
     def _plain(self, x: Operand, rows: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The exact sum of products from products of integer slices, each exact in BLAS: cut operands, join the sums, round once.
 
-After Ozaki, Ogita, Oishi and Rump, Numerical Algorithms 59 (2012): a row is scaled by a power of two to below 1 and cut into slices of w
-bits; the products of two slices sum exactly in float64, and the sums, of weights 2**(-w * d), make one long integer.
+After Ozaki, Ogita, Oishi and Rump, Numerical Algorithms 59 (2012): a row is scaled by a power of two to below 1 and cut into slices
+of w bits; the products of two slices sum exactly in float64, and the sums, of weights 2**(-w * d), make one long integer.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def round_long(digits, width, unit, man_bits, emin, max_value, infinite):
     last = digits.size - 1
     mask = (np.int64(1) << width) - 1
     negative = False
-    for attempt in range(2):
+    for _ in range(2):
         for d in range(last, 0, -1):
             carry = digits[d] >> width
             digits[d] &= mask

@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from .jit import fused, kernel
-from .lanes import add, bits, both, copy_sign, from_bits, larger, wide_vectors
+from .lanes import add, bits, both, from_bits, larger, wide_vectors
 
 ROUNDED, SPLIT, NATIVE, FUSED, FUSED_SPLIT = range(5)
 _EXPONENT = np.int32(0x7F800000)
@@ -111,9 +111,9 @@ def _fused_split(row, a0, a1, b0, b1, sf):
 def chain32(a, b, out, kind, product, total, top):
     """out[i, j] = round(out[i, j] + round(a[i, k] * b[k, j])) at each k. a: (M, K), b: (K, N), out: (M, N), float32, contiguous.
 
-    K is a multiple of 4: pad with zeros. product, total: facts of the formats of products and sums. kind: ROUNDED, SPLIT (no product
-    is subnormal or more than 24 bits long), NATIVE (float32 itself), FUSED (float32, exact products), FUSED_SPLIT (exact products, no
-    sum is subnormal and inexact).
+    K is a multiple of 4: pad with zeros. product, total: facts of the formats of products and sums. kind: ROUNDED, SPLIT (no
+    product is subnormal or more than 24 bits long), NATIVE (float32 itself), FUSED (float32, exact products), FUSED_SPLIT (exact
+    products, no sum is subnormal and inexact).
     top: (M,) int32, raised to the largest word of a magnitude among every fourth or second sum of a row, NaN above all.
     """
     wide_vectors()

@@ -1,7 +1,7 @@
 """Balanced trees of products, each node rounded: neighbours are added level by level, an odd last one passes up.
 
-The partial sums of complete subtrees stand on a stack, as the ones of a binary counter of terms; what is left at the end joins
-from the right, which is the same tree. SIMD over output columns; the state lasts from one call to the next, so k may come in pieces.
+The sums of complete subtrees stand on a stack, as the ones of a binary counter of terms; what is left at the end joins from
+the right, which is the same tree. SIMD over output columns; the state lasts from one call to the next, so k may come in pieces.
 """
 
 from __future__ import annotations

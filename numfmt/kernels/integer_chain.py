@@ -97,7 +97,7 @@ def saturating_short(a, b, out, low, high):
 
 @kernel
 def saturating_wide(a, b, out, low, high):
-    """`saturating_short` in the type of `out`, which holds any product plus `low` or `high`; a and b in that type or a shorter one."""
+    """`saturating_short` in the type of `out`, which holds any product plus `low` or `high`; a and b in it or a shorter one."""
     for j0 in range(0, out.shape[1], _COLUMNS):
         j1 = min(j0 + _COLUMNS, out.shape[1])
         for k0 in range(0, a.shape[1], _DEPTH):

@@ -14,7 +14,7 @@ _EXPONENT = np.int64(0x7FF0000000000000)
 
 @kernel
 def stochastic(x, random, steps, words, reals):
-    """x rounded; random: an integer below steps = 2**N, as float64. Of x, the bits kept and N more are exact, the last one sticky."""
+    """x rounded; random: an integer below steps = 2**N, as float64. x is exact to N bits below, the last is sticky."""
     size = np.abs(x)
     exponent = larger(both(bits(np.float64(x)), _EXPONENT), words[0])
     unit = from_bits(sub(exponent, words[2]))
@@ -38,7 +38,7 @@ def _step(row, x, b, random, steps, rounded, pw, pr, tw, tr, zero):
 
 @kernel
 def stochastic_chain(a, b, out, random, width, rounded, pw, pr, tw, tr, zero):
-    """out = stochastic(out + product) at each k. float64: a (M, K), b (K, N), out (M, N); random: (M, K, N) integers below 2**width."""
+    """out = stochastic(out + product) at each k. float64: a (M, K), b (K, N), out (M, N); random: (M, K, N), below 2**width."""
     steps = np.float64(np.int64(1) << width)
     drawn = np.empty(out.shape[1])
     for i in range(a.shape[0]):
@@ -50,7 +50,7 @@ def stochastic_chain(a, b, out, random, width, rounded, pw, pr, tw, tr, zero):
 
 @kernel
 def draw(random, width, seed, rows, columns, first, batch):
-    """random[i, k, j] = the upper `width` bits of word K & 3 of Philox4x32-10 under `seed` with the counter (J, I, K >> 2, batch), where
+    """random[i, k, j] = the upper `width` bits of word K & 3 of Philox4x32-10 under `seed`, counter (J, I, K >> 2, batch), where
     I, J, K are the places in the whole product: i, j, k beyond rows, columns, first. uint32."""
     k0, k1 = np.uint32(seed & np.uint64(0xFFFFFFFF)), np.uint32(seed >> np.uint64(32))
     down = np.uint32(32 - width)
