@@ -21,7 +21,7 @@ from .span import Span
 
 DEPTH = 1024  # k of a tile of b
 COLUMNS = 1024
-ROWS = 256
+ROWS = 512
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from .span import Span
 
 _DEPTH = 512  # a multiple of 8
 _COLUMNS = 512
-_ROWS = 32
+_ROWS = 128
 
 
 @dataclass(frozen=True)

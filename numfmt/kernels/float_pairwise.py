@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from .float_chain import product_near, split
-from .float_wide import full, odd
+from .float_wide import full, held, held_reals, odd
 from .jit import kernel
 from .lanes import bits, both, from_bits, larger, wide_vectors
 
@@ -81,9 +81,10 @@ def tree32_end(stack, level, c, total, top):
 @kernel
 def _leaf(row, x, b, rounded, pw, pr):
     wide_vectors()
+    words, reals = held(pw), held_reals(pr)
     if rounded:
         for j in range(row.size):
-            row[j] = full(x * b[j], pw, pr)
+            row[j] = full(x * b[j], words, reals)
     else:
         for j in range(row.size):
             row[j] = x * b[j]
@@ -92,8 +93,9 @@ def _leaf(row, x, b, rounded, pw, pr):
 @kernel
 def _join_full(left, right, tw, tr, zero):
     wide_vectors()
+    words, reals = held(tw), held_reals(tr)
     for j in range(left.size):
-        left[j] = full(odd(left[j], right[j], zero), tw, tr)
+        left[j] = full(odd(left[j], right[j], zero), words, reals)
 
 
 @kernel

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .jit import fused, kernel
+from .jit import fused, inlined, kernel
 from .lanes import add, bits, both, copy_sign, from_bits, larger, sub, wide_vectors
 
 FULL, NEAR, FUSED_NEAR, FUSED_SPLIT = range(4)
@@ -19,7 +19,7 @@ _COLUMNS = 512
 _DEPTH = 32
 
 
-@kernel
+@inlined
 def odd(x, y, zero):
     """x + y rounded to odd: the sum, its last bit set where bits were lost (Boldo and Melquiond, 2008). `zero`: what an exact
     zero sum of terms of different sign is (IEEE 754-2019 section 6.3: -0 rounding down)."""
@@ -34,7 +34,7 @@ def odd(x, y, zero):
     return zero if (total == 0.0) & apart else total
 
 
-@kernel
+@inlined
 def full(x, words, reals):
     """x rounded by any mode, with its overflow. reals: [largest value; overflow, infinity, step inward below and outward above
     (in units of the last place, of the magnitude less its nearest neighbour) for x >= 0; the same for x < 0; splitting factor]."""
@@ -57,6 +57,18 @@ def full(x, words, reals):
 
 
 @kernel
+def held(words):
+    """An array of three words as numbers: loops that write floats would read the array anew at every step."""
+    return words[0], words[1], words[2]
+
+
+@kernel
+def held_reals(reals):
+    """`held` for reals."""
+    return reals[0], reals[1], reals[2], reals[3], reals[4], reals[5], reals[6], reals[7], reals[8]
+
+
+@kernel
 def near(x, words):
     """x rounded to nearest even, subnormals included; no overflow. A zero has lost its sign."""
     big = from_bits(add(larger(both(bits(np.float64(x)), _EXPONENT), words[0]), words[1]))
@@ -73,21 +85,23 @@ def split(x, factor):
 @kernel
 def _full(row, x, b, rounded, pw, pr, tw, tr, zero):
     wide_vectors()
+    of_product, reals_of_product, of_sum, reals_of_sum = held(pw), held_reals(pr), held(tw), held_reals(tr)
     if rounded:
         for j in range(row.size):
-            row[j] = full(odd(row[j], full(x * b[j], pw, pr), zero), tw, tr)
+            row[j] = full(odd(row[j], full(x * b[j], of_product, reals_of_product), zero), of_sum, reals_of_sum)
     else:
         for j in range(row.size):
-            row[j] = full(odd(row[j], x * b[j], zero), tw, tr)
+            row[j] = full(odd(row[j], x * b[j], zero), of_sum, reals_of_sum)
 
 
 @kernel
 def _near(row, a0, a1, b0, b1, pw, tf):
     wide_vectors()
+    words = held(pw)
     top = np.int64(0)
     for j in range(row.size):
-        s = split(row[j] + near(a0 * b0[j], pw), tf)
-        s = split(s + near(a1 * b1[j], pw), tf)
+        s = split(row[j] + near(a0 * b0[j], words), tf)
+        s = split(s + near(a1 * b1[j], words), tf)
         row[j] = s
         top = larger(top, both(bits(np.float64(s)), _SIZE))
     return top
@@ -96,12 +110,13 @@ def _near(row, a0, a1, b0, b1, pw, tf):
 @kernel
 def _fused_near(row, a0, a1, b0, b1, tw):
     wide_vectors()
+    words = held(tw)
     top = np.int64(0)
     for j in range(row.size):
         t = fused(a0, b0[j], row[j])
-        s = copy_sign(near(t, tw), t)
+        s = copy_sign(near(t, words), t)
         t = fused(a1, b1[j], s)
-        s = copy_sign(near(t, tw), t)
+        s = copy_sign(near(t, words), t)
         row[j] = s
         top = larger(top, both(bits(np.float64(s)), _SIZE))
     return top

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .float_wide import full, odd
+from .float_wide import full, held, held_reals, odd
 from .jit import kernel
 from .lanes import wide_vectors
 
@@ -22,11 +22,12 @@ def kahan_chain(a, b, out, lost, rounded, pw, pr, tw, tr, zero):
 @kernel
 def _step(row, lost, x, b, rounded, pw, pr, tw, tr, zero):
     wide_vectors()
+    of_product, reals_of_product, words, reals = held(pw), held_reals(pr), held(tw), held_reals(tr)
     for j in range(row.size):
         p = x * b[j]
-        p = full(p, pw, pr) if rounded else p
-        y = full(odd(p, -lost[j], zero), tw, tr)
+        p = full(p, of_product, reals_of_product) if rounded else p
+        y = full(odd(p, -lost[j], zero), words, reals)
         s = row[j]
-        t = full(odd(s, y, zero), tw, tr)
-        lost[j] = full(odd(full(odd(t, -s, zero), tw, tr), -y, zero), tw, tr)
+        t = full(odd(s, y, zero), words, reals)
+        lost[j] = full(odd(full(odd(t, -s, zero), words, reals), -y, zero), words, reals)
         row[j] = t

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from .float_wide import full, odd
-from .jit import kernel
+from .float_wide import full, held, held_reals, odd
+from .jit import inlined, kernel
 from .lanes import add, bits, both, copy_sign, from_bits, larger, sub, wide_vectors
 from .philox import philox_rounds
 
 _EXPONENT = np.int64(0x7FF0000000000000)
 
 
-@kernel
+@inlined
 def stochastic(x, random, steps, words, reals):
     """x rounded; random: an integer below steps = 2**N, as float64. x is exact to N bits below, the last is sticky."""
     size = np.abs(x)
@@ -30,10 +30,11 @@ def stochastic(x, random, steps, words, reals):
 @kernel
 def _step(row, x, b, random, steps, rounded, pw, pr, tw, tr, zero):
     wide_vectors()
+    of_product, reals_of_product, words, reals = held(pw), held_reals(pr), held(tw), held_reals(tr)
     for j in range(row.size):
         p = x * b[j]
-        p = full(p, pw, pr) if rounded else p
-        row[j] = stochastic(odd(row[j], p, zero), random[j], steps, tw, tr)
+        p = full(p, of_product, reals_of_product) if rounded else p
+        row[j] = stochastic(odd(row[j], p, zero), random[j], steps, words, reals)
 
 
 @kernel
