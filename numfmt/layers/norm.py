@@ -8,6 +8,7 @@ import numpy as np
 
 from .._checks import check_in
 from ..formats import Format, cast
+from ..kernels import layer_steps as kernels
 from .rows import layer_format, over_rows, parameters
 from .stepwise import Steps
 from .sums import check_order, total
@@ -20,6 +21,14 @@ def _check_eps(eps: float) -> float:
     if isinstance(eps, bool) or not isinstance(eps, int | float) or not 0 <= eps < float("inf"):
         raise ValueError(f"eps={eps!r} is not allowed; it must be a finite number from 0")
     return float(eps)
+
+
+def _column(mean: np.ndarray | None, x: np.ndarray) -> np.ndarray:
+    return np.zeros((x.shape[0], 1), np.float32) if mean is None else mean
+
+
+def _row(given: np.ndarray | None, x: np.ndarray, neutral: float) -> np.ndarray:
+    return np.full(x.shape[1], neutral, np.float32) if given is None else given
 
 
 class _Norm:
@@ -72,17 +81,39 @@ class _Norm:
             return self.steps.multiply(s, self.steps.divide(self.steps.constant(1), self.steps.constant(n)))
         return self.steps.divide(s, self.steps.constant(n))
 
-    def _normalised(self, x: np.ndarray, variance: np.ndarray) -> np.ndarray:
-        """x over the root of variance + eps, then weight and bias, rounded to `fmt`."""
+    def _squares(self, x: np.ndarray, mean: np.ndarray | None) -> np.ndarray:
+        """(x - mean)**2; None: x**2."""
         steps = self.steps
+        if (facts := steps.fused) is not None:
+            out = np.empty_like(x)
+            kernels.squares(x, _column(mean, x), out, facts)
+            return out
+        if mean is not None:
+            x = steps.subtract(x, mean)
+        return steps.multiply(x, x)
+
+    def _normalised(self, x: np.ndarray, mean: np.ndarray | None, variance: np.ndarray) -> np.ndarray:
+        """x - mean over the root of variance + eps, then weight and bias, rounded to `fmt`."""
+        steps, last = self.steps, self._last
         t = steps.add(variance, steps.constant(self.eps))
         if self.division == "rsqrt":
-            y = steps.multiply(x, steps.function("rsqrt", t))
-        elif self.division == "reciprocal":
-            y = steps.multiply(x, steps.divide(steps.constant(1), steps.sqrt(t)))
+            root = steps.function("rsqrt", t)
         else:
-            y = steps.divide(x, steps.sqrt(t))
-        last = self._last
+            root = steps.sqrt(t)
+            if self.division == "reciprocal":
+                root = steps.divide(steps.constant(1), root)
+        inner, outer = steps.fused, last.fused
+        if inner is not None and outer is not None:
+            y = np.empty_like(x)
+            kernels.quotients(x, _column(mean, x), root, self.division == "divide", y, inner)
+            if self.cast_before_weight:
+                y = last.cast(y)
+            if self.weight is not None or self.bias is not None:
+                kernels.affine(y, _row(self.weight, x, 1.0), _row(self.bias, x, -0.0), outer)
+            return y if last.format == self.fmt else np.asarray(cast(y, self.fmt))
+        if mean is not None:
+            x = steps.subtract(x, mean)
+        y = steps.divide(x, root) if self.division == "divide" else steps.multiply(x, root)
         if self.cast_before_weight:
             y = last.cast(y)
         if self.weight is not None:
@@ -146,12 +177,19 @@ class RMSNorm(_Norm):
     @classmethod
     def huggingface(cls, weight: Any = None, *, eps: float = 1e-6, fmt: Format | str = "bfloat16") -> RMSNorm:
         """LlamaRMSNorm of Hugging Face transformers on a CPU: float32 inside, torch's order of the sum on one thread, 1 / root
-        then a product, the quotient rounded to `fmt` and multiplied by the weight there. The same bits as torch on x86."""
+        then a product, the quotient rounded to `fmt` and multiplied by the weight there. The same bits as torch on x86, on one
+        thread."""
         return cls(weight, eps=eps, fmt=fmt, internal="float32", sum="torch", division="reciprocal", cast_before_weight=True)
+
+    @classmethod
+    def torch(cls, weight: Any = None, *, eps: float = 1e-6, fmt: Format | str = "bfloat16") -> RMSNorm:
+        """F.rms_norm of torch on a CPU: as `huggingface`, but weighted in float32 and rounded to `fmt` at the end. The same bits as
+        torch on x86, on one thread."""
+        return cls(weight, eps=eps, fmt=fmt, internal="float32", sum="torch", division="reciprocal")
 
     def _rows(self, x: np.ndarray) -> np.ndarray:
         x = self.steps.cast(x)
-        return self._normalised(x, self._mean(self.steps.multiply(x, x)))
+        return self._normalised(x, None, self._mean(self._squares(x, None)))
 
     @property
     def program(self) -> str:
@@ -190,15 +228,23 @@ class LayerNorm(_Norm):
             cast_before_weight=cast_before_weight,
         )  # fmt: skip
 
+    @classmethod
+    def torch(cls, weight: Any = None, bias: Any = None, *, eps: float = 1e-5, fmt: Format | str = "bfloat16") -> LayerNorm:
+        """As F.layer_norm of torch on a CPU: float32 inside, times 1 / root.
+
+        Not its bits: torch takes mean and variance from Welford's update in vectors as wide as the machine's, so that float32 sums
+        differ in their last bits, and up to 1 in 50 float16 results (fewer in bfloat16) by one unit.
+        """
+        return cls(weight, bias, eps=eps, fmt=fmt, internal="float32", division="reciprocal", sum="lanes16")
+
     def _rows(self, x: np.ndarray) -> np.ndarray:
         steps = self.steps
         x = steps.cast(x)
         mean = self._mean(x)
-        centered = steps.subtract(x, mean)
         if self.variance == "centered":
-            return self._normalised(centered, self._mean(steps.multiply(centered, centered)))
-        square = self._mean(steps.multiply(x, x))
-        return self._normalised(centered, steps.subtract(square, steps.multiply(mean, mean)))
+            return self._normalised(x, mean, self._mean(self._squares(x, mean)))
+        square = self._mean(self._squares(x, None))
+        return self._normalised(x, mean, steps.subtract(square, steps.multiply(mean, mean)))
 
     @property
     def program(self) -> str:

@@ -11,7 +11,7 @@ from .._arrays import exact_operand, to_numpy
 from .._threads import in_pieces
 from ..formats import Format, cast, parse
 
-_ELEMENTS = 1 << 15  # of a block of rows: its temporaries stay in cache
+_ELEMENTS = 1 << 16  # of a block of rows: its temporaries stay in cache
 
 
 def over_rows(x: Any, fmt: Format, work: Callable[..., np.ndarray], *others: np.ndarray, length: int | None, serial: bool) -> Any:

@@ -76,6 +76,12 @@ class Steps:
         return _lanes(self.format) if self.rounding is Rounding.TIES_EVEN else None
 
     @property
+    def fused(self) -> tuple[int, int, float, float] | None:
+        """The facts for `kernels.layer_steps`, which know every NaN and zero of IEEE; None where they do not serve."""
+        fmt = self.format
+        return self.lanes if isinstance(fmt, Float) and fmt.has_nan and fmt.has_minus_zero else None
+
+    @property
     def native(self) -> bool:
         """Whether the machine's own addition is that of the format."""
         return self.rounding is Rounding.TIES_EVEN and str(self.format) in ("float32", "float64")
