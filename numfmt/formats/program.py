@@ -137,7 +137,9 @@ def _operand(node: ast.expr, steps: list[Step]) -> str | float:
             return _new(steps, _BINARY[type(op)], _operand(left, steps), _operand(right, steps))
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if _CALLS.get(name) == len(args):
             return _new(steps, name, *(_operand(a, steps) for a in args))
-    raise ValueError(f"program holds {ast.unparse(node)!r}; use + - * /, min, max, abs, neg, fma, functions, numbers, x, earlier names")
+    raise ValueError(
+        f"program holds {ast.unparse(node)!r}; use + - * /, min, max, abs, neg, fma, functions, numbers, x, earlier names"
+    )
 
 
 def _new(steps: list[Step], operation: str, *operands: str | float) -> str:

@@ -10,8 +10,8 @@ import numpy as np
 from .._arrays import to_numpy
 from .._checks import check_int_range
 from ..arith import Datapath, datapath, matmul
-from ..blocks import QuantizedTensor, Scheme, quantize, scheme
-from .kv_cache import CacheSide, KVCache, cache_side
+from ..blocks import QuantizedTensor, Scheme, scheme
+from .kv_cache import CacheSide, KVCache, cache_side, in_scheme
 from .rotary import Rotary
 from .softmax import Softmax
 from .stepwise import Steps
@@ -78,6 +78,7 @@ class Attention:
         self.query_scheme = scheme(query_scheme)
         self.probability_scheme = scheme(self.softmax.fmt if probability_scheme is None else probability_scheme)
         self._steps = Steps(self.softmax.fmt)
+        self.cache()  # refuses sides that do not fit head_dim
 
     def cache(self, batch: int = 1) -> KVCache:
         """An empty cache for so many sequences."""
@@ -103,7 +104,9 @@ class Attention:
         if (cache.batch, cache.kv_heads, cache.head_dim) != (batch, self.kv_heads, self.head_dim) or (
             cache._keys.side != self.keys or cache._values.side != self.values_kept
         ):
-            raise ValueError(f"cache is {cache}; it must be of {batch} sequences and this layer's heads and schemes: use layer.cache(batch)")
+            raise ValueError(
+                f"cache is {cache}; it must be of {batch} sequences and this layer's heads and schemes: use layer.cache(batch)"
+            )
         start, length = len(cache), query.shape[2]
         seen, added = self._mask(mask, (*lead, self.heads, length, start + length), batch)
         if self.rope is not None:
@@ -171,24 +174,24 @@ class Attention:
         if self.keys.operand is None:
             keys = cache._keys.quantized()[b, h]
         else:
-            keys = quantize(cache._keys.values()[b, h], scheme(self.keys.operand))
+            keys = in_scheme(cache._keys.values()[b, h], scheme(self.keys.operand), 1)
         seen = cache._seen(cache._values)[b, h]
         kept = self.values_kept
-        return keys.T, quantize(seen, scheme(kept.operand if kept.operand is not None else kept.scheme), axis=0)
+        return keys.T, in_scheme(seen, scheme(kept.operand if kept.operand is not None else kept.scheme), 0)
 
     def _block(
         self, q: np.ndarray, keys: QuantizedTensor, values: QuantizedTensor, seen: np.ndarray | None, added: np.ndarray | None
     ) -> np.ndarray:
         """Queries (group, T, head_dim) against one key/value head."""
         group, length, _ = q.shape
-        scores = matmul(quantize(q.reshape(-1, self.head_dim), self.query_scheme), keys, self.scores)
+        scores = matmul(in_scheme(q.reshape(-1, self.head_dim), self.query_scheme, 1), keys, self.scores)
         scores = self._steps.cast(scores).reshape(group, length, -1)
         if self.scale != 1.0:
             scores = self._steps.multiply(scores, self._steps.constant(self.scale))
         if added is not None:
             scores = self._steps.add(scores, added)
         p = self.softmax(scores, seen).reshape(group * length, -1)
-        out = np.asarray(matmul(quantize(p, self.probability_scheme), values, self.values))
+        out = np.asarray(matmul(in_scheme(p, self.probability_scheme, 1), values, self.values))
         return out.reshape(group, length, self.head_dim)
 
     def __repr__(self) -> str:

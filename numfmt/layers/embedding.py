@@ -33,7 +33,9 @@ class Embedding:
                 raise ValueError(f"weight has shape {array.shape}; it must be (vocabulary, features)")
             weight = quantize(array, weight_scheme)
         if len(weight.shape) != 2 or weight.axis != 1:
-            raise ValueError(f"weight has shape {weight.shape}, groups along axis {weight.axis}; it must be (vocabulary, features) along 1")
+            raise ValueError(
+                f"weight has shape {weight.shape}, groups along axis {weight.axis}; it must be (vocabulary, features) along 1"
+            )
         if any(part.height not in (0, 1) for part in weight.parts.values()):
             raise ValueError(f"weight_scheme={weight.scheme} stores several rows together; use tensor, channel, token or gN")
         self.weight, self.fmt = weight, layer_format(fmt)

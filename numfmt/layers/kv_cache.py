@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._checks import check_in, check_int_range
-from ..blocks import QuantizedTensor, Scheme, quantize, scheme
-from ..formats import Float, Format, cast, parse
+from ..blocks import QuantizedTensor, Scheme, from_codes, quantize, scheme
+from ..formats import Float, Format, cast, encode, parse
 from .linear import exact_values
 
 AXES = ("head_dim", "tokens")
@@ -42,11 +42,13 @@ class CacheSide:
         check_in("along", self.along, AXES)
         check_int_range("residual", self.residual, 0, 1 << 30)
         kind = made.granularity.kind
-        if kind not in ("none", "token", "channel", "group") or (made.scaled and not made.way.by_rows(made)):
-            raise ValueError(f"scheme={made} shares scales between tokens; a cache grows token by token: use token, or gN")
+        if kind not in ("none", "token", "channel", "group"):
+            raise _shared(made)
         if self.along == "tokens":
             if kind != "group":
-                raise ValueError(f"scheme={made} along tokens needs groups of them, such as int4/g32; it has granularity {made.granularity}")
+                raise ValueError(
+                    f"scheme={made} along tokens needs groups of them, such as int4/g32; it has granularity {made.granularity}"
+                )
             if self.residual % made.granularity.size:
                 raise ValueError(f"residual={self.residual} is not a multiple of the {made.granularity.size} tokens of a group")
         if self.operand is None:
@@ -58,10 +60,28 @@ class CacheSide:
                 raise ValueError(f"operand={fmt} is not allowed; use a float format of at most 24 significant bits")
             object.__setattr__(self, "operand", fmt)
 
+    def check(self, head_dim: int) -> None:
+        """Refuse groups that do not divide head_dim, and schemes that store anything for several tokens. Raises ValueError."""
+        made = scheme(self.scheme)
+        columns = head_dim if self.along == "head_dim" else self.residual or made.granularity.size
+        if any(part.height != 1 for part in made.way.parts(made, made.grid(2, columns)).values()):
+            raise _shared(made)
+
     @property
     def by_token(self) -> bool:
         """Whether what is kept of a token never changes, so that decoding gives the bits of the prefill."""
         return self.along == "head_dim" and not self.residual
+
+
+def _shared(made: Scheme) -> ValueError:
+    return ValueError(f"scheme={made} stores something for several tokens; a cache grows token by token: use token, or gN")
+
+
+def in_scheme(x: np.ndarray, made: Scheme, axis: int) -> QuantizedTensor:
+    """`quantize`, but a plain cast lets NaN and infinities pass where its format holds them."""
+    if made.scaled:
+        return quantize(x, made, axis=axis)
+    return from_codes(encode(x, made.candidates[0]), made.candidates[0], axis)
 
 
 def cache_side(given: CacheSide | Scheme | str) -> CacheSide:
@@ -73,6 +93,7 @@ class _Stream:
     """Keys or values, (batch, heads, tokens, head_dim)."""
 
     def __init__(self, side: CacheSide, batch: int, heads: int, head_dim: int) -> None:
+        side.check(head_dim)
         self.side, self.lead, self.head_dim = side, (batch, heads), head_dim
         self.parts: list[QuantizedTensor] = []
         self.waiting = np.zeros((batch, heads, 0, head_dim), np.float32)
@@ -95,7 +116,7 @@ class _Stream:
             count = x.shape[2] // block * block
         if count:
             axis = 3 if side.along == "head_dim" else 2
-            new = quantize(x[:, :, :count], made, axis=axis)
+            new = in_scheme(x[:, :, :count], made, axis)
             if side.operand is not None:
                 self._hold(np.asarray(cast(new._in_place(exact_values(new), new.shape[axis]), side.operand)))
             self.parts = [*self.parts, new]
@@ -135,8 +156,8 @@ class _Stream:
 
     @property
     def nbytes(self) -> int:
-        bits = parse(self.side.residual_format).bits
-        return sum(q.nbytes for q in self.parts) + -(-self.waiting.size * bits // 8)
+        bits = self.waiting.size * parse(self.side.residual_format).bits
+        return -(-(bits + sum(p.count * p.bits for q in self.parts for p in q.parts.values())) // 8)
 
 
 class KVCache:

@@ -147,7 +147,8 @@ class RMSNorm(_Norm):
     """x / sqrt(mean(x**2) + eps) * weight over the last axis, each line of `program` rounded to `internal`.
 
     weight: (n,) or None. fmt: format of input and output. internal: format of the steps, None for `fmt`; the input is rounded to
-    both, the weight to that in which it is multiplied. rounding: of the steps, None for the format's own.
+    both, the weight to that in which it is multiplied. rounding: of the operations, None for the format's own, in
+    which inputs, parameters and the result are converted.
     sum: order of sums (`numfmt.layers.sums.total`): "sequential", "pairwise", "chunkN", "lanesN", "exact", "torch".
     mean: "divide" by n, or "multiply" by 1 / n. division: "divide" x by the root, "reciprocal" (1 / root, then a product), or
     "rsqrt" (one rounding, then a product). cast_before_weight: the quotient is rounded to `fmt` and multiplied there.

@@ -30,7 +30,8 @@ def exponentials(x: np.ndarray, largest: np.ndarray, steps: Steps, margin: float
 class Softmax:
     """exp(x - max(x)) over its sum, along the last axis, each line of `program` rounded to `internal`.
 
-    fmt: format of input and output. internal: format of the steps, None for `fmt`. rounding: of the steps, None for the format's own.
+    fmt: format of input and output. internal: format of the steps, None for `fmt`. rounding: of the operations, None for the format's
+    own, in which inputs and the result are converted.
     sum: order of the sum (`numfmt.layers.sums.total`). division: "divide" each by the sum, or "reciprocal" (1 / sum, then a product).
     exponential: "exp", or "exp2" of the product with log2(e) rounded to `internal`; both functions are correctly rounded.
     subtract_max: False leaves the maximum in. empty: what rows are without an element that counts (all masked, or all -inf):

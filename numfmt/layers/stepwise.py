@@ -17,7 +17,7 @@ _PLAIN = {"add": np.add, "subtract": np.subtract, "multiply": np.multiply}
 class Steps:
     """Operations on arrays of values of one format, in its value dtype.
 
-    fmt: any format. rounding: a deterministic rounding mode of the format; None is its own. Overflow is the format's own.
+    fmt: any format. rounding: a deterministic rounding mode of the operations; None is the format's own. Overflow is its own.
     Raises ValueError for stochastic roundings, and from each operation whose result is NaN in a format without NaN.
     """
 
@@ -26,7 +26,9 @@ class Steps:
         if self.format.value_dtype.kind != "f":
             raise ValueError(f"format {self.format} is not supported in a layer: float64 does not hold its values")
         if rounding is not None and str(rounding) in STOCHASTIC:
-            raise ValueError(f"rounding={str(rounding)!r} is not allowed in a layer: its steps take no random bits; use another mode")
+            raise ValueError(
+                f"rounding={str(rounding)!r} is not allowed in a layer: its steps take no random bits; use another mode"
+            )
         modes = resolve(self.format, rounding)
         self.rounding = modes.rounding
         # sums and products of fixed-point numbers of so few bits are exact in float64
@@ -34,8 +36,8 @@ class Steps:
         self._options = Options(modes, None, False, False, "after", "values", "values")
 
     def cast(self, x: np.ndarray) -> np.ndarray:
-        """Any values, rounded into the format."""
-        return np.asarray(cast(x, self.format, rounding=self.rounding))
+        """Any values, rounded into the format in its own mode: conversions of inputs, parameters and results are no operations."""
+        return np.asarray(cast(x, self.format))
 
     def constant(self, value: float | Fraction) -> np.ndarray:
         """A number of the program, rounded into the format."""
@@ -44,7 +46,8 @@ class Steps:
     def _run(self, name: str, *arrays: np.ndarray) -> np.ndarray:
         shape = np.broadcast_shapes(*(a.shape for a in arrays))
         if self._exact_in_float64 and name in _PLAIN:
-            return self.cast(_PLAIN[name](*(a.astype(np.float64) for a in arrays)))
+            exact = _PLAIN[name](*(a.astype(np.float64) for a in arrays))
+            return np.asarray(cast(exact, self.format, rounding=self.rounding))
         out = np.empty(shape, self.format.value_dtype)
         if out.size:
             compute(name, [np.broadcast_to(a, shape) for a in arrays], self.format, self._options, out)

@@ -22,12 +22,16 @@ def check_order(order: str, steps: Steps) -> str:
         return order
     if order == "torch":
         if str(steps.format) != "float32" or not steps.native:
-            raise ValueError(f"sum='torch' is torch's order of float32 sums; the steps are rounded to {steps.format}: use internal='float32'")
+            raise ValueError(
+                f"sum='torch' is torch's order of float32 sums; the steps are rounded to {steps.format}: use internal='float32'"
+            )
         return order
     if order == "exact":
         held = isinstance(steps.format, Fixed) or steps.lanes is not None
         if not held:
-            raise ValueError(f"sum='exact' is not served for {steps.format}, {steps.rounding}; use a float format of at most 24 bits")
+            raise ValueError(
+                f"sum='exact' is not served for {steps.format}, {steps.rounding}; use a float format of at most 24 bits"
+            )
         return order
     raise ValueError(f"sum={order!r} is unknown; use one of {', '.join(ORDERS)} with N a number from 1, such as chunk16")
 
