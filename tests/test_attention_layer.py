@@ -69,7 +69,8 @@ def test_against_fractions(group, kv_heads, tokens, head_dim, draw):
         mask[:, 0] = 0.25
     layer = Attention(
         group * kv_heads, head_dim, kv_heads=kv_heads, scores=path, values=second, softmax=Softmax(fmt, internal=inner, sum=order),
-        causal=causal, keys=CacheSide(keys, operand="float16"), values_kept=CacheSide(kept, operand="float16"), query_scheme="float16",
+        causal=causal, keys=CacheSide(keys, operand="float16"), values_kept=CacheSide(kept, operand="float16"),
+        query_scheme="float16",
         probability_scheme=fmt,
     )  # fmt: skip
     got = layer(q, k, v, mask=mask)
@@ -79,7 +80,8 @@ def test_against_fractions(group, kv_heads, tokens, head_dim, draw):
             seen = [(not causal or j <= t) and (mask is None or mask[t, j] > -np.inf) for j in range(tokens)]
             added = None if mask is None else [float(m) if m > -np.inf else 0.0 for m in mask[t]]
             want = ref.attention(
-                q[h, t].tolist(), ks[h // group].tolist(), vs[h // group].tolist(), 1 / math.sqrt(head_dim), names[fmt], names[inner],
+                q[h, t].tolist(), ks[h // group].tolist(), vs[h // group].tolist(), 1 / math.sqrt(head_dim),
+                names[fmt], names[inner],
                 order, FLOAT_DOTS[path], FLOAT_DOTS[second], seen, added,
             )  # fmt: skip
             assert got[h, t].tolist() == want, (h, t)
@@ -309,8 +311,10 @@ def ones(*shape):
     (lambda: Attention(2, 8, keys="int4/g16"), "does not divide"), (lambda: Attention(2, 32, keys="nvfp4"), "several tokens"),
     (lambda: Attention(2, 8, values_kept=CacheSide("int8/token", operand=None)), "operand"),
     (lambda: CacheSide("int8/token", along="tokens"), "groups"), (lambda: CacheSide("int4/g8", along="rows"), "along"),
-    (lambda: CacheSide("int4/g8", along="tokens", residual=12), "multiple"), (lambda: CacheSide("int4/g8", residual=-1), "residual"),
-    (lambda: CacheSide("int4/g8", along="tokens", operand=None), "operand"), (lambda: CacheSide("int4/g8", operand="int8"), "operand"),
+    (lambda: CacheSide("int4/g8", along="tokens", residual=12), "multiple"),
+    (lambda: CacheSide("int4/g8", residual=-1), "residual"),
+    (lambda: CacheSide("int4/g8", along="tokens", operand=None), "operand"),
+    (lambda: CacheSide("int4/g8", operand="int8"), "operand"),
     (lambda: Attention(2, 4)(ones(2, 3, 4), ones(1, 3, 4), ones(2, 3, 4)), "k has shape"),
     (lambda: Attention(2, 4)(ones(3, 3, 4), ones(2, 3, 4), ones(2, 3, 4)), "q has shape"),
     (lambda: Attention(2, 4)(ones(2, 0, 4), ones(2, 0, 4), ones(2, 0, 4)), "q has shape"),
@@ -326,7 +330,8 @@ def ones(*shape):
     (lambda: Rotary(4)(ones(3, 4), table=(ones(2, 2), ones(2, 2))), "table"), (lambda: Embedding(ones(4)), "weight"),
     (lambda: Embedding(ones(4, 4))([4]), "vocabulary"), (lambda: Embedding(ones(4, 4))([-1]), "vocabulary"),
     (lambda: Embedding(ones(4, 4))([0.5]), "integers"), (lambda: Embedding(ones(4, 4), positions=ones(3, 5)), "positions"),
-    (lambda: Embedding(ones(4, 4), positions=ones(3, 4))([0, 1], 2), "position"), (lambda: Embedding(ones(4, 4))([1], returns="x"), "returns"),
+    (lambda: Embedding(ones(4, 4), positions=ones(3, 4))([0, 1], 2), "position"),
+    (lambda: Embedding(ones(4, 4))([1], returns="x"), "returns"),
     (lambda: Embedding(ones(4, 4), positions=ones(3, 4))([0], returns="codes"), "codes"),
     (lambda: Embedding(ones(4, 4), weight_scheme="int8/b2x2"), "together"),
 ])  # fmt: skip

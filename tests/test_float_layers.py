@@ -320,7 +320,7 @@ def test_fixed_point_softmax():
             same(nf.layers.Softmax("ap_fixed<24,8>", sum=order)(np.array(row)), want)
 
 
-# -- ends ----------------------------------------------------------------------------------------------------------------------------
+# -- ends --------------------------------------------------------------------------------------------------------------------------
 
 
 def test_sums_that_overflow_and_cancel():
@@ -381,8 +381,10 @@ def test_formats_without_nan_say_so():
     (lambda: nf.layers.GELU(approximate="erf"), "approximate"), (lambda: nf.layers.SiLU(method="table"), "method"),
     (lambda: nf.layers.Softmax(rounding="stochastic_a"), "stochastic"), (lambda: nf.layers.Softmax("float99"), "float99"),
     (lambda: nf.layers.LayerNorm(np.ones(4))(np.ones((2, 5))), "last axis"), (lambda: nf.layers.Softmax("posit<64,2>"), "float64"),
-    (lambda: nf.layers.Softmax(sum="exact", fmt="float64"), "exact"), (lambda: nf.layers.Softmax()(np.ones(3), np.ones(3)), "booleans"),
-    (lambda: nf.layers.Softmax()(np.ones(3), np.ones(4, bool)), "broadcast"), (lambda: nf.layers.Activation("y = sinh(x)"), "functions"),
+    (lambda: nf.layers.Softmax(sum="exact", fmt="float64"), "exact"),
+        (lambda: nf.layers.Softmax()(np.ones(3), np.ones(3)), "booleans"),
+    (lambda: nf.layers.Softmax()(np.ones(3), np.ones(4, bool)), "broadcast"),
+        (lambda: nf.layers.Activation("y = sinh(x)"), "functions"),
 ])  # fmt: skip
 def test_refusals(make, words):
     with pytest.raises(ValueError, match=words):

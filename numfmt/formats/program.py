@@ -1,8 +1,9 @@
 """Straight-line programs: what a function unit computes, step by step in a format, and how far it is from the function.
 
 A program is a list of lines `name = a + b`, with + - * / and the functions min, max, abs, neg, fma and those of `nf.elementary`
-(exp, tanh, sqrt, ...) over the argument `x`, constants and earlier names; the last line is the result. Polynomials, rational approximations, the polynomial kernels of I-BERT
-(Kim et al., arXiv 2101.01321) and the programs that AutoNumerics-Zero evolves (arXiv 2312.08472) are of this kind.
+(exp, tanh, sqrt, ...) over the argument `x`, constants and earlier names; the last line is the result. Polynomials, rational
+approximations, the polynomial kernels of I-BERT (Kim et al., arXiv 2101.01321) and the programs that AutoNumerics-Zero evolves
+(arXiv 2312.08472) are of this kind.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ class Program:
     def parse(text: str) -> Program:
         """The program that lines `name = expression` write, separated by newlines or semicolons; one operation or more a line.
 
-        Raises ValueError for anything but + - * /, min, max, abs, neg, fma, the functions of `nf.elementary`, numbers, x and earlier
-        names.
+        Raises ValueError for anything but + - * /, min, max, abs, neg, fma, the functions of `nf.elementary`, numbers, x and
+        earlier names.
         """
         if not isinstance(text, str):
             raise ValueError(f"text={text!r} is not a program; write lines such as 'y = x * x + 1'")

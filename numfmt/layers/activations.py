@@ -24,8 +24,9 @@ class Activation:
     """A program of the argument x, each step rounded to `internal`, the result to `fmt`; or a function correctly rounded to `fmt`.
 
     function: a name of `nf.elementary` (one rounding, `internal` has no part in it), an `nf.Program`, or its text. fmt: format of
-    input and output. internal: format of the steps and of the program's constants, None for `fmt`. rounding: of the operations, None
-    for the format's own, in which inputs, constants and a program's result are converted. Formats of up to 16 bits are served from a table of all their codes.
+    input and output. internal: format of the steps and of the program's constants, None for `fmt`. rounding: of the operations,
+    None for the format's own, in which inputs, constants and a program's result are converted. Formats of up to 16 bits are served
+    from a table of all their codes.
 
     Raises ValueError for unknown functions and operations, and from the call where a step gives NaN that the format has not.
     """
@@ -142,8 +143,8 @@ class GELU(Activation):
 class SiLU(Activation):
     """x / (1 + exp(-x)).
 
-    method: "rounded" (the function itself, rounded once to `fmt`), "divide" (x over 1 + exp(-x), each step rounded to `internal`), or
-    "multiply" (x times 1 / (1 + exp(-x))).
+    method: "rounded" (the function itself, rounded once to `fmt`), "divide" (x over 1 + exp(-x), each step rounded to `internal`),
+    or "multiply" (x times 1 / (1 + exp(-x))).
 
     Source: Elfwing, Uchibe, Doya, arXiv 1702.03118; "divide": pytorch/pytorch, aten/src/ATen/native/cpu/Activation.cpp.
     """

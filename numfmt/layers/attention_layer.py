@@ -1,4 +1,4 @@
-"""Attention as hardware computes it: both products by datapaths, the softmax in a format, keys and values from a quantized cache."""
+"""Attention as hardware computes it: products by datapaths, softmax in a format, keys and values from a quantized cache."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Attention:
         self.keys, self.values_kept = cache_side(keys), cache_side(values_kept)
         if self.values_kept.operand is None and scheme(self.values_kept.scheme).scaled:
             raise ValueError(
-                f"values_kept={self.values_kept.scheme} has scales along head_dim, but values are summed over tokens: name an operand format"
+                f"values_kept={self.values_kept.scheme} has scales along head_dim; the sums run over tokens: name an operand"
             )
         self.query_scheme = scheme(query_scheme)
         self.probability_scheme = scheme(self.softmax.fmt if probability_scheme is None else probability_scheme)

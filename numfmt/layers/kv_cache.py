@@ -18,12 +18,12 @@ AXES = ("head_dim", "tokens")
 class CacheSide:
     """How keys, or values, are kept.
 
-    scheme: of the codes. along: the axis that groups run along. "head_dim": each token is quantized when it comes, by itself (`int8/token`
-    one scale a token and head, `int4/g32` one a group of channels). "tokens": each channel by itself, in groups of tokens (KIVI's keys:
-    `int2/g32+asym`), quantized when a group is full; the last tokens, fewer than a group, wait in `residual_format`.
-    residual: how many tokens wait at least ("head_dim": the newest ones; "tokens": quantized so many at a time, a multiple of the
-    group; 0 means one group). operand: the float format in which the multipliers see them, code value times scale rounded once; None
-    feeds codes and scales ("head_dim" without residual only).
+    scheme: of the codes. along: the axis that groups run along. "head_dim": each token is quantized when it comes, by itself
+    (`int8/token` one scale a token and head, `int4/g32` one a group of channels). "tokens": each channel by itself, in groups of
+    tokens (KIVI's keys: `int2/g32+asym`), quantized when a group is full; the last tokens, fewer than a group, wait in
+    `residual_format`. residual: how many tokens wait at least ("head_dim": the newest ones; "tokens": quantized so many at a time,
+    a multiple of the group; 0 means one group). operand: the float format in which the multipliers see them, code value times scale
+    rounded once; None feeds codes and scales ("head_dim" without residual only).
 
     Raises ValueError for schemes whose groups span tokens and channels at once, and groups that do not fit.
     Source: KIVI, arXiv 2402.02750.
@@ -200,7 +200,7 @@ class KVCache:
             lead, last = array.shape[:2], array.shape[3:]
             if array.ndim != 4 or lead != (self.batch, self.kv_heads) or last != (self.head_dim,) or array.shape != keys.shape:
                 raise ValueError(
-                    f"{name} has shape {array.shape}; it must be ({self.batch}, {self.kv_heads}, T, {self.head_dim}), T the same in both"
+                    f"{name} has shape {array.shape}; it must be ({self.batch}, {self.kv_heads}, T, {self.head_dim}) in both"
                 )
         before = self.state()
         try:

@@ -201,8 +201,8 @@ class RMSNorm(_Norm):
 class LayerNorm(_Norm):
     """(x - mean) / sqrt(variance + eps) * weight + bias over the last axis, each line of `program` rounded to `internal`.
 
-    weight, bias: (n,) or None. variance: "centered" (mean of (x - mean)**2) or "moments" (mean of x**2 minus mean**2, which may come
-    out below zero: its root is NaN, as in hardware that does it so). The other arguments are those of `RMSNorm`.
+    weight, bias: (n,) or None. variance: "centered" (mean of (x - mean)**2) or "moments" (mean of x**2 minus mean**2, which may
+    come out below zero: its root is NaN, as in hardware that does it so). The other arguments are those of `RMSNorm`.
 
     Raises ValueError as `RMSNorm`. Source: Ba, Kiros, Hinton, arXiv 1607.06450.
     """

@@ -1,4 +1,4 @@
-"""Rotary position embedding (Su et al., RoFormer, arXiv 2104.09864), both channel layouts: float64 rounded once, or step by step."""
+"""Rotary position embedding (Su et al., RoFormer, arXiv 2104.09864), both layouts: float64 rounded once, or step by step."""
 
 from __future__ import annotations
 

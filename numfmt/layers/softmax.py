@@ -30,12 +30,11 @@ def exponentials(x: np.ndarray, largest: np.ndarray, steps: Steps, margin: float
 class Softmax:
     """exp(x - max(x)) over its sum, along the last axis, each line of `program` rounded to `internal`.
 
-    fmt: format of input and output. internal: format of the steps, None for `fmt`. rounding: of the operations, None for the format's
-    own, in which inputs and the result are converted.
-    sum: order of the sum (`numfmt.layers.sums.total`). division: "divide" each by the sum, or "reciprocal" (1 / sum, then a product).
-    exponential: "exp", or "exp2" of the product with log2(e) rounded to `internal`; both functions are correctly rounded.
-    subtract_max: False leaves the maximum in. empty: what rows are without an element that counts (all masked, or all -inf):
-    "nan", as the steps give, or "zero".
+    fmt: format of input and output. internal: format of the steps, None for `fmt`. rounding: of the operations, None for the
+    format's own, in which inputs and the result are converted. sum: order of the sum (`numfmt.layers.sums.total`). division:
+    "divide" each by the sum, or "reciprocal" (1 / sum, then a product). exponential: "exp", or "exp2" of the product with log2(e)
+    rounded to `internal`; both functions are correctly rounded. subtract_max: False leaves the maximum in. empty: what rows are
+    without an element that counts (all masked, or all -inf): "nan", as the steps give, or "zero".
 
     Raises ValueError for unknown options.
     """
@@ -72,8 +71,8 @@ class Softmax:
     def __call__(self, x: Any, mask: Any = None) -> Any:
         """x: (..., n), rounded to `fmt` -> values of `fmt`, the same shape and kind of array.
 
-        mask: booleans that broadcast to x, True where an element counts; the others are no part of maximum and sum, and come out +0.
-        Raises ValueError for an empty last axis, other masks, and where a step gives NaN that the format has not.
+        mask: booleans that broadcast to x, True where an element counts; the others are no part of maximum and sum, and come out
+        +0. Raises ValueError for an empty last axis, other masks, and where a step gives NaN that the format has not.
         """
         others = [] if mask is None else [self._checked(mask, to_numpy(x)[0].shape)]
         return over_rows(x, self.fmt, self._rows, *others, length=None, serial=self.sum == "exact")
@@ -104,10 +103,8 @@ class Softmax:
         else:
             largest = np.zeros((x.shape[0], 1), x.dtype)
         facts = steps.fused
-        if facts is not None and self.exponential == "exp":
-            e = exponentials(x, largest, steps)
-        else:
-            e = self._exponentials(x, largest)
+        fused = facts is not None and self.exponential == "exp"
+        e = exponentials(x, largest, steps) if fused else self._exponentials(x, largest)
         if mask is not None:
             e = np.where(mask, e, e.dtype.type(0))
         s = total(e, steps, self.sum)
