@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import layers
-    from .arith import Datapath, datapath, datapaths, explain, matmul, requantizations, requantize, scaled_mm
+    from .arith import (
+        Datapath,
+        ProductTable,
+        datapath,
+        datapaths,
+        explain,
+        matmul,
+        product_table,
+        requantizations,
+        requantize,
+        scaled_mm,
+    )
     from .blocks import QuantizedTensor, Scheme, from_codes, from_gguf, load, narrow, observers, quantize, scheme, schemes
     from .formats import (
         Card,
@@ -61,6 +72,7 @@ __all__ = [
     "LayerPlan",
     "Overflow",
     "Plan",
+    "ProductTable",
     "Program",
     "QuantizedTensor",
     "Rounding",
@@ -100,6 +112,7 @@ __all__ = [
     "outliers",
     "pack",
     "parse",
+    "product_table",
     "quantize",
     "quantize_checkpoint",
     "remainder",
@@ -115,7 +128,18 @@ __all__ = [
 
 # Where the names come from. They are loaded at first use: NumPy and Numba alone take longer than many a script that imports this.
 _FROM = {
-    ".arith": ("Datapath", "datapath", "datapaths", "explain", "matmul", "requantizations", "requantize", "scaled_mm"),
+    ".arith": (
+        "Datapath",
+        "ProductTable",
+        "datapath",
+        "datapaths",
+        "explain",
+        "matmul",
+        "product_table",
+        "requantizations",
+        "requantize",
+        "scaled_mm",
+    ),
     ".blocks": (
         "QuantizedTensor",
         "Scheme",

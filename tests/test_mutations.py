@@ -8,7 +8,7 @@ import pytest
 from numba import njit
 
 import numfmt as nf
-from numfmt.arith import bitserial, proof
+from numfmt.arith import bitserial, float_steps, integer_steps, proof
 from numfmt.blocks import engine, fast, files, mx, rules, scaled
 from numfmt.formats import float_facts, float_loops, modes
 from numfmt.kernels import bitserial as bitserial_kernels
@@ -102,7 +102,7 @@ def test_files_that_are_not_checked(monkeypatch, tmp_path):
 
 def test_a_step_rounding(monkeypatch):
     for wrong in (steps.ZERO, steps.NEAREST_AWAY):
-        monkeypatch.setitem(product._MODES, nf.Rounding.TIES_EVEN, wrong)
+        monkeypatch.setitem(float_steps.MODES, nf.Rounding.TIES_EVEN, wrong)
         notices(test_matmul.test_numpy_scalars_witness_fp16_and_fp32, "ties")
 
 
@@ -134,10 +134,10 @@ def test_runs_that_ignore_a_change_of_scale(monkeypatch):
 
 
 def test_integers_that_saturate_at_the_end(monkeypatch):
-    def late(x, y, c, low, high):
-        return np.clip((x @ y.T).astype(np.int64) + c.astype(np.int64), low, high)
+    def late(self, x, y, c):
+        return np.clip((x @ y.T).astype(np.int64) + c.astype(np.int64), self.low, self.high)
 
-    monkeypatch.setattr(product, "_saturate", late)
+    monkeypatch.setattr(integer_steps.IntAccumulator, "_steps", late)
     notices(test_matmul.test_saturation_is_at_each_step)
 
 

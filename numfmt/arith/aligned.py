@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,23 +12,8 @@ import numpy as np
 from .._arrays import is_torch, restore_like
 from .._checks import check_in, check_int_range
 from . import unit_operands, unit_rule
+from .unit import Unit
 from .unit_rule import Rule
-
-
-class Unit(ABC):
-    """An accumulator that computes a whole product itself, rather than step by step in `matmul`."""
-
-    @abstractmethod
-    def product(self, a: Any, b: Any, c: Any, returns: str) -> Any:
-        """`nf.matmul` with this unit alone."""
-
-    @abstractmethod
-    def reason(self, a: str, b: str) -> tuple[str, str]:
-        """The kernel for ordinary data of formats a and b, and why it gives the unit's bits."""
-
-    @abstractmethod
-    def run_values(self, a: np.ndarray, b: np.ndarray, formats: tuple[str, str]) -> np.ndarray:
-        """Values of a (M, K) times b (N, K) of one run of k from zero, float64: for an outer one. formats: of the elements."""
 
 
 class Instruction(Unit):

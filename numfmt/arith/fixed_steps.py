@@ -12,7 +12,7 @@ from .._arrays import to_numpy
 from ..blocks import QuantizedTensor
 from ..formats import Fixed, Overflow, Rounding, decode, encode, parse
 from ..kernels import fixed_steps as kernels
-from .aligned import Unit
+from .unit import Unit
 
 _WIDEST = 62  # bits of any intermediate number
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +25,7 @@ class Operand:
     integers: bool
     source: QuantizedTensor | None
     run: int = 0  # columns that share a scale; 0: all
+    places: np.ndarray | None = None  # which column of the source stands at each place; None: its own
 
     @property
     def rows(self) -> int:
@@ -43,7 +44,8 @@ class Operand:
             raise ValueError(
                 "b is a plain array; the bit-serial element takes quantized weights, such as nf.quantize(w, 'bitmod4').T"
             )
-        return bitserial.weight_terms(self.source)
+        terms, bsig, unit = bitserial.weight_terms(self.source)
+        return (terms if self.places is None else np.ascontiguousarray(terms[:, self.places])), bsig, unit
 
     @cached_property
     def fields(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -82,7 +84,7 @@ class Operand:
 def operand(x: Any, what: str, reduced: int) -> Operand:
     """A matrix operand, reduced along axis `reduced` (-1 for the left one, 0 for the right one).
 
-    Plain arrays are unscaled float32 values. Raises ValueError for values that float32 does not hold, for quantized tensors
+    Plain arrays are unscaled float32 values, or integers that float64 holds. Raises ValueError for values that float32 does not hold, for quantized tensors
     grouped along the other axis, and for other than two axes.
     """
     if isinstance(x, QuantizedTensor):
@@ -113,10 +115,15 @@ def operand(x: Any, what: str, reduced: int) -> Operand:
     wide = to_float64(rows, what)
     with np.errstate(over="ignore"):
         single = wide.astype(np.float32)
-    if rows.dtype != np.float32 and not np.array_equal(single, wide, equal_nan=True):
+    if rows.dtype != np.float32 and rows.dtype.kind not in "iu" and not np.array_equal(single, wide, equal_nan=True):
         raise ValueError(f"{what} holds values that float32 does not hold exactly; round it with nf.cast(x, 'float32') first")
     integers = bool(rows.dtype.kind in "iu" or (np.isfinite(single).all() and np.array_equal(np.rint(single), single)))
     return Operand(wide, None, integers, None)
+
+
+def permuted(x: Operand, places: np.ndarray) -> Operand:
+    """The operand with its columns in the order `places`, which stays within each run of shared scales."""
+    return replace(x, values=np.ascontiguousarray(x.values[:, places]), places=places)
 
 
 def runs(a: Operand, b: Operand) -> list[tuple[int, int]]:
