@@ -11,7 +11,7 @@ import numpy as np
 from .._arrays import exact_operand, float_near, to_float64, to_numpy
 from .._checks import check_in
 from .._threads import in_pieces
-from ..kernels import tables
+from ..kernels import layer_steps, tables
 from .base import Format, Overflow, Rounding
 from .cast import decode, encode
 from .edges import apart, as_codes, check_out
@@ -24,6 +24,7 @@ from .parse import parse
 _BLOCK = 1 << 16
 _TABLE_BITS = 16
 _MOST_BITS = 1 << 14
+_SINGLE_FACTS = (23, -126, float(np.finfo(np.float32).max), np.inf)
 
 
 def elementary(
@@ -109,17 +110,26 @@ def _single_values(function: Function, x: np.ndarray, fmt: Format, modes: Modes,
     flat, target = np.ascontiguousarray(x).reshape(-1), out.reshape(-1)
     step = 2.0**-function.margin
 
+    def settle(start: int, wide: np.ndarray, unsettled: np.ndarray) -> None:
+        for i in np.flatnonzero(unsettled).tolist():
+            code = exact_code(function, Fraction(float(wide[i])), fmt, modes)
+            target[start + i] = decode(np.array([code], fmt.code_dtype), fmt)[0]
+
     def piece(first: int, last: int) -> int:
         for start in range(first, last, _BLOCK >> 2):
             part = slice(start, min(start + (_BLOCK >> 2), last))
             wide = flat[part].astype(np.float64)
+            if function.name == "exp" and flat.dtype == np.float32:
+                unsettled = np.empty((1, wide.size), bool)
+                row, zero = flat[part].reshape(1, -1), np.zeros((1, 1), np.float32)
+                layer_steps.exponentials(row, zero, target[part].reshape(1, -1), unsettled, step, _SINGLE_FACTS)
+                settle(start, wide, unsettled[0])
+                continue
             y = near_values(function, wide)
             with np.errstate(over="ignore", under="ignore", invalid="ignore"):
                 low, high = (y * (1 - step)).astype(np.float32), (y * (1 + step)).astype(np.float32)
             target[part] = low
-            for i in np.flatnonzero(low.view(np.uint32) != high.view(np.uint32)).tolist():
-                code = exact_code(function, Fraction(float(wide[i])), fmt, modes)
-                target[start + i] = decode(np.array([code], fmt.code_dtype), fmt)[0]
+            settle(start, wide, low.view(np.uint32) != high.view(np.uint32))
         return 0
 
     in_pieces(target.size, piece)

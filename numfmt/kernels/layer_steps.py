@@ -94,9 +94,13 @@ def exponentials(x, largest, out, unsettled, margin, facts):
             shifted = held * _LOG2E + _ROUND
             n = shifted - _ROUND
             r = (held - n * _LN2_HIGH) - n * _LN2_LOW
-            y = _T10 + r * (_T11 + r * (_T12 + r * _T13))
-            y = _T6 + r * (_T7 + r * (_T8 + r * (_T9 + r * y)))
-            y = 1.0 + r * (1.0 + r * (_T2 + r * (_T3 + r * (_T4 + r * (_T5 + r * y)))))
+            square = r * r
+            fourth = square * square  # four short chains side by side
+            y0 = 1.0 + fourth * (_T4 + fourth * (_T8 + fourth * _T12))
+            y1 = 1.0 + fourth * (_T5 + fourth * (_T9 + fourth * _T13))
+            y2 = _T2 + fourth * (_T6 + fourth * _T10)
+            y3 = _T3 + fourth * (_T7 + fourth * _T11)
+            y = (y0 + r * y1) + square * (y2 + r * y3)
             y = y * bits_float(((float_bits(shifted) - _ROUND_BITS) + 1023) << 52)
             low, high = settle(y - y * margin, *f), settle(y + y * margin, *f)
             nothing = d == 0.0

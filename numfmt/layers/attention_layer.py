@@ -19,6 +19,11 @@ from .stepwise import Steps
 _SCORES_AT_ONCE = 1 << 21
 
 
+def _operand(x: np.ndarray, made: Scheme, axis: int) -> QuantizedTensor | np.ndarray:
+    """x as the multipliers take it; float32 as it is."""
+    return x.astype(np.float32, copy=False) if str(made) == "float32" else in_scheme(x, made, axis)
+
+
 class Attention:
     """softmax(scale * q k^T) v of the new tokens over all tokens of a cache.
 
@@ -45,8 +50,8 @@ class Attention:
         head_dim: int,
         *,
         kv_heads: int | None = None,
-        scores: str | Datapath = "exact>fp32",
-        values: str | Datapath = "exact>fp32",
+        scores: str | Datapath = "fp32",
+        values: str | Datapath = "fp32",
         softmax: Softmax | None = None,
         scale: float | None = None,
         causal: bool = True,
@@ -169,29 +174,28 @@ class Attention:
                 parts.append(np.concatenate(rows, axis=1))
         return np.concatenate(parts).reshape(q.shape)
 
-    def _right(self, cache: KVCache, b: int, h: int) -> tuple[QuantizedTensor, QuantizedTensor]:
+    def _right(self, cache: KVCache, b: int, h: int) -> tuple[Any, Any]:
         """Keys (head_dim, tokens) and values (tokens, head_dim) of one head, as the multipliers see them."""
+        keys: Any
         if self.keys.operand is None:
             keys = cache._keys.quantized()[b, h]
         else:
-            keys = in_scheme(cache._keys.values()[b, h], scheme(self.keys.operand), 1)
+            keys = _operand(cache._keys.values()[b, h], scheme(self.keys.operand), 1)
         seen = cache._seen(cache._values)[b, h]
         kept = self.values_kept
-        return keys.T, in_scheme(seen, scheme(kept.operand if kept.operand is not None else kept.scheme), 0)
+        return keys.T, _operand(seen, scheme(kept.operand if kept.operand is not None else kept.scheme), 0)
 
-    def _block(
-        self, q: np.ndarray, keys: QuantizedTensor, values: QuantizedTensor, seen: np.ndarray | None, added: np.ndarray | None
-    ) -> np.ndarray:
+    def _block(self, q: np.ndarray, keys: Any, values: Any, seen: np.ndarray | None, added: np.ndarray | None) -> np.ndarray:
         """Queries (group, T, head_dim) against one key/value head."""
         group, length, _ = q.shape
-        scores = matmul(in_scheme(q.reshape(-1, self.head_dim), self.query_scheme, 1), keys, self.scores)
+        scores = matmul(_operand(q.reshape(-1, self.head_dim), self.query_scheme, 1), keys, self.scores)
         scores = self._steps.cast(scores).reshape(group, length, -1)
         if self.scale != 1.0:
             scores = self._steps.multiply(scores, self._steps.constant(self.scale))
         if added is not None:
             scores = self._steps.add(scores, added)
         p = self.softmax(scores, seen).reshape(group * length, -1)
-        out = np.asarray(matmul(in_scheme(p, self.probability_scheme, 1), values, self.values))
+        out = np.asarray(matmul(_operand(p, self.probability_scheme, 1), values, self.values))
         return out.reshape(group, length, self.head_dim)
 
     def __repr__(self) -> str:

@@ -29,12 +29,13 @@ def over_rows(x: Any, fmt: Format, work: Callable[..., np.ndarray], *others: np.
     rows = exact_operand(array).reshape(-1, n)
     flat = [np.broadcast_to(o, array.shape).reshape(-1, n) for o in others]
     out = np.empty(rows.shape, fmt.value_dtype)
+    held = rows.dtype == np.float32 and str(fmt) == "float32"
     step = max(1, _ELEMENTS // n)
 
     def piece(first: int, last: int) -> int:
         for start in range(first, last, step):
             part = slice(start, min(start + step, last))
-            out[part] = work(np.asarray(cast(rows[part], fmt)), *(o[part] for o in flat))
+            out[part] = work(rows[part] if held else np.asarray(cast(rows[part], fmt)), *(o[part] for o in flat))
         return 0
 
     if serial or rows.size < 8 * _ELEMENTS:

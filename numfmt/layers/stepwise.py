@@ -31,12 +31,15 @@ class Steps:
             )
         modes = resolve(self.format, rounding)
         self.rounding = modes.rounding
+        self._single = str(self.format) == "float32"
         # sums and products of fixed-point numbers of so few bits are exact in float64
         self._exact_in_float64 = isinstance(self.format, Fixed) and self.format.bits <= 26
         self._options = Options(modes, None, False, False, "after", "values", "values")
 
     def cast(self, x: np.ndarray) -> np.ndarray:
         """Any values, rounded into the format in its own mode: conversions of inputs, parameters and results are no operations."""
+        if self._single and x.dtype == np.float32:
+            return x
         return np.asarray(cast(x, self.format))
 
     def constant(self, value: float | Fraction) -> np.ndarray:
