@@ -245,6 +245,11 @@ def test_a_refused_token_leaves_the_cache():
     assert np.array_equal(cache.keys(), before)
     layer(q, k, np.ones_like(v), cache)
     assert len(cache) == 6
+    layer = Attention(1, 4, probability_scheme="int8/token")
+    cache = layer.cache()
+    with pytest.raises(ValueError, match="NaN"):  # refused after the tokens were appended
+        layer(q, k, k, cache, mask=np.zeros((3, 3), bool))
+    assert len(cache) == 0
 
 
 # -- rotary ------------------------------------------------------------------------------------------------------------------------

@@ -231,12 +231,11 @@ class LayerNorm(_Norm):
 
     @classmethod
     def torch(cls, weight: Any = None, bias: Any = None, *, eps: float = 1e-5, fmt: Format | str = "bfloat16") -> LayerNorm:
-        """As F.layer_norm of torch on a CPU: float32 inside, times 1 / root.
+        """F.layer_norm of torch on an x86 CPU, in float32, bfloat16 or float16, with its bits: Welford's update in float32, in
+        torch's order of vectors (`TorchLayerNorm`). Raises ValueError for other formats."""
+        from .torch_norm import TorchLayerNorm
 
-        Not its bits: torch takes mean and variance from Welford's update in vectors as wide as the machine's, so that float32 sums
-        differ in their last bits, and up to 1 in 50 float16 results (fewer in bfloat16) by one unit.
-        """
-        return cls(weight, bias, eps=eps, fmt=fmt, internal="float32", division="reciprocal", sum="lanes16")
+        return TorchLayerNorm(weight, bias, eps=eps, fmt=fmt)
 
     def _rows(self, x: np.ndarray) -> np.ndarray:
         steps = self.steps

@@ -35,7 +35,9 @@ def over_rows(x: Any, fmt: Format, work: Callable[..., np.ndarray], *others: np.
     def piece(first: int, last: int) -> int:
         for start in range(first, last, step):
             part = slice(start, min(start + step, last))
-            out[part] = work(np.ascontiguousarray(rows[part]) if held else np.asarray(cast(rows[part], fmt)), *(o[part] for o in flat))
+            out[part] = work(
+                np.ascontiguousarray(rows[part]) if held else np.asarray(cast(rows[part], fmt)), *(o[part] for o in flat)
+            )
         return 0
 
     if serial or rows.size < 8 * _ELEMENTS:

@@ -59,7 +59,7 @@ def total(x: np.ndarray, steps: Steps, order: str) -> np.ndarray:
     if order.startswith("chunk"):
         return _sequential(_sequential(parts.reshape(-1, size), steps).reshape(rows, -1), steps)
     lanes = np.ascontiguousarray(parts.transpose(0, 2, 1)).reshape(-1, parts.shape[1])
-    return _pairwise(_sequential(lanes, steps).reshape(rows, size)[:, : min(size, n)], steps)
+    return _pairwise(_sequential(lanes, steps).reshape(rows, size), steps)
 
 
 def _sequential(x: np.ndarray, steps: Steps) -> np.ndarray:
