@@ -1,7 +1,8 @@
 """Matrix units beside the plain float32 loop and peers: `python benchmarks/matrix_units.py [--short]`.
 
 P is the float32 i-k-j loop in Numba (`fp32`), one thread. Words go in, words come out: decoding counts. Peers, where installed:
-mmaemu (FP8). CPU seconds of the calling thread, so that other load on the machine counts less; runs of both sides in turn.
+mmaemu (FP8), MMA-Sim and Hawkeye (checkouts on PYTHONPATH). CPU seconds of the calling thread, so that other load on the machine
+counts less; runs of both sides in turn.
 """
 
 from __future__ import annotations
@@ -91,6 +92,60 @@ def against_mmaemu() -> Iterator[Row]:
             yield Row(f"FP8 wgmma {m}x{k}x{n}", "x mmaemu", reached, goal)
 
 
+def against_mma_sim() -> Iterator[Row]:
+    """One instruction against MMA-Sim (a checkout on PYTHONPATH): time an output element, words compared."""
+    if SHORT or not (importlib.util.find_spec("mmasim") and importlib.util.find_spec("torch")):
+        return
+    import torch
+    from mmasim.simulator import nv_ptx
+
+    for qualifier, path, fmt, kind, k in (
+        ("m64n8k16.f32.f16.f16", "h100.wgmma_m64n8k16_f16_f16_f32", "float16", torch.float16, 16),
+        ("m64n8k32.f32.e4m3.e4m3", "h100.wgmma_m64n8k32_e4m3_e4m3_f32", "e4m3fn", torch.float8_e4m3fn, 32),
+    ):
+        unit = nv_ptx.wgmma("Hopper", qualifier)
+        small = operands(64, k, 8, fmt)
+        words = np.uint16 if fmt == "float16" else np.uint8
+        x, y = (torch.from_numpy(np.ascontiguousarray(q.codes.astype(words))).view(kind) for q in small)
+        start = torch.zeros((64, 8), dtype=torch.float32)
+        theirs = unit(x, y, start)
+        np.testing.assert_array_equal(theirs.numpy(), nf.matmul(*small, path))
+        large = operands(1024, k, 1024, fmt)  # as many instructions as fill the machine's lanes
+        one = seconds_of(lambda unit=unit, x=x, y=y, start=start: unit(x, y, start)) / (64 * 8)
+        ours = seconds_of(lambda large=large, path=path: nf.matmul(*large, path, returns="codes")) / 1024**2
+        yield Row(f"{path}, an output element", "x MMA-Sim", one / ours, 10000.0)
+
+
+def against_hawkeye() -> Iterator[Row]:
+    """Whole products against Hawkeye's C++ simulator (its folder on PYTHONPATH), one thread each, words compared."""
+    if SHORT or not (importlib.util.find_spec("gpu_simulator_py") and importlib.util.find_spec("torch")):
+        return
+    import gpu_simulator_py
+    import torch
+
+    torch.set_num_threads(1)
+    unit = gpu_simulator_py.Hopper_simulator()
+    for name, fmt, kind in (("f16", "float16", torch.float16), ("bf16", "bfloat16", torch.bfloat16)):
+        a, b = operands(128, 512, 128, fmt)
+        x, y = (torch.from_numpy(np.ascontiguousarray(q.codes.astype(np.uint16)).view(np.int16)).view(kind) for q in (a, b))
+        path = f"h100.wgmma_m64n8k16_{name}_{name}_f32"
+        theirs = np.asarray(unit.matmul(x, y).float())
+        same = float((theirs == nf.matmul(a, b, path)).mean())
+        reached = ratio(lambda a=a, b=b, path=path: nf.matmul(a, b, path, returns="codes"), lambda x=x, y=y: unit.matmul(x, y), 2)
+        yield Row(f"{path} 128x512x128 ({same:.4f} of words equal)", "x Hawkeye", reached, 60.0)
+
+
+def seconds_of(call: Callable[[], object]) -> float:
+    """Best CPU time of three calls after one."""
+    call()
+    best = float("inf")
+    for _ in range(3):
+        start = time.process_time()
+        call()
+        best = min(best, time.process_time() - start)
+    return best
+
+
 def memory() -> Iterator[Row]:
     """Memory beyond operands and result, in MB, of NumPy arrays and compiled scratch at the larger shape (not more than 64)."""
     m, k, n = SHAPES[-1]
@@ -109,6 +164,8 @@ def main() -> None:
     with threads(1):
         show(speeds())
         show(against_mmaemu())
+        show(against_mma_sim())
+        show(against_hawkeye())
         show(memory())
 
 

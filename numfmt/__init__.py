@@ -9,11 +9,13 @@ if TYPE_CHECKING:
     from . import layers
     from .arith import (
         Datapath,
+        OverflowReport,
         ProductTable,
         datapath,
         datapaths,
         explain,
         matmul,
+        overflow_report,
         product_table,
         requantizations,
         requantize,
@@ -71,6 +73,7 @@ __all__ = [
     "FunctionError",
     "LayerPlan",
     "Overflow",
+    "OverflowReport",
     "Plan",
     "ProductTable",
     "Program",
@@ -110,6 +113,7 @@ __all__ = [
     "observers",
     "open_checkpoint",
     "outliers",
+    "overflow_report",
     "pack",
     "parse",
     "product_table",
@@ -130,11 +134,13 @@ __all__ = [
 _FROM = {
     ".arith": (
         "Datapath",
+        "OverflowReport",
         "ProductTable",
         "datapath",
         "datapaths",
         "explain",
         "matmul",
+        "overflow_report",
         "product_table",
         "requantizations",
         "requantize",

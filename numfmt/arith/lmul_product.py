@@ -74,7 +74,7 @@ class LMulAccumulator(Accumulator):
         fits = fmt.emin >= -126 and fmt.max < 2.0**128 and a.largest * b.largest < 2.0**124  # NaN and infinities do not
         if not fits:
             step = Step(start, stop, "lmul", "nf.lmul at each k: specials, or exponents beyond float32's")
-            return step, lambda c: self._slow(x, y, c)
+            return step, lambda c: self._slow(a, b, start, stop, c)
         word = "float32 words added as 31-bit integers"
         if str(self.sum) == "fp32" and self.method == "adder" and 4 * a.largest * b.largest <= fmt.max:
             least = _least(x) * _least(y)
@@ -101,6 +101,11 @@ class LMulAccumulator(Accumulator):
     def default_outer(self) -> Accumulator:
         """Pieces of k are added in the same format and rounding."""
         return self.sum
+
+    def terms(self, a: Operand, b: Operand, k: int) -> np.ndarray:
+        """The products of one k, (M, N) float64."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            return np.asarray(lmul(a.values[:, k, None], b.values[None, :, k], self.format, self.method), np.float64)
 
     def _facts(self) -> tuple[np.int32, np.int32, np.int32, np.int32]:
         """Offset, least and largest magnitude word, and the word of an overflow."""
@@ -146,12 +151,11 @@ class LMulAccumulator(Accumulator):
         )
         return total
 
-    def _slow(self, x: np.ndarray, y: np.ndarray, c: np.ndarray) -> np.ndarray:
+    def _slow(self, a: Operand, b: Operand, start: int, stop: int, c: np.ndarray) -> np.ndarray:
         total = c.astype(np.float64)
-        with np.errstate(invalid="ignore", over="ignore"):
-            for k in range(x.shape[1]):
-                products = np.asarray(lmul(x[:, k, None], y[None, :, k], self.format, self.method), np.float64)
-                kernels.add_products(total, products, self.sum.mode, *self.sum.facts)
+        for k in range(start, stop):
+            products = self.terms(a, b, k)
+            kernels.add_products(total, products, self.sum.mode, *self.sum.facts)
         return total
 
 

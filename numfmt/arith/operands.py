@@ -84,8 +84,8 @@ class Operand:
 def operand(x: Any, what: str, reduced: int) -> Operand:
     """A matrix operand, reduced along axis `reduced` (-1 for the left one, 0 for the right one).
 
-    Plain arrays are unscaled float32 values, or integers that float64 holds. Raises ValueError for values that float32 does not
-    hold, for quantized tensors grouped along the other axis, and for other than two axes.
+    Plain arrays are unscaled float32 values, or integers that float64 holds. Raises ValueError for other values, for quantized
+    tensors grouped along the other axis, and for other than two axes.
     """
     if isinstance(x, QuantizedTensor):
         if len(x.shape) != 2:

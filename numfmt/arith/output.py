@@ -10,7 +10,7 @@ import numpy as np
 
 from .._arrays import to_float64, to_numpy
 from .._checks import unknown
-from ..formats import cast, encode, parse
+from ..formats import Fixed, cast, encode, parse
 from .accumulator import Accumulator, spread
 from .integer_steps import IntAccumulator
 from .operands import Operand
@@ -162,7 +162,7 @@ def apply(
             fmt = parse(stage.value)
             made = cast(made, fmt)
     if returns == "values":
-        return made.astype(np.int64) if fmt is not None and made.dtype.kind in "iu" else made
+        return made.astype(np.int64) if isinstance(fmt, Fixed) and fmt.frac_bits == 0 else made
     if fmt is not None and kinds[-1] == "cast":
         return encode(made, fmt)
     if kinds == ["bias"]:

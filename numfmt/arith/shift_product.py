@@ -96,6 +96,11 @@ class ShiftAccumulator(Accumulator):
         """Pieces of k are added in the integer accumulator."""
         return self.sum
 
+    def terms(self, a: Operand, b: Operand, k: int) -> np.ndarray:
+        """The products of one k, (M, N) int64."""
+        wide = ShiftAccumulator(IntAccumulator(64), self.rounding)
+        return wide._shift(a, b.values[:, k : k + 1], k, k + 1, np.zeros((a.rows, b.rows), np.int64))
+
     def _shift(self, a: Operand, y: np.ndarray, start: int, stop: int, c: np.ndarray) -> np.ndarray:
         exponent = np.frexp(y.T)[1].astype(np.int64) - 1
         up, down = np.clip(exponent, 0, _MOST), np.clip(-exponent, 0, _MOST)  # 62 places leave nothing of an integer but its sign

@@ -87,6 +87,11 @@ class TableAccumulator(Accumulator):
         """Pieces of k are added in the accumulator of the sum."""
         return self.sum
 
+    def terms(self, a: Operand, b: Operand, k: int) -> np.ndarray:
+        """The products of one k, (M, N), in the table's type."""
+        x, y = (_codes(o, what, f)[:, k] for o, what, f in ((a, "a", self.table.a), (b, "b", self.table.b)))
+        return self.table.entries[x[:, None], y[None, :]]
+
     def _piece(self) -> int:
         """k whose sums stay within 31 bits."""
         return max(4, int((2.0**31 - 1) / max(self.table.largest, 1.0)) // 4 * 4)

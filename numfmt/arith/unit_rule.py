@@ -177,14 +177,19 @@ def run(rule: Rule, a: np.ndarray, b: np.ndarray, c: np.ndarray | None) -> np.nd
     return result
 
 
+def kernel_facts(rule: Rule, depth: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[int, ...]]:
+    """Order of k, facts of a's and b's formats, and the unit's, as the kernels of aligned sums take them."""
+    _, narrow, part = _reach(rule)
+    floor = _NO_FLOOR if rule.floor is None else rule.floor
+    facts = (rule.terms, rule.pour, rule.frac_bits, floor, _MODE[rule.output], int(narrow), part)
+    return _order(rule, depth), _facts(rule.a, rule.through_half), _facts(rule.b, rule.through_half), facts
+
+
 def _aligned(rule: Rule, a: np.ndarray, b: np.ndarray, start: np.ndarray | None, out: np.ndarray | None) -> np.ndarray:
     rows, columns = a.shape[0], b.shape[0]
     depth = a.shape[1]
-    order = _order(rule, depth)
-    fast, narrow, part = _reach(rule)
-    floor = _NO_FLOOR if rule.floor is None else rule.floor
-    facts = (rule.terms, rule.pour, rule.frac_bits, floor, _MODE[rule.output], int(narrow), part)
-    a_facts, b_facts = _facts(rule.a, rule.through_half), _facts(rule.b, rule.through_half)
+    order, a_facts, b_facts, facts = kernel_facts(rule, depth)
+    fast = _reach(rule)[0]
     sums = np.empty((rows, columns), np.float32) if out is None else out
     sums[...] = 0 if start is None else start
     redo, odd_columns = np.ones(rows, bool), np.zeros(columns, bool)
