@@ -138,7 +138,13 @@ BY_TOKEN = [
         "values": "fp32+fma",
         "keys": "bitmod4/g8",
     },
-    {"softmax": Softmax(sum="chunk4", exponential="exp2"), "values": "fp32", "scores": "fp32"},
+    {"softmax": Softmax(sum="chunk4", exponential="exp2"), "values": "fp32+chunk8", "scores": "fp32+chunk4"},
+    {
+        **dict.fromkeys(("scores", "values"), "h100.mma_m16n8k16_f16_f16_f32"),
+        **dict.fromkeys(("query_scheme", "probability_scheme"), "float16"),
+        "keys": CacheSide("float16", operand="float16"),
+        "values_kept": CacheSide("int4/g8", operand="float16"),
+    },
 ]
 
 
@@ -199,6 +205,12 @@ def test_groups_along_tokens_differ_in_the_prefill():
     whole = layer(q, k, v)
     assert not np.array_equal(stepped, whole)
     assert np.array_equal(stepped[:, -1], whole[:, -1])  # the last token sees what the prefill sees
+
+
+def test_parts_of_k_that_depend_on_its_length_differ():
+    q, k, v = qkv(1, 1, 30, 4)
+    layer = Attention(1, 4, values="fp32+splitk4")
+    assert not np.array_equal(step_by_step(layer, q, k, v, (1,) * 30)[0], layer(q, k, v))
 
 
 def test_blocks_of_queries(monkeypatch):
