@@ -200,6 +200,22 @@ def test_bounds_are_reached_but_not_passed():
             np.testing.assert_array_equal(got, slow(x, w, np.zeros((2, 2), np.int64), tx, tw, acc, False), err_msg=f"{path} {k}")
 
 
+@pytest.mark.parametrize(
+    ("bits", "depth", "kernel", "beyond"), [(8, 1024, "sgemm", "dgemm"), (26, 8, "dgemm", "free_sum"), (15, 1, "clamped_sum", "")]
+)
+def test_floats_end_where_they_stop_being_exact(bits, depth, kernel, beyond):
+    """Odd numbers near the end of the range at the last depth that BLAS may take, and at some beyond it."""
+    fmt = nf.parse(f"ap_fixed<{bits},{bits}>")
+    acc = nf.parse("ap_fixed<60,60,AP_RND,AP_SAT>") if beyond else nf.parse("ap_fixed<20,19,AP_RND,AP_SAT_SYM>")
+    rng, made = np.random.default_rng(0), FixedAccumulator(acc)
+    for k in (depth, depth + 1, depth + depth // 2, 2 * depth, 4 * depth):
+        x, w = (fmt.max_int - 2 * rng.integers(0, 9, shape) for shape in ((3, k), (k, 3)))
+        want = x @ w if beyond else slow(x, w, np.zeros((3, 3), np.int64), fmt, fmt, acc, False)
+        plan = made.choose(k, fmt, fmt)
+        assert plan.kernel == (kernel if k == depth or not beyond else beyond)
+        np.testing.assert_array_equal(made.accumulate(x, w, np.zeros((3, 3), np.int64), (fmt, fmt), plan), want)
+
+
 def test_weights_known_make_better_bounds():
     weights = np.array([[4, -8], [12, 0], [-4, 8]])
     known = fixed_plan.of_data(weights, 0)
