@@ -216,6 +216,22 @@ def test_floats_end_where_they_stop_being_exact(bits, depth, kernel, beyond):
         np.testing.assert_array_equal(made.accumulate(x, w, np.zeros((3, 3), np.int64), (fmt, fmt), plan), want)
 
 
+def test_a_product_one_beyond_the_range_is_cut_by_itself():
+    fmt = nf.parse("ap_fixed<8,8>")
+    x = np.full((1, 1), -128)
+    for overflow, want in (
+        ("AP_SAT", 16383 - 5),
+        ("AP_SAT_SYM", 16383 - 5),
+        ("AP_SAT_ZERO", -5),
+        ("AP_WRAP,1", -5),
+        ("AP_WRAP_SM", 16383 - 5),
+    ):
+        acc = nf.parse(f"ap_fixed<15,15,AP_TRN,{overflow}>")
+        got = raw_matmul(x, x, np.array([-5]), fmt, fmt, fmt, acc, False)
+        np.testing.assert_array_equal(got, expected(x, x, np.array([-5]), fmt, fmt, fmt, acc, False), err_msg=overflow)
+        assert got[0, 0] == want
+
+
 def test_weights_known_make_better_bounds():
     weights = np.array([[4, -8], [12, 0], [-4, 8]])
     known = fixed_plan.of_data(weights, 0)
@@ -261,6 +277,10 @@ def test_zero_width_and_weights():
     tiny = nf.from_codes(np.array([[1, 255]] * 3, np.uint8), "ap_fixed<8,-700>", axis=0)
     for path, ends in (("ap_fixed<16,6>", (0, -3)), ("ap_fixed<16,6,AP_RND,AP_SAT>", (0, 0)), ("fixed<16,6,up,wrap>", (3, 0))):
         np.testing.assert_array_equal(nf.matmul(x, tiny, path) * 1024, [ends] * 2, err_msg=path)
+    far = nf.from_codes(np.full((1, 1), 128, np.uint8), "ap_fixed<8,-700>")  # the largest product, still next to nothing
+    most = nf.from_codes(np.full((1, 1), 128, np.uint8), "ap_fixed<8,3>")
+    for path in ("ap_fixed<16,6,AP_RND,AP_SAT>", "ap_fixed<16,6,AP_RND_INF>", "ap_fixed<16,6>"):
+        assert nf.matmul(most, far, path) == 0
     b = nf.from_codes(np.zeros((3, 2), np.uint8), "fixed<0,0>", axis=0)
     np.testing.assert_array_equal(nf.matmul(x, b, "ap_fixed<16,6,AP_RND,AP_SAT>"), np.zeros((2, 2)))
 
