@@ -10,11 +10,11 @@ import numpy as np
 
 from .._arrays import to_numpy
 from ..blocks import QuantizedTensor
-from ..formats import Fixed, Overflow, Rounding, decode, encode, parse
-from ..kernels import fixed_steps as kernels
+from ..formats import Fixed, decode, encode, parse
+from . import fixed_plan, fixed_rule, fixed_sums
+from .fixed_plan import Operand, Plan
+from .fixed_rule import encode_raw, raw_integers
 from .unit import Unit
-
-_WIDEST = 62  # bits of any intermediate number
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class FixedAccumulator(Unit):
     """acc = format(acc + format(x * w)) at each k, k upward from format(c); with `full`, acc = format(acc + x * w).
 
     format: a fixed-point type whose written modes apply at each assignment (`ap_fixed<16,6>`: truncation and wrap, the defaults of
-    the headers). Operands are unscaled fixed-point tensors (`nf.from_codes(words, "ap_fixed<8,3>")`, or a bare fixed scheme).
+    the headers). Operands are unscaled fixed-point tensors (`nf.from_codes(words, "ap_fixed<8,3>")`, or a bare fixed scheme);
+    batches as numpy.matmul. Sums without products (K = 0) are format(c), sums without results are empty.
     Source: hls4ml 1.3.0, nnet_dense_latency.h and nnet_conv2d_latency.h (product cast first); UG1399 (`full`).
     """
 
@@ -30,121 +31,105 @@ class FixedAccumulator(Unit):
     full: bool = False
 
     def __post_init__(self) -> None:
-        if self.format.bits > _WIDEST:
-            raise ValueError(f"accumulator {self.format} is not allowed: it has {self.format.bits} bits; use at most {_WIDEST}")
+        fixed_rule.fits(self.format, "accumulator")
+        fixed_rule.addends(self.format.rounding, 1)  # refuses roundings that ap_fixed lacks
 
     def __str__(self) -> str:
         return f"{self.format}" + ("+full" if self.full else "")
 
     def product(self, a: Any, b: Any, c: Any, returns: str) -> Any:
         """`nf.matmul` of two fixed-point tensors: values in float64 (exact), or the accumulator's words."""
-        left, right = _raw(a, "a"), _raw(b, "b")
-        (x, fx), (w, fw) = left, right
-        if x.ndim != 2 or w.ndim != 2:
-            raise ValueError(f"a has shape {x.shape} and b {w.shape}; a fixed-point accumulator takes two matrices")
-        if x.shape[1] != w.shape[0]:
-            raise ValueError(f"a sums over {x.shape[1]} elements and b over {w.shape[0]}; the inner dimensions must be equal")
-        start = self._start(c, (x.shape[0], w.shape[1]))
-        total = self.accumulate(x, w, start, fx.frac_bits + fw.frac_bits, fx.bits + fw.bits)
+        (x, fx), (w, fw) = _words(a, "a"), _words(b, "b")
+        lead = _lead(x, w)
+        shape = (*lead, x.shape[-2], w.shape[-1])
+        start = self.raw_start(c, shape)
+        plan = self.choose(x.shape[-1], fx, fw, None if c is None else start)
+        if w.ndim == 2:  # one matrix for all: one product
+            rows = x.reshape(-1, x.shape[-1])
+            total = self.accumulate(rows, w, start.reshape(-1, w.shape[1]), (fx, fw), plan).reshape(shape)
+        else:
+            total = np.empty(shape, np.int64)
+            x, w = np.broadcast_to(x, (*lead, *x.shape[-2:])), np.broadcast_to(w, (*lead, *w.shape[-2:]))
+            for at in np.ndindex(*lead):
+                total[at] = self.accumulate(x[at], w[at], start[at], (fx, fw), plan)
         words = encode_raw(total, self.format)
         return words if returns == "codes" else decode(words, self.format).astype(np.float64)
 
+    def choose(self, depth: int, fx: Fixed, fw: Fixed, start: np.ndarray | None = None, w: Operand | None = None) -> Plan:
+        """The kernel for `depth` products of types fx and fw, and its proof. start: what the accumulators hold before (None: 0).
+
+        w: what is known of the second operand's raw integers beyond its type. Raises ValueError where 62 bits do not suffice.
+        """
+        first = 0 if start is None or not start.size else max(int(start.max()), -int(start.min()))
+        left, right = fixed_plan.of_type(fx), w or fixed_plan.of_type(fw)
+        return fixed_plan.plan(self.format, self.full, depth, fx.frac_bits + fw.frac_bits, left, right, first)
+
+    def accumulate(self, x: np.ndarray, w: np.ndarray, start: np.ndarray, formats: tuple[Fixed, Fixed], plan: Plan) -> np.ndarray:
+        """Raw accumulators (M, N), int64, of words (or raw integers) x (M, K) and w (K, N) of `formats`, from raw `start`."""
+        if 0 in x.shape or 0 in w.shape:
+            return np.array(start, np.int64)
+        return fixed_sums.accumulate(x, w, start, formats, self.format, plan)
+
+    def explain(self, a: Any, b: Any) -> tuple[str, str]:
+        """The kernel of `nf.matmul(a, b)` without c, and why it gives the type's bits."""
+        (x, fx), (w, fw) = _words(a, "a"), _words(b, "b")
+        _lead(x, w)
+        made = self.choose(x.shape[-1], fx, fw)
+        return made.kernel, f"{self}: {made.reason}"
+
     def reason(self, a: str, b: str) -> tuple[str, str]:
-        """The kernel, and why it gives the type's bits."""
-        return "full_products" if self.full else "cast_products", f"{self}: 64-bit integers, the type's modes at each k"
+        """As `explain`, where only the formats are known: for a thousand products."""
+        fx, fw = parse(a), parse(b)
+        if not (isinstance(fx, Fixed) and isinstance(fw, Fixed)):
+            raise ValueError(f"operands are {a} and {b}; {self} takes unscaled fixed-point tensors")
+        made = self.choose(1000, fx, fw)
+        return made.kernel, f"{self}, K = 1000: {made.reason}"
 
     def run_values(self, a: np.ndarray, b: np.ndarray, formats: tuple[str, str]) -> np.ndarray:
         """Refused: a fixed-point accumulator has no scales."""
         raise ValueError(f"{self} takes unscaled fixed-point tensors; the scales of its operands lie in their types")
 
-    def accumulate(self, x: np.ndarray, w: np.ndarray, start: np.ndarray, frac_bits: int, bits: int) -> np.ndarray:
-        """Raw accumulators (M, N) of raw operands (M, K) and (K, N), int64, whose products have `frac_bits` of `bits` bits.
-
-        Raises ValueError where an intermediate number needs more than 62 bits.
-        """
-        shift = frac_bits - self.format.frac_bits
-        right, up = max(shift, 0), max(-shift, 0)
-        widest = max(bits + up, self.format.bits + (right if self.full else 0)) + 1
-        if widest > _WIDEST:
-            raise ValueError(f"{self} needs {widest} bits for products of {bits} bits; use narrower types (at most {_WIDEST})")
-        base, negative, odd = addends(self.format.rounding, right)
-        kind, low, high = overflow_kind(self.format)
-        out = np.array(start, np.int64)
-        run = kernels.full_products if self.full else kernels.cast_products
-        a, b = np.ascontiguousarray(x, np.int64), np.ascontiguousarray(w, np.int64)
-        run(a, b, out, right, up, base, negative, odd, kind, low, high, np.int64(self.format.bits))
-        return out
-
-    def _start(self, c: Any, shape: tuple[int, int]) -> np.ndarray:
+    def raw_start(self, c: Any, shape: tuple[int, ...]) -> np.ndarray:
+        """format(c) as raw integers, broadcast to `shape`. Raises ValueError where it does not broadcast."""
         if c is None:
             return np.zeros(shape, np.int64)
-        values = c.dequantize() if isinstance(c, QuantizedTensor) and c.scheme.scaled else c
-        if isinstance(c, QuantizedTensor) and not c.scheme.scaled:
-            values = c._in_place(c.row_values(), c.shape[c.axis])
-        words = encode(to_numpy(values, "c")[0], self.format)
+        if isinstance(c, QuantizedTensor) and not c.scheme.scaled and isinstance(c.scheme.candidates[0], Fixed):
+            fmt = fixed_rule.fits(c.scheme.candidates[0], "c of type")
+            raw = fixed_rule.assigned(raw_integers(np.asarray(c.codes), fmt), fmt.frac_bits, self.format)
+        else:
+            values = c.dequantize() if isinstance(c, QuantizedTensor) else c
+            raw = raw_integers(encode(to_numpy(values, "c")[0], self.format), self.format)
         try:
-            return np.broadcast_to(raw_integers(words, self.format), shape)
+            return np.broadcast_to(raw, shape)
         except ValueError:
-            raise ValueError(f"c has shape {np.shape(words)}; it must broadcast to the result's {shape}") from None
+            raise ValueError(f"c has shape {np.shape(raw)}; it must broadcast to the result's {shape}") from None
 
 
-def addends(rounding: Rounding, shift: int) -> tuple[np.int64, np.int64, np.int64]:
-    """(base, negative, odd) of `kernels.rounded` for a quantization. Raises ValueError for those that ap_fixed lacks."""
-    one = (1 << shift) - 1
-    half = (1 << shift) >> 1
-    table = {
-        Rounding.DOWN: (0, 0, 0),  # AP_TRN
-        Rounding.TOWARD_ZERO: (0, one, 0),  # AP_TRN_ZERO
-        Rounding.TIES_UP: (half, 0, 0),  # AP_RND
-        Rounding.TIES_ZERO: (half - 1, 1, 0),  # AP_RND_ZERO
-        Rounding.TIES_DOWN: (half - 1, 0, 0),  # AP_RND_MIN_INF
-        Rounding.TIES_AWAY: (half, -1, 0),  # AP_RND_INF
-        Rounding.TIES_EVEN: (half - 1, 0, 1),  # AP_RND_CONV
-        Rounding.UP: (one, 0, 0),
-    }
-    if rounding not in table:
-        raise ValueError(f"rounding {rounding} is not allowed at each step; use one of {', '.join(map(str, table))}")
-    found = (0, 0, 0) if shift == 0 else table[rounding]
-    return np.int64(found[0]), np.int64(found[1]), np.int64(found[2])
-
-
-def overflow_kind(fmt: Fixed) -> tuple[int, np.int64, np.int64]:
-    """The loops' kind of overflow, and the range."""
-    low, high = np.int64(fmt.min_int), np.int64(fmt.max_int)
-    if fmt.overflow == Overflow.SATURATE:
-        return kernels.CLAMP, low, high
-    if fmt.overflow == Overflow.SATURATE_SYMMETRIC:
-        return kernels.CLAMP, -high if fmt.signed else low, high
-    if fmt.overflow == Overflow.SATURATE_ZERO:
-        return kernels.ZERO, low, high
-    if fmt.overflow == Overflow.WRAP and not fmt.sat_bits:
-        return (kernels.WRAP_SIGNED if fmt.signed else kernels.WRAP_UNSIGNED), low, high
-    raise ValueError(f"accumulator {fmt}: overflow {fmt.overflow} with {fmt.sat_bits} saturated bits is not built at each step")
-
-
-def raw_integers(words: np.ndarray, fmt: Fixed) -> np.ndarray:
-    """Two's complement of code words, int64."""
-    raw = words.astype(np.int64)
-    if fmt.signed and fmt.bits < 64:
-        lost = 64 - fmt.bits
-        raw = (raw << lost) >> lost
-    return raw
-
-
-def encode_raw(raw: np.ndarray, fmt: Fixed) -> np.ndarray:
-    """Code words of raw integers in range."""
-    mask = (1 << fmt.bits) - 1
-    words: np.ndarray = (raw & mask).astype(fmt.code_dtype)
-    return words
-
-
-def _raw(x: Any, what: str) -> tuple[np.ndarray, Fixed]:
+def fixed_type(x: Any, what: str) -> Fixed:
+    """The type of an unscaled fixed-point tensor. Raises ValueError for anything else."""
     if not isinstance(x, QuantizedTensor) or x.scheme.scaled or not isinstance(x.scheme.candidates[0], Fixed):
         raise ValueError(
             f"{what} is no unscaled fixed-point tensor; pass nf.from_codes(words, 'ap_fixed<8,3>') or nf.quantize(x, 'fixed<8,3>')"
         )
-    fmt = x.scheme.candidates[0]
-    return raw_integers(np.asarray(x.codes), fmt), fmt
+    return fixed_rule.fits(x.scheme.candidates[0], f"{what} of type")
+
+
+def _words(x: Any, what: str) -> tuple[np.ndarray, Fixed]:
+    fmt = fixed_type(x, what)
+    words = np.asarray(x.codes)
+    if words.ndim < 2:
+        raise ValueError(f"{what} has shape {words.shape}; it needs at least two axes")
+    return words, fmt
+
+
+def _lead(x: np.ndarray, w: np.ndarray) -> tuple[int, ...]:
+    """The batch axes of the result."""
+    if x.shape[-1] != w.shape[-2]:
+        raise ValueError(f"a sums over {x.shape[-1]} elements and b over {w.shape[-2]}; the inner dimensions must be equal")
+    try:
+        return np.broadcast_shapes(x.shape[:-2], w.shape[:-2])
+    except ValueError:
+        raise ValueError(f"a has shape {x.shape} and b {w.shape}: their batch axes differ") from None
 
 
 def _made(match: re.Match[str]) -> FixedAccumulator:
@@ -154,18 +139,28 @@ def _made(match: re.Match[str]) -> FixedAccumulator:
     return FixedAccumulator(fmt, bool(match[2]))
 
 
+_HLS4ML = "hls4ml 1.3.0, nnet_dense_latency.h and nnet_conv2d_latency.h; run with its ap_fixed headers"
+
+
 def named() -> dict[str, tuple[str, str, str]]:
     """Rows of `nf.datapaths()`."""
-    source = "hls4ml 1.3.0, nnet_dense_latency.h; ap_fixed headers"
     return {
-        "fixed<16,6,down,wrap>": (
-            "products and sums truncated and wrapped at each step",
-            source,
+        "hls4ml": (
+            "hls4ml's default accumulator ap_fixed<16,6>: products and sums truncated and wrapped at each step",
+            _HLS4ML,
             "measured",
         ),
-        "fixed<16,6,ties_up,saturate>": ("products and sums rounded and saturated at each step", source, "measured"),
-        "fixed<16,6,down,wrap>+full": ("the exact product joins before the one assignment of each step", source, "measured"),
+        "fixed<16,6,down,wrap>": ("products and sums truncated and wrapped at each step", _HLS4ML, "measured"),
+        "fixed<16,6,ties_up,saturate>": ("products and sums rounded and saturated at each step", _HLS4ML, "measured"),
+        "fixed<16,6,down,wrap>+full": ("the exact product joins before the one assignment of each step", _HLS4ML, "measured"),
     }
 
 
-RULES: list[tuple[str, Any]] = [(r"(?i)((?:ap_|ac_)?u?fixed<[^<>]*>)(\+full)?", _made)]
+def _hls4ml(match: re.Match[str]) -> FixedAccumulator:
+    return FixedAccumulator(parse("ap_fixed<16,6>"))  # type: ignore[arg-type]
+
+
+RULES: list[tuple[str, Any]] = [
+    (r"(?i)((?:ap_|ac_)?u?fixed<[^<>]*>|ap_u?int<[^<>]*>)(\+full)?", _made),
+    (r"hls4ml", _hls4ml),
+]

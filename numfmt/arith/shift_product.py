@@ -11,7 +11,7 @@ import numpy as np
 from ..formats import Rounding
 from ..kernels import shift_chain as kernels
 from .accumulator import Accumulator, Compute, Step
-from .fixed_steps import addends
+from .fixed_rule import addends
 from .integer_steps import IntAccumulator, to_int
 from .operands import Operand
 
