@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import ml_dtypes
+import numba
 import numpy as np
 from _timing import SHORT, Row, ratio, scaling, seconds, show, threads
 
@@ -160,6 +161,8 @@ def _qpytorch(pair: tuple[Any, Any], m: int, k: int, n: int, ours: float) -> Ite
 
 def second_thread() -> Iterator[Row]:
     """Two threads against one."""
+    if numba.config.NUMBA_NUM_THREADS < 2:
+        return
     made = operands(*SHAPES[0])
     for kind, path in (("bfloat16", "bf16"), ("float16", "fp16"), ("int8", "int16+saturate"), ("bfloat16", "bf16+pairwise")):
         a, b = made[kind]

@@ -132,10 +132,11 @@ def test_a_term_that_vanishes_beside_a_tie_decides_it():
             half = 1 + 2.0**-4 + 2.0 ** -(man + 1)  # a tie as a product of two short factors: (1 + 2**-4) + half a unit
             pairs = [(1 + 2.0 ** -(man // 2), 1.0), (half, 1.0), (2.0**5, half * 2.0**-5)]
             for u, v in pairs:
-                x, y = np.array([[tiny, u]], np.float32), np.array([[1.0] * 33, [v] * 33], np.float32)
-                same_bits(
-                    nf.matmul(x, y, name + "+fma"), every(x, y, partial(ref.float_dot, fmt=WIDE[name], fused=True)), (name, u)
-                )
+                for gap in range(4):  # at every place of a group of steps
+                    x = np.array([[tiny] + [0.0] * gap + [u]], np.float32)
+                    y = np.array([[1.0] * 33] * (gap + 1) + [[v] * 33], np.float32)
+                    want = every(x, y, partial(ref.float_dot, fmt=WIDE[name], fused=True))
+                    same_bits(nf.matmul(x, y, name + "+fma"), want, (name, u, gap))
 
 
 @fast
@@ -281,9 +282,9 @@ def test_saturate_and_come_back(path):
 @pytest.mark.parametrize("width", [8, 16, 20, 32, 64])
 def test_integer_sums_in_chunks_of_blas(width):
     """K of 1024 and more with the whole range, -128 included: float32 chunks are added exactly."""
-    for k in (1, 1023, 1024, 1025, 2500):
+    for k in (1, 1023, 1024, 1025, 2501):
         a, b = np.full((2, k), -128, np.int8), np.full((k, 3), -128, np.int8)
-        b[:, 1], b[::2, 2] = 127, 1
+        a[1], b[:, 1], b[::2, 2] = 127, 127, 1  # 127 * 127 is odd: its sums need every bit
         want = np.array([[ref.wrap(int(x.astype(object) @ y.astype(object)), width) for y in b.T] for x in a])
         np.testing.assert_array_equal(nf.matmul(a, b, f"int{width}"), want)
         np.testing.assert_array_equal(nf.matmul(a, np.asfortranarray(b), f"int{width}"), want)

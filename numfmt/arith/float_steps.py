@@ -192,7 +192,10 @@ def parse_accumulator(text: str) -> FloatAccumulator:
 def behind(text: str, what: str) -> FloatAccumulator:
     """The float accumulator that sums products of another kind. Raises ValueError for other accumulators."""
     try:
-        return parse_accumulator(text)
+        made = parse_accumulator(text)
+        if made.product_format or made.kahan or made.random_width or made.pairwise:
+            raise ValueError("its products have a rule of their own, and its sums run in order")
+        return made
     except ValueError as error:
         raise ValueError(
             f"{text!r} in front of {what} is not the float format of a sum, such as fp32 or bf16+rz: {error}"

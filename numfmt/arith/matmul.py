@@ -13,6 +13,7 @@ from . import unit_operands
 from .accumulator import Accumulator, Step, spread
 from .datapath import Datapath, datapath
 from .draw import Draw
+from .fixed_steps import FixedAccumulator
 from .integer_steps import IntAccumulator
 from .operands import Operand, operand, permuted, runs
 from .output import Given, apply
@@ -104,6 +105,8 @@ def explain(a: Any, b: Any, path: str | Datapath) -> list[Step]:
     """Which kernel computes each run of k of `matmul(a, b, path)`, and the bound that proves it exact. Arguments as `matmul`."""
     made = datapath(path)
     if _alone(made, a, b):
+        if isinstance(made.inner, FixedAccumulator):
+            return [Step(0, np.shape(a.codes)[-1], *made.inner.explain(a, b))]
         depth = operand(a, "a", -1).depth
         formats = unit_operands.natural_format(a), unit_operands.natural_format(b)
         return [Step(0, depth, *made.inner.reason(*formats))]  # type: ignore[attr-defined]
