@@ -200,6 +200,38 @@ def test_bounds_are_reached_but_not_passed():
             np.testing.assert_array_equal(got, slow(x, w, np.zeros((2, 2), np.int64), tx, tw, acc, False), err_msg=f"{path} {k}")
 
 
+@pytest.mark.parametrize(
+    ("bits", "depth", "kernel", "beyond"), [(8, 1024, "sgemm", "dgemm"), (26, 8, "dgemm", "free_sum"), (15, 1, "clamped_sum", "")]
+)
+def test_floats_end_where_they_stop_being_exact(bits, depth, kernel, beyond):
+    """Odd numbers near the end of the range at the last depth that BLAS may take, and at some beyond it."""
+    fmt = nf.parse(f"ap_fixed<{bits},{bits}>")
+    acc = nf.parse("ap_fixed<60,60,AP_RND,AP_SAT>") if beyond else nf.parse("ap_fixed<20,19,AP_RND,AP_SAT_SYM>")
+    rng, made = np.random.default_rng(0), FixedAccumulator(acc)
+    for k in (depth, depth + 1, depth + depth // 2, 2 * depth, 4 * depth):
+        x, w = (fmt.max_int - 2 * rng.integers(0, 9, shape) for shape in ((3, k), (k, 3)))
+        want = x @ w if beyond else slow(x, w, np.zeros((3, 3), np.int64), fmt, fmt, acc, False)
+        plan = made.choose(k, fmt, fmt)
+        assert plan.kernel == (kernel if k == depth or not beyond else beyond)
+        np.testing.assert_array_equal(made.accumulate(x, w, np.zeros((3, 3), np.int64), (fmt, fmt), plan), want)
+
+
+def test_a_product_one_beyond_the_range_is_cut_by_itself():
+    fmt = nf.parse("ap_fixed<8,8>")
+    x = np.full((1, 1), -128)
+    for overflow, want in (
+        ("AP_SAT", 16383 - 5),
+        ("AP_SAT_SYM", 16383 - 5),
+        ("AP_SAT_ZERO", -5),
+        ("AP_WRAP,1", -5),
+        ("AP_WRAP_SM", 16383 - 5),
+    ):
+        acc = nf.parse(f"ap_fixed<15,15,AP_TRN,{overflow}>")
+        got = raw_matmul(x, x, np.array([-5]), fmt, fmt, fmt, acc, False)
+        np.testing.assert_array_equal(got, expected(x, x, np.array([-5]), fmt, fmt, fmt, acc, False), err_msg=overflow)
+        assert got[0, 0] == want
+
+
 def test_weights_known_make_better_bounds():
     weights = np.array([[4, -8], [12, 0], [-4, 8]])
     known = fixed_plan.of_data(weights, 0)
@@ -245,6 +277,10 @@ def test_zero_width_and_weights():
     tiny = nf.from_codes(np.array([[1, 255]] * 3, np.uint8), "ap_fixed<8,-700>", axis=0)
     for path, ends in (("ap_fixed<16,6>", (0, -3)), ("ap_fixed<16,6,AP_RND,AP_SAT>", (0, 0)), ("fixed<16,6,up,wrap>", (3, 0))):
         np.testing.assert_array_equal(nf.matmul(x, tiny, path) * 1024, [ends] * 2, err_msg=path)
+    far = nf.from_codes(np.full((1, 1), 128, np.uint8), "ap_fixed<8,-700>")  # the largest product, still next to nothing
+    most = nf.from_codes(np.full((1, 1), 128, np.uint8), "ap_fixed<8,3>")
+    for path in ("ap_fixed<16,6,AP_RND,AP_SAT>", "ap_fixed<16,6,AP_RND_INF>", "ap_fixed<16,6>"):
+        assert nf.matmul(most, far, path) == 0
     b = nf.from_codes(np.zeros((3, 2), np.uint8), "fixed<0,0>", axis=0)
     np.testing.assert_array_equal(nf.matmul(x, b, "ap_fixed<16,6,AP_RND,AP_SAT>"), np.zeros((2, 2)))
 

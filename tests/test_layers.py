@@ -192,8 +192,9 @@ def test_conv_with_dequantized_weights_and_in_blocks(monkeypatch):
     half = nf.layers.Conv2d((q.row_values() * q._spread(q.row_scales)).astype(np.float16).reshape(weight.shape), path="fp16")
     want = layer(x)
     np.testing.assert_array_equal(want, half(x))
-    monkeypatch.setattr(conv, "_ROWS_AT_ONCE", 5)
-    np.testing.assert_array_equal(layer(x), want)
+    for bytes_at_once in (1, 700, 5000):  # a pixel, lines, an image at a time
+        monkeypatch.setattr(conv, "_BYTES", bytes_at_once)
+        np.testing.assert_array_equal(layer(x), want)
 
 
 def test_conv_near_torch():

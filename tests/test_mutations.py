@@ -12,7 +12,7 @@ from numfmt.arith import bitserial, float_steps, integer_steps, proof
 from numfmt.blocks import engine, fast, files, mx, rules, scaled
 from numfmt.formats import float_facts, float_loops, modes
 from numfmt.kernels import bitserial as bitserial_kernels
-from numfmt.kernels import float_lanes, packing, steps
+from numfmt.kernels import float_lanes, float_wide, packing, steps
 from numfmt.kernels import scale as scale_kernels
 from numfmt.layers import linear
 
@@ -107,8 +107,9 @@ def test_a_step_rounding(monkeypatch):
 
 
 def test_sums_rounded_twice(monkeypatch):
-    monkeypatch.setattr(steps, "signed_sum", lambda x, y, mode: x + y)
-    monkeypatch.setattr(steps, "float_matmul", steps.float_matmul.py_func)
+    monkeypatch.setattr(float_wide, "odd", njit(lambda x, y, zero: x + y, error_model="numpy"))
+    for name in ("_full", "chain64"):
+        monkeypatch.setattr(float_wide, name, njit(getattr(float_wide, name).py_func, error_model="numpy"))
     notices(test_matmul.test_float_accumulators_round_at_each_step, "fp32", "rz", True)
 
 
@@ -134,8 +135,8 @@ def test_runs_that_ignore_a_change_of_scale(monkeypatch):
 
 
 def test_integers_that_saturate_at_the_end(monkeypatch):
-    def late(self, x, y, c):
-        return np.clip((x @ y.T).astype(np.int64) + c.astype(np.int64), self.low, self.high)
+    def late(self, a, b, start, stop, limits, c):
+        return np.clip((a.values @ b.values.T).astype(np.int64) + c.astype(np.int64), self.low, self.high)
 
     monkeypatch.setattr(integer_steps.IntAccumulator, "_steps", late)
     notices(test_matmul.test_saturation_is_at_each_step)
@@ -179,7 +180,7 @@ def test_the_order_of_terms(monkeypatch):
 
 def test_the_published_element_in_place_of_the_papers(monkeypatch):
     plain = bitserial.run
-    monkeypatch.setattr(bitserial, "run", lambda fields, terms, bsig, unit, rtl: plain(fields, terms, bsig, unit, not rtl))
+    monkeypatch.setattr(bitserial, "run", lambda fields, terms, bsig, unit, rtl, options: plain(fields, terms, bsig, unit, not rtl))
     notices(element)
 
 

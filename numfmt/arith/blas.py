@@ -2,19 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from ..kernels import integer_chain
 from .accumulator import Compute, Step
+from .operands import Operand
 from .proof import Bound
 
+_COLUMNS = 2048
+_ELEMENTS = 1 << 20  # of a tile of b
+_SHORTEST = 128  # k of a chunk in float32, below which float64 is as fast
 
-def blas(x: np.ndarray, y: np.ndarray, limits: Bound, start: int, stop: int, more: str = "") -> tuple[Step, Compute]:
-    """sgemm or dgemm of rows x (M, K) and y (N, K), float64 results; `limits` must hold for 53 bits. The start is ignored."""
-    single = limits.exact_in(24)
-    dtype = np.float32 if single else np.float64
-    step = Step(start, stop, "sgemm" if single else "dgemm", f"{limits} < 2**{24 if single else 53}: exact in any order{more}")
+
+def blas(a: Operand, b: Operand, limits: Bound, start: int, stop: int, more: str = "") -> tuple[Step, Compute]:
+    """sgemm or dgemm of k = start .. stop - 1, float64 results; `limits` must hold for 53 bits. The start is ignored.
+
+    Where the whole sum needs more than 24 bits but a chunk of k does not, chunks in float32 are added in float64.
+    """
+    chunk = _chunk(limits)
+    if limits.exact_in(24) or not chunk:
+        reason = f"{limits} < 2**{24 if chunk else 53}: exact in any order{more}"
+    else:
+        reason = f"{limits} < 2**53, and < 2**24 in chunks of {chunk} k: exact in any order{more}"
+    step = Step(start, stop, "sgemm" if chunk else "dgemm", reason)
 
     def compute(c: np.ndarray) -> np.ndarray:
-        return np.matmul(x.astype(dtype), y.astype(dtype).T).astype(np.float64) + 0.0  # +0.0: an exact zero is +0
+        total = np.zeros((a.rows, b.rows))
+        pieces(a, b, start, stop, limits, lambda part, some: integer_chain.add_float64(part, total[:, some]))
+        return total  # begun from +0: an exact zero is +0
 
     return step, compute
+
+
+def _chunk(limits: Bound) -> int:
+    """How many k float32 adds exactly; 0 where too few."""
+    if limits.exact_in(24):
+        return limits.terms
+    one = Bound(1, limits.largest_a, limits.largest_b, limits.quantum_a, limits.quantum_b)
+    ratio = (limits.largest_a / limits.quantum_a) * (limits.largest_b / limits.quantum_b)
+    if not one.exact_in(24) or ratio * _SHORTEST > 2.0**24:
+        return 0
+    terms = min(int(2.0**24 // ratio), limits.terms)
+    return terms if terms * limits.largest_a * limits.largest_b < 2.0**127 else 0
+
+
+def pieces(a: Operand, b: Operand, start: int, stop: int, limits: Bound, take: Callable[[np.ndarray, slice], None]) -> None:
+    """Exact products of pieces of k and of the result's columns, each given to `take`, in memory that the next one uses again."""
+    exact = _chunk(limits)
+    dtype: type = np.float32 if exact else np.float64
+    width = min(b.rows, _COLUMNS)
+    chunk = max(1, min(exact or stop - start, max(_SHORTEST, _ELEMENTS // max(1, width))))
+    room: np.ndarray = np.empty(chunk * width, dtype)
+    sums: np.ndarray = np.empty(a.rows * width, dtype)
+    for k in range(start, stop, chunk):
+        end = min(k + chunk, stop)
+        x = a.block(slice(0, a.rows), k, end, dtype, 1)
+        for j in range(0, b.rows, max(1, width)):
+            some = slice(j, min(j + width, b.rows))
+            part = sums[: a.rows * (some.stop - j)].reshape(a.rows, some.stop - j)
+            np.matmul(x, b.either(some, k, end, room), out=part)
+            take(part, some)

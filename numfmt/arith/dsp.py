@@ -110,7 +110,7 @@ class PackedDspAccumulator(Accumulator):
 
 def _made(match: re.Match[str]) -> DspAccumulator:
     name = match[0].lower()
-    return DspAccumulator(SLICES[name][2], False, name)
+    return DspAccumulator(width=SLICES[name][2], slice=name)
 
 
 RULES: list[tuple[str, Any]] = [

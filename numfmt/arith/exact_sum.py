@@ -13,8 +13,8 @@ from ..kernels import exact as kernels
 from .accumulator import Accumulator, Compute, Step
 from .blas import blas
 from .float_format import accumulator_format, check_accumulator_format, float_result, short
-from .operands import Operand
-from .proof import bound
+from .operands import Operand, bound_of
+from .slices import slices
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,17 @@ class ExactAccumulator(Accumulator):
 
     def plan(self, a: Operand, b: Operand, start: int, stop: int) -> tuple[Step, Compute]:
         """BLAS where the sum is provably exact, else a wide register."""
-        x, y = a.values[:, start:stop], b.values[:, start:stop]
-        limits = bound(x, y)
+        limits = bound_of(a, b, start, stop)
         if limits.exact_in(53):
-            step, compute = blas(x, y, limits, start, stop)
-            return step, lambda c: self._wide(x, y, c) if np.any(c) else self._round_once(compute(c))
-        reason = f"{limits}: beyond float64, so a wide register sums exactly"
-        return Step(start, stop, "exact_matmul", reason), lambda c: self._wide(x, y, c)
+            step, compute = blas(a, b, limits, start, stop)
+            return step, lambda c: self._wide(a, b, start, stop, c) if np.any(c) else self._round_once(compute(c))
+        cuts = slices(a, b, start, stop)
+        if cuts is None:
+            reason = f"{limits}: beyond float64, so a wide register sums exactly"
+            return Step(start, stop, "exact_matmul", reason), lambda c: self._wide(a, b, start, stop, c)
+        reason = f"{cuts}; their sums make one long integer, rounded once"
+        step = Step(start, stop, "dgemm of slices", reason)
+        return step, lambda c: self._wide(a, b, start, stop, c) if np.any(c) else cuts.sum(self.format)
 
     def finish(self, total: np.ndarray) -> np.ndarray:
         """float32 where the format fits, else float64."""
@@ -56,9 +60,9 @@ class ExactAccumulator(Accumulator):
                 return total.astype(np.float32).astype(np.float64)
         return cast(total, self.format).astype(np.float64)
 
-    def _wide(self, x: np.ndarray, y: np.ndarray, c: np.ndarray) -> np.ndarray:
+    def _wide(self, a: Operand, b: Operand, start: int, stop: int, c: np.ndarray) -> np.ndarray:
         result, fmt = np.empty(c.shape), self.format
-        rows, columns = np.ascontiguousarray(x), np.ascontiguousarray(y)
+        rows, columns = (np.ascontiguousarray(v.values[:, start:stop]) for v in (a, b))
         kernels.exact_matmul(rows, columns, c, result, fmt.man_bits, fmt.emin, fmt.max, fmt.has_inf)
         return result
 

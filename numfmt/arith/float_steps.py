@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from .._checks import unknown
+from .._checks import check_int_range, unknown
 from ..formats import Float, Rounding, cast, encode
 from ..kernels import steps
 from .accumulator import Accumulator, Compute, Step, single_values
+from .chains import Chain, Target
 from .float_format import accumulator_format, check_accumulator_format, float_result, short
 from .operands import Operand
+from .rounded_sums import Bits, compensated, pairwise, stochastic
 
 STEP_ROUNDINGS = {
     "rne": Rounding.TIES_EVEN,
@@ -33,24 +35,40 @@ MODES = {
 
 @dataclass(frozen=True)
 class FloatAccumulator(Accumulator):
-    """Each product is rounded to `format`, then each sum; with `fused` only the sum is rounded (a fused multiply-add)."""
+    """Each product is rounded to `format` (or to `product_format`), then each sum; with `fused` only the sum is rounded (a fused
+    multiply-add). kahan: sums are compensated, every operation rounded. random_width: sums are rounded stochastically with so many
+    bits. pairwise: products are added in a balanced tree, then to the start."""
 
     format: Float
     fused: bool = False
     rounding: Rounding = Rounding.TIES_EVEN
+    product_format: Float | None = None
+    kahan: bool = False
+    random_width: int = 0
+    pairwise: bool = False
+    bits: Bits | None = field(default=None, compare=False, repr=False)  # of one product; not part of the datapath
 
     def __post_init__(self) -> None:
-        check_accumulator_format(self.format, 23)
-        if self.format.emin < -500 or self.format.max > 2.0**500:  # exponents that the float64 of the kernels has room for
-            raise ValueError(
-                f"accumulator format {self.format} is not allowed: its exponents must lie within -500 and 500; choose another bias"
-            )
+        for fmt in (self.format, self.product_format or self.format):
+            check_accumulator_format(fmt, 23)
+            if fmt.emin < -500 or fmt.max > 2.0**500:  # exponents that the float64 of the kernels has room for
+                raise ValueError(
+                    f"accumulator format {fmt} is not allowed: its exponents must lie within -500 and 500; choose another bias"
+                )
         if self.rounding not in STEP_ROUNDINGS.values():
             raise ValueError(f"rounding {self.rounding} is not allowed in an accumulator; use one of {', '.join(STEP_ROUNDINGS)}")
+        if self.fused and self.product_format:
+            raise ValueError("+fma keeps the product exact and +product= rounds it; give one of them")
+        if sum((self.kahan, self.random_width > 0, self.pairwise)) > 1:
+            raise ValueError("+kahan, +srN and +pairwise exclude each other; give one of them")
+        check_int_range("random_width", self.random_width, 0, 28)
 
     def __str__(self) -> str:
         mode = next(k for k, v in STEP_ROUNDINGS.items() if v is self.rounding)
-        return short(self.format) + ("+fma" if self.fused else "") + ("" if mode == "rne" else f"+{mode}")
+        words = [short(self.format)] + ["fma"] * self.fused + ([] if mode == "rne" else [mode])
+        words += [f"product={short(self.product_format)}"] if self.product_format else []
+        words += ["kahan"] * self.kahan + [f"sr{self.random_width}"] * (self.random_width > 0) + ["pairwise"] * self.pairwise
+        return "+".join(words)
 
     @property
     def facts(self) -> tuple[int, int, float, bool]:
@@ -76,13 +94,25 @@ class FloatAccumulator(Accumulator):
         return held
 
     def plan(self, a: Operand, b: Operand, start: int, stop: int) -> tuple[Step, Compute]:
-        """The machine's own float32, or float64 lanes that round at each step."""
-        x = a.values[:, start:stop]
-        if str(self) == "fp32":
-            step = Step(start, stop, "native_matmul", "float32 hardware rounds each product and sum to nearest even")
-        else:
-            step = Step(start, stop, "float_matmul", "rounds at each step, k upward")
-        return step, lambda c: self._steps(x, b.columns[start:stop], c)
+        """Lanes that round at each step, k upward."""
+        product = None if self.fused else Target(self.product_format or self.format, self.mode)
+        chain = Chain(product, Target(self.format, self.mode))
+        if self.kahan:
+            step = Step(start, stop, "kahan_chain", "every operation in float64, rounded to odd, then to the format; k upward")
+            return step, lambda c: compensated(chain, a, b, start, stop, c)
+        if self.pairwise:
+            fast = "float32 where products and nodes keep within range, else " if chain.single else ""
+            step = Step(start, stop, "tree32" if fast else "tree64", fast + "float64 nodes rounded to odd, then to the format")
+            return step, lambda c: pairwise(chain, a, b, start, stop, c)
+        if self.random_width:
+            step = Step(start, stop, "stochastic_chain", "sums in float64 rounded to odd, then by the random bits; k upward")
+            return step, lambda c: stochastic(chain, self.random_width, self._drawn(), a, b, start, stop, c)
+        return Step(start, stop, *chain.kernel()), lambda c: chain.run(a, b, start, stop, c)
+
+    def _drawn(self) -> Bits:
+        if self.bits is None:
+            raise ValueError(f"{self} takes its random bits from the option random_bits or seed of nf.matmul; give one of them")
+        return self.bits
 
     def finish(self, total: np.ndarray) -> np.ndarray:
         """float32."""
@@ -119,15 +149,6 @@ class FloatAccumulator(Accumulator):
         """Pieces of k are added in the same format and rounding."""
         return FloatAccumulator(self.format, rounding=self.rounding)
 
-    def _steps(self, x: np.ndarray, columns: np.ndarray, c: np.ndarray) -> np.ndarray:
-        if str(self) == "fp32":
-            single = c.astype(np.float32)
-            steps.native_matmul(np.ascontiguousarray(x, np.float32), columns.astype(np.float32), single)
-            return single.astype(np.float64)
-        result = c.copy()
-        steps.float_matmul(np.ascontiguousarray(x), columns, result, self.fused, self.mode, *self.facts)
-        return result
-
 
 def parse_accumulator(text: str) -> FloatAccumulator:
     """The float accumulator that a string names. Raises ValueError naming the nearest known words."""
@@ -140,21 +161,41 @@ def parse_accumulator(text: str) -> FloatAccumulator:
         from . import registry
 
         raise unknown("datapath", text, [*registry.named(), "int16", "int24+saturate", "float<5,10>"]) from None
-    fused, rounding = False, Rounding.TIES_EVEN
+    found: dict[str, Any] = {}
+
+    def give(key: str, value: Any, option: str) -> None:
+        if key in found:
+            raise ValueError(f"datapath {text!r}: option {option!r} stands after another of its kind; give each once")
+        found[key] = value
+
     for option in options:
-        if option == "fma":
-            fused = True
+        if option in ("fma", "kahan", "pairwise"):
+            give("fused" if option == "fma" else option, True, option)
         elif option in STEP_ROUNDINGS:
-            rounding = STEP_ROUNDINGS[option]
+            give("rounding", STEP_ROUNDINGS[option], option)
+        elif match := re.fullmatch(r"product=(.+)", option):
+            give("product_format", accumulator_format(match[1]), option)
+        elif match := re.fullmatch(r"sr(\d+)", option):
+            if not 1 <= int(match[1]) <= 28:
+                raise ValueError(f"datapath {text!r}: option {option!r} is not allowed; use 1 to 28 random bits, as sr8")
+            give("random_width", int(match[1]), option)
         else:
-            raise ValueError(f"datapath {text!r}: option {option!r} is unknown; use fma, {', '.join(STEP_ROUNDINGS)}")
-    return FloatAccumulator(fmt, fused, rounding)
+            words = ", ".join(STEP_ROUNDINGS)
+            raise ValueError(
+                f"datapath {text!r}: option {option!r} is unknown; use fma, {words}, product=FMT, kahan, srN, pairwise"
+            )
+    if found.get("product_format") == fmt:
+        del found["product_format"]
+    return FloatAccumulator(fmt, **found)
 
 
 def behind(text: str, what: str) -> FloatAccumulator:
     """The float accumulator that sums products of another kind. Raises ValueError for other accumulators."""
     try:
-        return parse_accumulator(text)
+        made = parse_accumulator(text)
+        if made.product_format or made.kahan or made.random_width or made.pairwise:
+            raise ValueError("its products have a rule of their own, and its sums run in order")
+        return made
     except ValueError as error:
         raise ValueError(
             f"{text!r} in front of {what} is not the float format of a sum, such as fp32 or bf16+rz: {error}"
@@ -176,5 +217,13 @@ def named() -> dict[str, tuple[str, str, str]]:
         "fp32+fma": ("exact product, float32 sum rounded once", ieee, "verified"),
         "fp16": ("float16 product, then float16 sum", ieee, "verified"),
         "fp16+fma": ("exact product, float16 sum rounded once", ieee, "verified"),
+        "fp16+product=fp32": ("float32 product, then float16 sum", ieee, "verified"),
+        "fp32+kahan": ("compensated sum, each operation rounded to float32", "Kahan, CACM 8 (1965) 40", "verified"),
+        "bf16+sr8": (
+            "bfloat16 product, then sum rounded stochastically with 8 given bits",
+            "P3109, stochastic rounding A",
+            "verified",
+        ),
+        "fp16+pairwise": ("float16 products in a balanced tree of float16 sums", ieee, "verified"),
         "bf16": ("bfloat16 product, then bfloat16 sum", ieee + " applied to bfloat16", "verified"),
     }

@@ -6,16 +6,20 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+import numba
 import numpy as np
 
 from .._arrays import to_float64
 from .._checks import check_int_range
-from ..kernels import steps
+from .._threads import in_pieces
+from ..kernels import float_pairwise, integer_chain, steps
 from .accumulator import Accumulator, Compute, Step, spread
-from .blas import blas
-from .operands import Operand
-from .proof import bound
+from .blas import blas, pieces
+from .operands import Operand, bound_of
+from .proof import Bound
 
+_COLUMNS = 1024
+_DEPTH = 1024
 _LARGEST_INTEGER = 2.0**62  # integers and sums up to here are added in int64 without thought of its range
 
 
@@ -25,6 +29,9 @@ class IntAccumulator(Accumulator):
 
     width: int
     saturate: bool = False
+    pairwise: bool = (
+        False  # saturating sums in a balanced tree of exact products, then added to the start; wrapped ones are the same
+    )
 
     def __post_init__(self) -> None:
         check_int_range("width", self.width, 2, 64)
@@ -32,7 +39,7 @@ class IntAccumulator(Accumulator):
             check_int_range("width", self.width, 2, 62)
 
     def __str__(self) -> str:
-        return f"int{self.width}" + ("+saturate" if self.saturate else "")
+        return f"int{self.width}" + "+saturate" * self.saturate + "+pairwise" * self.pairwise
 
     @property
     def low(self) -> int:
@@ -73,23 +80,24 @@ class IntAccumulator(Accumulator):
         return array.astype(np.int64)
 
     def plan(self, a: Operand, b: Operand, start: int, stop: int) -> tuple[Step, Compute]:
-        """BLAS where the sum is provably exact (and, saturating, never reaches the limit), else int64 step by step."""
-        x, y = a.values[:, start:stop], b.values[:, start:stop]
-        limits = bound(x, y)
+        """BLAS where the sum is provably exact (and, saturating, never reaches the limit), else step by step."""
+        limits = bound_of(a, b, start, stop)
         most = limits.terms * limits.largest_a * limits.largest_b
         if self.saturate:
             if limits.exact_in(53) and most <= self.high:
-                step, compute = blas(x, y, limits, start, stop, "; never saturates")
+                step, compute = blas(a, b, limits, start, stop, "; never saturates")
 
                 def unless_started(c: np.ndarray) -> np.ndarray:
-                    return self._steps(x, y, c) if np.any(c) else compute(c)
+                    return self._steps(a, b, start, stop, limits, c) if np.any(c) else compute(c)
 
                 return step, unless_started
-            return Step(start, stop, "saturating_matmul", "saturates at each step, k upward"), lambda c: self._steps(x, y, c)
+            return Step(start, stop, "saturating lanes", "saturates at each step, k upward"), lambda c: self._steps(
+                a, b, start, stop, limits, c
+            )
         if limits.exact_in(53) and most <= _LARGEST_INTEGER:
-            step, compute = blas(x, y, limits, start, stop)
-            return step, lambda c: self.wrap(to_int(compute(c)) + to_int(c))
-        return Step(start, stop, "native_matmul", "int64 sums wrap modulo 2**64"), lambda c: self._wide(x, y, c)
+            step, _ = blas(a, b, limits, start, stop)
+            return step, lambda c: self._wrapped(a, b, start, stop, limits, c)
+        return Step(start, stop, "native_matmul", "int64 sums wrap modulo 2**64"), lambda c: self._wide(a, b, start, stop, c)
 
     def finish(self, total: np.ndarray) -> np.ndarray:
         """int64."""
@@ -134,31 +142,74 @@ class IntAccumulator(Accumulator):
             total = ((total + low) & ((1 << self.width) - 1)) - low
         return total
 
-    def _steps(self, x: np.ndarray, y: np.ndarray, c: np.ndarray) -> np.ndarray:
+    def _steps(self, a: Operand, b: Operand, start: int, stop: int, limits: Bound, c: np.ndarray) -> np.ndarray:
+        """Saturating sums, in lanes of the narrowest type that holds each product and the accumulator."""
+        product = limits.largest_a * limits.largest_b
+        dtype: type = np.int64 if product + self.high >= 2.0**31 else np.int32
+        if product < 2.0**15 and self.width <= 16:
+            dtype = np.int16
+        short = max(limits.largest_a, limits.largest_b) < 2.0**15
+        operands: type = np.int16 if short else dtype
+        run = integer_chain.saturating_short if dtype == np.int16 else integer_chain.saturating_wide
         total = to_int(c)
-        steps.saturating_matmul(_rows(x), _rows(y.T), total, self.low, self.high)
+        if self.pairwise:
+            return self._tree(a, b, start, stop, total)
+        ends = dtype(self.low), dtype(self.high)
+
+        def columns(first: int, last: int) -> int:
+            for j in range(first, last, _COLUMNS):
+                some = slice(j, min(j + _COLUMNS, last))
+                part: np.ndarray = total[:, some].astype(dtype)
+                for k in range(start, stop, _DEPTH):
+                    end = min(k + _DEPTH, stop)
+                    x, y = a.block(slice(0, a.rows), k, end, operands), b.panel(some, k, end, operands)
+                    run(x, y, part, *ends)
+                total[:, some] = part
+            return 0
+
+        threads = numba.get_num_threads()
+        in_pieces(b.rows, columns, min(_COLUMNS, max(64, -(-b.rows // threads))), 0)
         return total
 
-    def _wide(self, x: np.ndarray, y: np.ndarray, c: np.ndarray) -> np.ndarray:
+    def _tree(self, a: Operand, b: Operand, start: int, stop: int, total: np.ndarray) -> np.ndarray:
+        for j in range(0, b.rows, 64):
+            some = slice(j, min(j + 64, b.rows))
+            x, y = a.block(slice(0, a.rows), start, stop, np.int64, 1), b.panel(some, start, stop, np.int64, 1)
+            stack = np.empty(((stop - start).bit_length() + 1, y.shape[1]), np.int64)
+            part = np.ascontiguousarray(total[:, some])
+            float_pairwise.integer_tree(x, y, stack, part, self.low, self.high)
+            total[:, some] = part
+        return total
+
+    def _wrapped(self, a: Operand, b: Operand, start: int, stop: int, limits: Bound, c: np.ndarray) -> np.ndarray:
         total = to_int(c)
-        steps.native_matmul(_rows(x), _rows(y.T), total)
+        pieces(a, b, start, stop, limits, lambda part, some: integer_chain.add_wrapped(part, total[:, some], self.width))
+        return total
+
+    def _wide(self, a: Operand, b: Operand, start: int, stop: int, c: np.ndarray) -> np.ndarray:
+        total = to_int(c)
+        steps.native_matmul(
+            a.block(slice(0, a.rows), start, stop, np.int64), b.panel(slice(0, b.rows), start, stop, np.int64), total
+        )
         return self.wrap(total)
 
 
 def to_int(x: np.ndarray) -> np.ndarray:
-    """A copy in int64."""
-    return x.copy() if x.dtype == np.int64 else np.rint(x).astype(np.int64)
-
-
-def _rows(x: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(x, dtype=np.int64)
+    """Integers in int64."""
+    return x if x.dtype == np.int64 else np.rint(x).astype(np.int64)
 
 
 def _made(match: re.Match[str]) -> IntAccumulator:
-    options = [p.lower() for p in match[2].split("+")[1:]]
-    if options not in ([], ["saturate"], ["wrap"]):
-        raise ValueError(f"datapath {match[0]!r}: option {'+'.join(options)!r} of an integer accumulator; use saturate or wrap")
-    return IntAccumulator(int(match[1]), "saturate" in options)
+    options = [p.strip().lower() for p in match[2].split("+")[1:]]
+    if (
+        len(set(options) & {"saturate", "wrap"}) > 1
+        or not set(options) <= {"saturate", "wrap", "pairwise"}
+        or len(set(options)) < len(options)
+    ):
+        raise ValueError(
+            f"datapath {match[0]!r}: option {'+'.join(options)!r} of an integer accumulator; use saturate or wrap, and pairwise"
+        )
+    return IntAccumulator(int(match[1]), "saturate" in options, "pairwise" in options)
 
 
 RULES: list[tuple[str, Any]] = [(r"(?i)int(\d+)((?:\+[^+]*)*)", _made)]

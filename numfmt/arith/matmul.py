@@ -12,6 +12,8 @@ from ..blocks import QuantizedTensor
 from . import unit_operands
 from .accumulator import Accumulator, Step, spread
 from .datapath import Datapath, datapath
+from .draw import Draw
+from .fixed_steps import FixedAccumulator
 from .integer_steps import IntAccumulator
 from .operands import Operand, operand, permuted, runs
 from .output import Given, apply
@@ -32,6 +34,8 @@ def matmul(
     multiplier: Any = None,
     out_scale: Any = None,
     zero_point: Any = None,
+    random_bits: Any = None,
+    seed: int | None = None,
 ) -> Any:
     """`a @ b` with the arithmetic of a datapath, bit for bit.
 
@@ -46,6 +50,9 @@ def matmul(
     multiplier is scale of a * scale of b / out_scale); zero_point of the result. Each broadcasts to the result. With a rescale,
     scaled operands are summed as integers.
 
+    random_bits (integers below 2**N, broadcast to (..., M, N, K): one for each step of each output) or seed (Philox4x32-10 with the
+    counter (column, row, k // 4, batch)) belong to stochastic sums (`bf16+sr8`).
+
     Returns values (float32, float64 for `exact` and wide integers), or with returns="codes" the words of the accumulator's
     format (two's complement for integers). The result does not depend on threads, batching or memory order.
 
@@ -53,19 +60,21 @@ def matmul(
     values beyond float16 into the bit-serial element), scales along another axis, or unknown paths.
     """
     made = datapath(path)
+    draw = Draw(made, random_bits, seed)
     if returns not in ("values", "codes"):
         raise ValueError(f"returns={returns!r} is not allowed; use 'values' or 'codes'")
     given = Given(bias, multiplier, out_scale, zero_point)
     given.check(made.output)
     if made.output:
-        return _through_stages(a, b, made, c, returns, out, given)
+        return _through_stages(a, b, made, c, returns, out, given, {"random_bits": random_bits, "seed": seed})
     if _alone(made, a, b):
         return _given(made.inner.product(a, b, c, returns), out)  # type: ignore[attr-defined]
     torch_like = next((x for x in (a, b) if is_torch(x)), None)
     if isinstance(a, QuantizedTensor) or isinstance(b, QuantizedTensor) or (np.ndim(a) == 2 and np.ndim(b) == 2):
-        result = product(operand(a, "a", -1), operand(b, "b", 0), made, c)
+        left, right = operand(a, "a", -1), operand(b, "b", 0)
+        result = product(left, right, draw.path(0, (), (left.rows, right.rows, left.depth)), c)
     else:
-        result = _matmul_batched(to_numpy(a, "a")[0], to_numpy(b, "b")[0], made, c)
+        result = _matmul_batched(to_numpy(a, "a")[0], to_numpy(b, "b")[0], draw, c)
     if returns == "codes":
         result = last_accumulator(made, _scaled(a, b)).codes(result)
     if out is not None:
@@ -73,7 +82,9 @@ def matmul(
     return to_numpy(torch_like)[1](result) if torch_like is not None else result
 
 
-def _through_stages(a: Any, b: Any, made: Datapath, c: Any, returns: str, out: np.ndarray | None, given: Given) -> Any:
+def _through_stages(
+    a: Any, b: Any, made: Datapath, c: Any, returns: str, out: np.ndarray | None, given: Given, drawn: dict[str, Any]
+) -> Any:
     """The sums of a path through its output stages."""
     sums = replace(made, output=())
     quantized = isinstance(a, QuantizedTensor) or isinstance(b, QuantizedTensor)
@@ -82,7 +93,7 @@ def _through_stages(a: Any, b: Any, made: Datapath, c: Any, returns: str, out: n
         integers = replace(left, scales=None, run=0), replace(right, scales=None, run=0)
         total, last = product(*integers, sums, c), last_accumulator(sums, False)
     else:
-        total, last = np.asarray(to_numpy(matmul(a, b, sums, c), "a")[0]), last_accumulator(sums, _scaled(a, b))
+        total, last = np.asarray(to_numpy(matmul(a, b, sums, c, **drawn), "a")[0]), last_accumulator(sums, _scaled(a, b))
     result = apply(made.output, total, last, given, left, right, returns)
     torch_like = next((x for x in (a, b) if is_torch(x)), None)
     if torch_like is not None and out is None:
@@ -94,6 +105,8 @@ def explain(a: Any, b: Any, path: str | Datapath) -> list[Step]:
     """Which kernel computes each run of k of `matmul(a, b, path)`, and the bound that proves it exact. Arguments as `matmul`."""
     made = datapath(path)
     if _alone(made, a, b):
+        if isinstance(made.inner, FixedAccumulator):
+            return [Step(0, np.shape(a.codes)[-1], *made.inner.explain(a, b))]
         depth = operand(a, "a", -1).depth
         formats = unit_operands.natural_format(a), unit_operands.natural_format(b)
         return [Step(0, depth, *made.inner.reason(*formats))]  # type: ignore[attr-defined]
@@ -174,7 +187,7 @@ def _given(result: Any, out: np.ndarray | None) -> Any:
     return out
 
 
-def _matmul_batched(a: np.ndarray, b: np.ndarray, made: Datapath, c: Any) -> np.ndarray:
+def _matmul_batched(a: np.ndarray, b: np.ndarray, draw: Draw, c: Any) -> np.ndarray:
     if a.ndim < 2 or b.ndim < 2:
         raise ValueError(f"a has shape {a.shape} and b {b.shape}; both need at least two axes (add one with x[None])")
     try:
@@ -187,5 +200,9 @@ def _matmul_batched(a: np.ndarray, b: np.ndarray, made: Datapath, c: Any) -> np.
     start = [None] * len(left) if c is None else list(spread(c, shape).reshape(-1, *shape[-2:]))
     if not len(left):
         raise ValueError(f"a has shape {a.shape} and b {b.shape}: the batch is empty")
-    parts = [product(operand(x, "a", -1), operand(y, "b", 0), made, z) for x, y, z in zip(left, right, start, strict=True)]
+    sizes = (*shape[-2:], a.shape[-1])
+    parts = [
+        product(operand(x, "a", -1), operand(y, "b", 0), draw.path(n, lead, sizes), z)
+        for n, (x, y, z) in enumerate(zip(left, right, start, strict=True))
+    ]
     return np.stack(parts).reshape(shape)

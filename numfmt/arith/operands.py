@@ -11,31 +11,119 @@ import numpy as np
 
 from .._arrays import to_float64, to_numpy
 from ..blocks import QuantizedTensor
-from ..formats import Fixed
+from ..formats import Fixed, Float, decode
+from ..kernels.integer_chain import look_up, mark, widen_rows
 from . import bitserial
+from .proof import Bound, quantum
+from .span import Span
 
 
 @dataclass(frozen=True)
 class Operand:
-    """values: (rows, K) float64, exact code values; scales: (rows, runs) float64 or None, each for `run` columns; integers: codes
-    are integers."""
+    """given: (rows, K), exact code values of any dtype and memory order; scales: (rows, runs) float64 or None, each for `run`
+    columns; whole: whether codes are integers, None where only the values tell."""
 
-    values: np.ndarray
+    given: np.ndarray
     scales: np.ndarray | None
-    integers: bool
+    whole: bool | None
     source: QuantizedTensor | None
     run: int = 0  # columns that share a scale; 0: all
+    table: np.ndarray | None = None  # float32 values of 8-bit codes; `given` holds the codes
     places: np.ndarray | None = None  # which column of the source stands at each place; None: its own
 
     @property
     def rows(self) -> int:
         """Rows of the operand: of the result for the left one, columns of the result for the right one."""
-        return self.values.shape[0]
+        return self.given.shape[0]
 
     @property
     def depth(self) -> int:
         """Length of the sum."""
-        return self.values.shape[1]
+        return self.given.shape[1]
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        """The values in float64, (rows, K), contiguous."""
+        given = self.given if self.table is None else self.table[self.given]
+        return np.ascontiguousarray(to_float64(given, "values"))
+
+    @cached_property
+    def integers(self) -> bool:
+        """Whether every value is an integer."""
+        if self.whole is not None:
+            return self.whole
+        if self.given.dtype.kind in "iub" and self.table is None:
+            return True
+        return bool(np.isfinite(self.values).all() and np.array_equal(np.rint(self.values), self.values))
+
+    def block(self, rows: slice | np.ndarray, first: int, stop: int, dtype: type, to: int = 4) -> np.ndarray:
+        """Some rows of some columns of k, contiguous, (rows, k); k is padded with zeros to a multiple of `to`."""
+        part = self.given[rows, first:stop]
+        made = np.empty((part.shape[0], -(-part.shape[1] // to) * to), dtype)
+        self._convert(part, made[:, : part.shape[1]])
+        made[:, part.shape[1] :] = 0
+        return made
+
+    def panel(self, rows: slice | np.ndarray, first: int, stop: int, dtype: type, to: int = 4) -> np.ndarray:
+        """`block` with k first, (k, rows); padded with -0, so that the products beyond are -0, which changes no sum."""
+        part = self.given[rows, first:stop].T
+        made = np.empty((-(-part.shape[0] // to) * to, part.shape[1]), dtype)
+        self._convert(part, made[: part.shape[0]])
+        made[part.shape[0] :] = -0.0
+        return made
+
+    def either(self, rows: slice, first: int, stop: int, room: np.ndarray) -> np.ndarray:
+        """`panel` without padding, in the memory order of the operand, in `room`."""
+        part = self.given[rows, first:stop]
+        by_rows = not self._upright
+        part = part if by_rows else part.T
+        made = room[: part.size].reshape(part.shape)
+        self._convert(part, made)
+        return made.T if by_rows else made
+
+    def bound(self, first: int, stop: int) -> tuple[float, float]:
+        """Largest magnitude among these k, or above it, and a power of two of which all values are multiples."""
+        if self.short_integers:
+            return self.largest, 1.0
+        if self.table is not None:
+            seen = np.zeros(self.table.size, bool)
+            mark(self.given[:, first:stop], seen)
+            part = self.table[seen].astype(np.float64)
+        elif self.single:
+            return self._span(first, stop)
+        else:
+            part = self.values[:, first:stop]
+        largest = float(np.abs(part).max(initial=0.0))
+        return (largest, quantum(part)) if np.isfinite(largest) else (np.inf, 1.0)
+
+    def _span(self, first: int, stop: int) -> tuple[float, float]:
+        largest, unit = 0.0, np.inf
+        across = slice(first, stop)
+        size = max(1, (1 << 18) // max(1, self.rows if self._upright else stop - first))
+        for start in range(first, stop, size) if self._upright else range(0, self.rows, size):
+            if self._upright:
+                span = Span(self.panel(slice(0, self.rows), start, min(start + size, stop), np.float32, 1))
+            else:
+                span = Span(self.block(slice(start, min(start + size, self.rows)), across.start, across.stop, np.float32, 1))
+            largest, unit = max(largest, float(span.most.max(initial=0.0))), min(unit, float(span.unit.min(initial=np.inf)))
+        return (largest, unit if np.isfinite(unit) else 1.0) if np.isfinite(largest) else (np.inf, 1.0)
+
+    @property
+    def _upright(self) -> bool:
+        """Whether neighbours in memory have one k."""
+        return abs(self.given.strides[0]) < abs(self.given.strides[1])
+
+    @property
+    def short_integers(self) -> bool:
+        """Whether the values come as 8-bit or 16-bit integers."""
+        return self.table is None and self.given.dtype.kind in "iu" and self.given.dtype.itemsize <= 2
+
+    def _convert(self, x: np.ndarray, out: np.ndarray) -> None:
+        """Part of `given`, decoded, in the dtype of `out`, which holds it."""
+        if self.table is not None:
+            look_up(np.asarray(x), self.table, out)
+        else:
+            convert(x, out)
 
     @cached_property
     def terms(self) -> tuple[np.ndarray, np.ndarray, float]:
@@ -60,12 +148,17 @@ class Operand:
     @cached_property
     def single(self) -> bool:
         """Whether float32 holds every value, as all accumulators but the integer ones need."""
+        if self.table is not None or _narrow(self.given.dtype):
+            return True
         with np.errstate(over="ignore"):
             return bool(np.array_equal(self.values.astype(np.float32), self.values, equal_nan=True))
 
     @cached_property
     def largest(self) -> float:
-        """Largest absolute value."""
+        """Largest absolute value; of 8-bit and 16-bit integers, what their type can hold."""
+        if self.short_integers:
+            info = np.iinfo(self.given.dtype)
+            return float(max(info.max, -info.min))
         return float(np.abs(self.values).max(initial=0.0))
 
     @cached_property
@@ -97,7 +190,9 @@ def operand(x: Any, what: str, reduced: int) -> Operand:
                 f"quantize with axis={reduced}, or pass its transpose .T"
             )
         fixed = all(isinstance(f, Fixed) and f.frac_bits == 0 for f in x.scheme.candidates)
-        values = x.row_values().astype(np.float64)
+        if (plain := _coded(x)) is not None:
+            return plain
+        values = x.row_values()
         if x.row_scales is None:
             return Operand(values, None, fixed and not x.scheme.scaled, x)
         by_row = x.runs()
@@ -111,19 +206,55 @@ def operand(x: Any, what: str, reduced: int) -> Operand:
     array, _ = to_numpy(x, what)
     if array.ndim != 2:
         raise ValueError(f"{what} has shape {array.shape}; it must have two axes")
-    rows = np.ascontiguousarray(np.moveaxis(array, reduced, -1))
-    wide = to_float64(rows, what)
-    with np.errstate(over="ignore"):
-        single = wide.astype(np.float32)
-    if rows.dtype != np.float32 and rows.dtype.kind not in "iu" and not np.array_equal(single, wide, equal_nan=True):
+    rows = np.moveaxis(array, reduced, -1)
+    made = Operand(rows, None, None, None)
+    if rows.dtype.kind == "O":
+        made = Operand(to_float64(np.ascontiguousarray(rows), what), None, None, None)
+    if rows.dtype.kind not in "iu" and not made.single:
         raise ValueError(f"{what} holds values that float32 does not hold exactly; round it with nf.cast(x, 'float32') first")
-    integers = bool(rows.dtype.kind in "iu" or (np.isfinite(single).all() and np.array_equal(np.rint(single), single)))
-    return Operand(wide, None, integers, None)
+    return made
+
+
+def _narrow(dtype: np.dtype) -> bool:
+    """Whether float32 holds every value of the type."""
+    if dtype.kind in "iub":
+        return dtype.itemsize <= 2
+    return dtype == np.float32 or dtype.itemsize <= 2
+
+
+def convert(x: np.ndarray, out: np.ndarray) -> None:
+    """The values of x in the dtype of `out`, which holds them."""
+    if x.dtype.kind in "iu" and out.strides[1] == out.itemsize and x.strides[1] == x.itemsize and x.flags.aligned:
+        widen_rows(x, out)
+    elif x.dtype.kind == "f" or x.dtype.kind in "iub":
+        np.copyto(out, x, casting="unsafe")
+    elif x.dtype.name == "bfloat16":  # the upper half of a float32
+        np.copyto(out, (x.view(np.uint16).astype(np.uint32) << 16).view(np.float32))
+    else:
+        out[...] = x.astype(out.dtype)
+
+
+def _coded(x: QuantizedTensor) -> Operand | None:
+    """Unscaled codes of a float format of up to 8 bits, to be decoded in pieces."""
+    fmt = x.scheme.candidates[0]
+    if x.scheme.scaled or x.row_scales is not None or len(x.scheme.candidates) != 1 or not isinstance(fmt, Float) or fmt.bits > 8:
+        return None
+    codes = x.row_codes
+    if codes.dtype != np.uint8 or codes.ndim != 2:
+        return None
+    table = np.resize(decode(np.arange(1 << fmt.bits, dtype=np.uint8), fmt), 256).astype(np.float32)
+    return Operand(codes, None, False, x, table=table)
 
 
 def permuted(x: Operand, places: np.ndarray) -> Operand:
     """The operand with its columns in the order `places`, which stays within each run of shared scales."""
-    return replace(x, values=np.ascontiguousarray(x.values[:, places]), places=places)
+    return replace(x, given=np.ascontiguousarray(x.given[:, places]), places=places)
+
+
+def bound_of(a: Operand, b: Operand, start: int, stop: int) -> Bound:
+    """The bound for k = start .. stop - 1 of two operands."""
+    (largest_a, quantum_a), (largest_b, quantum_b) = a.bound(start, stop), b.bound(start, stop)
+    return Bound(stop - start, largest_a, largest_b, quantum_a, quantum_b)
 
 
 def runs(a: Operand, b: Operand) -> list[tuple[int, int]]:

@@ -164,15 +164,18 @@ def watch_piece(
         return inner.plan(a, b, start, stop)[1](total)
     total_of = inner.sum if isinstance(inner, LMulAccumulator | TableAccumulator | ShiftAccumulator) else inner
     if isinstance(total_of, FloatAccumulator):
+        if total_of.kahan or total_of.pairwise or total_of.random_width:
+            raise ValueError(f"accumulator {inner} cannot be watched: its sums are no plain chain of rounded steps")
         facts = total_of.facts
         cut = np.array([-1.0, 0.0, 0.0, 0.0])
         if total_of is inner and not total_of.fused:
-            cut = np.array([float(f) for f in facts])
+            held = FloatAccumulator(total_of.product_format or total_of.format, rounding=total_of.rounding)
+            cut = np.array([float(f) for f in held.facts])
         made = np.array(total, np.float64)
         for terms in _terms(inner, a, b, start, stop):
             kernels.watch_floats(made, np.ascontiguousarray(terms, np.float64), cut, total_of.mode, *facts, counts)
         return made
-    if isinstance(total_of, IntAccumulator):
+    if isinstance(total_of, IntAccumulator) and not total_of.pairwise:
         made = to_int(np.asarray(total))
         limits = np.int64(total_of.low), np.int64(total_of.high), np.int64(total_of.width)
         for terms in _terms(inner, a, b, start, stop):

@@ -66,7 +66,7 @@ class ShiftAccumulator(Accumulator):
         """The exact integer product where no exponent is below zero, else shifts in int64."""
         y = b.values[:, start:stop]
         if bool(((y == 0) | (np.abs(y) >= 1)).all()):
-            whole = replace(b, integers=True)
+            whole = replace(b, whole=True)
             self.sum.check(a, whole)
             step, compute = self.sum.plan(a, whole, start, stop)
             return replace(step, reason=step.reason + "; no bit is shifted out"), compute

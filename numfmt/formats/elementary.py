@@ -11,11 +11,12 @@ import numpy as np
 from .._arrays import exact_operand, float_near, to_float64, to_numpy
 from .._checks import check_in
 from .._threads import in_pieces
-from ..kernels import tables
-from .base import Format
+from ..kernels import layer_steps, tables
+from .base import Format, Overflow, Rounding
 from .cast import decode, encode
 from .edges import apart, as_codes, check_out
 from .exact_ops import check_roots
+from .floats import Float
 from .functions import FUNCTIONS, Function
 from .modes import WRAPS, Modes, resolve
 from .parse import parse
@@ -23,6 +24,7 @@ from .parse import parse
 _BLOCK = 1 << 16
 _TABLE_BITS = 16
 _MOST_BITS = 1 << 14
+_SINGLE_FACTS = (23, -126, float(np.finfo(np.float32).max), np.inf)
 
 
 def elementary(
@@ -72,6 +74,9 @@ def elementary(
             array = decode(array, port)
         elif port is not None and source is not None:
             array = decode(encode(array, port), port)
+        if returns == "values" and _is_single(fmt, modes) and array.dtype in (np.float32, np.float64):
+            _single_values(FUNCTIONS[function], array, fmt, modes, result)
+            return restore(result) if out is None else out
         codes = _direct_codes(FUNCTIONS[function], exact_operand(array).reshape(-1), fmt, modes).reshape(array.shape)
         result[...] = codes if returns == "codes" else decode(codes, fmt)
     return restore(result) if out is None else out
@@ -88,6 +93,46 @@ def _direct_codes(function: Function, x: np.ndarray, fmt: Format, modes: Modes) 
         if value == value and value != near[i] and not (function.positive_only and value < 0):
             codes[i] = exact_code(function, Fraction(value), fmt, modes, int(random[i]))
     return codes
+
+
+def _is_single(fmt: Format, modes: Modes) -> bool:
+    """Whether the machine's conversion from float64 to float32 is the rounding that is asked for."""
+    return (
+        isinstance(fmt, Float)
+        and (fmt.exp_bits, fmt.man_bits, fmt.bias, fmt.specials, fmt.signed, fmt.zero) == (8, 23, 127, "ieee", True, True)
+        and modes.rounding is Rounding.TIES_EVEN
+        and modes.overflow is Overflow.NONSAT
+    )
+
+
+def _single_values(function: Function, x: np.ndarray, fmt: Format, modes: Modes, out: np.ndarray) -> None:
+    """float32 results to nearest even: where both ends of the bound on the error convert to one number, that is the result."""
+    flat, target = np.ascontiguousarray(x).reshape(-1), out.reshape(-1)
+    step = 2.0**-function.margin
+
+    def settle(start: int, wide: np.ndarray, unsettled: np.ndarray) -> None:
+        for i in np.flatnonzero(unsettled).tolist():
+            code = exact_code(function, Fraction(float(wide[i])), fmt, modes)
+            target[start + i] = decode(np.array([code], fmt.code_dtype), fmt)[0]
+
+    def piece(first: int, last: int) -> int:
+        for start in range(first, last, _BLOCK >> 2):
+            part = slice(start, min(start + (_BLOCK >> 2), last))
+            wide = flat[part].astype(np.float64)
+            if function.name == "exp" and flat.dtype == np.float32:
+                unsettled = np.empty((1, wide.size), bool)
+                row, zero = flat[part].reshape(1, -1), np.zeros((1, 1), np.float32)
+                layer_steps.exponentials(row, zero, target[part].reshape(1, -1), unsettled, step, _SINGLE_FACTS)
+                settle(start, wide, unsettled[0])
+                continue
+            y = near_values(function, wide)
+            with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+                low, high = (y * (1 - step)).astype(np.float32), (y * (1 + step)).astype(np.float32)
+            target[part] = low
+            settle(start, wide, low.view(np.uint32) != high.view(np.uint32))
+        return 0
+
+    in_pieces(target.size, piece)
 
 
 def _port(array: np.ndarray) -> Format | None:

@@ -1,8 +1,9 @@
 """Straight-line programs: what a function unit computes, step by step in a format, and how far it is from the function.
 
-A program is a list of lines `name = a + b`, with + - * / and the functions min, max, abs, neg and fma over the argument `x`,
-constants and earlier names; the last line is the result. Polynomials, rational approximations, the polynomial kernels of I-BERT
-(Kim et al., arXiv 2101.01321) and the programs that AutoNumerics-Zero evolves (arXiv 2312.08472) are of this kind.
+A program is a list of lines `name = a + b`, with + - * / and the functions min, max, abs, neg, fma and those of `nf.elementary`
+(exp, tanh, sqrt, ...) over the argument `x`, constants and earlier names; the last line is the result. Polynomials, rational
+approximations, the polynomial kernels of I-BERT (Kim et al., arXiv 2101.01321) and the programs that AutoNumerics-Zero evolves
+(arXiv 2312.08472) are of this kind.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from .._arrays import to_numpy
 from .arithmetic import operate
 from .base import Format, Rounding
 from .cast import cast
+from .elementary import elementary
+from .functions import FUNCTIONS
 from .ieee import maximum, minimum
 from .parse import parse
 
 _BINARY = {ast.Add: "add", ast.Sub: "subtract", ast.Mult: "multiply", ast.Div: "divide"}
-_CALLS = {"min": 2, "max": 2, "abs": 1, "neg": 1, "fma": 3}
-ROUNDED = ("add", "subtract", "multiply", "divide", "fma")
+_CALLS = {"min": 2, "max": 2, "abs": 1, "neg": 1, "fma": 3} | dict.fromkeys(FUNCTIONS, 1)
+ROUNDED = ("add", "subtract", "multiply", "divide", "fma", *FUNCTIONS)
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class Program:
     def parse(text: str) -> Program:
         """The program that lines `name = expression` write, separated by newlines or semicolons; one operation or more a line.
 
-        Raises ValueError for anything but + - * /, min, max, abs, neg, fma, numbers, x and earlier names.
+        Raises ValueError for anything but + - * /, min, max, abs, neg, fma, the functions of `nf.elementary`, numbers, x and
+        earlier names.
         """
         if not isinstance(text, str):
             raise ValueError(f"text={text!r} is not a program; write lines such as 'y = x * x + 1'")
@@ -112,6 +116,8 @@ def _step(operation: str, operands: list[np.ndarray], fmt: Format, rounding: Rou
             return cast(np.negative(operands[0]), fmt)
         case "copy":
             return operands[0]
+    if operation in FUNCTIONS:
+        return elementary(operation, operands[0], fmt, source=fmt if fmt.bits <= 16 else None, rounding=rounding)
     return operate(operation, operands, fmt, None, rounding=rounding)
 
 
@@ -132,7 +138,9 @@ def _operand(node: ast.expr, steps: list[Step]) -> str | float:
             return _new(steps, _BINARY[type(op)], _operand(left, steps), _operand(right, steps))
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if _CALLS.get(name) == len(args):
             return _new(steps, name, *(_operand(a, steps) for a in args))
-    raise ValueError(f"program holds {ast.unparse(node)!r}; use + - * /, min, max, abs, neg, fma, numbers, x and earlier names")
+    raise ValueError(
+        f"program holds {ast.unparse(node)!r}; use + - * /, min, max, abs, neg, fma, functions, numbers, x, earlier names"
+    )
 
 
 def _new(steps: list[Step], operation: str, *operands: str | float) -> str:

@@ -37,7 +37,13 @@ def smaller(typing_context, x, y):
 
 
 @kernel
-def rounded(v, rule, mode):
+def rounded(v, shift, base, negative, odd):
+    """v / 2**shift as an integer, shift >= 0: (v + base + (v < 0) * negative + odd * (the lowest kept bit)) >> shift. int64."""
+    return (v + base + (negative if v < 0 else np.int64(0)) + (odd & (v >> shift))) >> shift
+
+
+@kernel
+def quantized(v, rule, mode):
     """v / 2**shift as an integer: (v + base + (v < 0) * negative + odd * (the lowest kept bit)) >> shift.
 
     The seven quantizations of ap_fixed are choices of the three addends; see `fixed_rule.addends`.
@@ -90,10 +96,10 @@ def free_row(row, x, b, k, rule, mode):
     wide_vectors()
     x0, x1, x2, x3 = x
     for j in range(row.size):
-        v = add(row[j], rounded(mul(x0, like(b[k, j], x0)), rule, mode))
-        v = add(v, rounded(mul(x1, like(b[k + 1, j], x0)), rule, mode))
-        v = add(v, rounded(mul(x2, like(b[k + 2, j], x0)), rule, mode))
-        row[j] = add(v, rounded(mul(x3, like(b[k + 3, j], x0)), rule, mode))
+        v = add(row[j], quantized(mul(x0, like(b[k, j], x0)), rule, mode))
+        v = add(v, quantized(mul(x1, like(b[k + 1, j], x0)), rule, mode))
+        v = add(v, quantized(mul(x2, like(b[k + 2, j], x0)), rule, mode))
+        row[j] = add(v, quantized(mul(x3, like(b[k + 3, j], x0)), rule, mode))
 
 
 @kernel
@@ -124,7 +130,7 @@ def free_sum(a, b, out, rule, mode):
 @kernel
 def clamped_step(v, x, w, rule, mode, inside):
     """clamp(v + the rounded product), which is clamped before unless it is `inside` the range by itself."""
-    p = rounded(mul(x, w), rule, mode)
+    p = quantized(mul(x, w), rule, mode)
     if not inside:
         p = larger(smaller(p, rule[6]), rule[5])
     return larger(smaller(add(v, p), rule[6]), rule[5])
@@ -181,7 +187,7 @@ def cast_row(row, x, b, k, rule, kind, mode, inside):
     wide_vectors()
     for j in range(row.size):
         exact = mul(x, like(b[k, j], x))
-        p = rounded(exact, rule, mode)
+        p = quantized(exact, rule, mode)
         if not inside:
             p = into_range(p, right_signed(exact, rule[0]), rule, kind)
         total = add(row[j], p)
@@ -282,7 +288,7 @@ def assign_all(values, rule, kind):
     """`assign` for one kind of overflow."""
     wide_vectors()
     for i in range(values.size):
-        values[i] = into_range(rounded(values[i], rule, ANY), right_signed(values[i], rule[0]), rule, kind)
+        values[i] = into_range(quantized(values[i], rule, ANY), right_signed(values[i], rule[0]), rule, kind)
 
 
 @kernel
@@ -341,5 +347,5 @@ def average_pool(x, out, top, start, stride, size, pads, all_cells, up_sum, up_v
                 for y in range(ya, yb):
                     for z in range(xa, xb):
                         exact = (total << up_sum) + (x[y - top, z, c] << up_value)
-                        total = into_range(rounded(exact, rule, ANY), exact >> rule[0], rule, rule[4])
+                        total = into_range(quantized(exact, rule, ANY), exact >> rule[0], rule, rule[4])
                 out[i, j, c] = 0 if cells == 0 else (total // cells if total >= 0 else -((-total) // cells))

@@ -35,6 +35,13 @@ def kernel(function: Callable[..., Any]) -> Any:
     return made
 
 
+def inlined(function: Callable[..., Any]) -> Any:
+    """`kernel` that LLVM puts into each caller, so that a caller's loop over it can become SIMD code however long it is."""
+    made: Any = njit(error_model="numpy", nogil=True, forceinline=True)(function)
+    made._cache = _Cache(function)
+    return made
+
+
 def parallel_kernel(function: Callable[..., Any]) -> Any:
     """`kernel` with `numba.prange` on several threads."""
     made: Any = _PARALLEL(function)

@@ -1,6 +1,9 @@
 """Layers as hardware computes them."""
 
+from .activations import GELU, Activation, Exp, ReLU, SiLU, Sqrt
+from .attention_layer import Attention
 from .conv import Conv2d
+from .embedding import Embedding
 from .fixed_config import fixed_network
 from .fixed_conv import FixedConv2d
 from .fixed_dense import FixedDense
@@ -25,14 +28,24 @@ from .integer_quantizers import (
     weight_scale,
 )
 from .integer_requantize import IntegerReLU, Requantize
+from .kv_cache import CacheSide, KVCache
 from .linear import Linear
+from .norm import LayerNorm, RMSNorm
 from .residual import ResidualBlock
+from .rotary import Rotary
 from .sequential import Flatten, Sequential
+from .softmax import Softmax
 
 __all__ = [
+    "GELU",
+    "Activation",
     "ActivationRange",
+    "Attention",
+    "CacheSide",
     "Concatenate",
     "Conv2d",
+    "Embedding",
+    "Exp",
     "FixedAdd",
     "FixedAvgPool2d",
     "FixedBatchNorm",
@@ -50,11 +63,19 @@ __all__ = [
     "IntegerMaxPool2d",
     "IntegerNetwork",
     "IntegerReLU",
+    "KVCache",
+    "LayerNorm",
     "Linear",
+    "RMSNorm",
+    "ReLU",
     "Requantize",
     "ResidualAdd",
     "ResidualBlock",
+    "Rotary",
     "Sequential",
+    "SiLU",
+    "Softmax",
+    "Sqrt",
     "activation_scale",
     "fixed_network",
     "fold_batch_norm",

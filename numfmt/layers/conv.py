@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,12 @@ from .._arrays import to_numpy
 from ..arith import Datapath, datapath
 from ..arith.matmul import product
 from ..arith.operands import Operand, operand
-from ..blocks import Scheme, quantize, scheme
-from ..formats import Format
+from ..blocks import QuantizedTensor, Scheme, quantize, scheme
+from ..formats import Fixed, Format, decode
+from ..kernels.patches import gather
 from .linear import add_bias, check_bias, dequantized_to
 
-_ROWS_AT_ONCE = 1 << 14  # output pixels gathered at a time, so that memory stays bounded
+_BYTES = 1 << 24  # of inputs side by side and of sums at a time, so that memory stays bounded
 
 
 class Conv2d:
@@ -86,52 +86,84 @@ class Conv2d:
         if array.ndim != 4 or array.shape[1] != channels:
             raise ValueError(f"x has shape {array.shape}; it must be (batch, {channels}, height, width)")
         batch, _, height, width = array.shape
-        out_height, out_width = self.out_size(height, width)
-        codes = quantize(array.reshape(batch, -1), self.activation_scheme)
-        values = codes.row_values().astype(np.float64).reshape(array.shape)
-        integers = operand(codes, "x", -1).integers
-        scales = (
-            np.ones(batch) if codes.row_scales is None else np.broadcast_to(codes.row_scales[:, 0], (batch,)).astype(np.float64)
-        )
-        patches = self._patches(values, out_height, out_width)
-        pixels = out_height * out_width
-        result = np.empty((batch * pixels, self.shape[0]), np.float32)
-        for start, rows in _blocks(patches, batch * pixels):
-            image = np.arange(start, start + len(rows)) // pixels
-            row_scales = scales[image][:, None] if codes.row_scales is not None else None
-            parts = np.split(rows, self.groups, axis=1)
-            y = np.concatenate(
-                [product(Operand(p, row_scales, integers, None), w, self.path) for p, w in zip(parts, self._right, strict=True)],
-                axis=1,
+        shape = self.out_size(height, width)
+        result = np.empty((batch, self.shape[0], *shape), np.float32)
+        whole = quantize(array.reshape(batch, -1), self.activation_scheme) if self.activation_scheme.scaled and batch else None
+        pixels = shape[0] * shape[1]
+        rows = max(1, _BYTES // (4 * self.shape[1] * self.groups * self.shape[2] * self.shape[3] + 32 * self.shape[0]))
+        images = max(1, min(batch, rows // max(1, pixels)))
+        lines = min(shape[0], max(1, rows // shape[1]))
+        for first in range(0, batch, images):
+            part = slice(first, min(first + images, batch))
+            scales = _scales(whole, part)
+            for line in range(0, shape[0], lines):
+                span = range(line, min(line + lines, shape[0]))
+                y = self._lines(array[part], whole, part, scales, span, shape[1])
+                result[part, :, span.start : span.stop] = y.reshape(-1, len(span), shape[1], self.shape[0]).transpose(0, 3, 1, 2)
+        return restore(result)
+
+    def _lines(
+        self,
+        images: np.ndarray,
+        whole: QuantizedTensor | None,
+        part: slice,
+        scales: np.ndarray | None,
+        span: range,
+        width: int,
+    ) -> np.ndarray:
+        """Some output lines of some images, (images * lines * width, O), with the bias."""
+        top = max(0, span.start * self.stride - self.padding)
+        reach = (span.stop - 1) * self.stride - self.padding + self.dilation * (self.shape[2] - 1) + 1
+        bottom = min(images.shape[2], max(reach, top + 1))
+        if whole is None:
+            lines = np.ascontiguousarray(images[:, :, top:bottom])
+            codes = quantize(lines.reshape(len(images), -1), self.activation_scheme)
+            values = codes.row_values().reshape(lines.shape)
+        else:
+            codes = whole
+            values = _values(whole, part, images.shape, slice(top, bottom))
+        values = np.ascontiguousarray(values, np.float64 if values.dtype == np.float64 else np.float32)
+        pixels = len(images) * len(span) * width
+        each = self.shape[1]
+        row_scales = None if scales is None else np.repeat(scales, len(span) * width)[:, None]
+        made = []
+        for group, right in enumerate(self._right):
+            patches = np.empty((pixels, each * self.shape[2] * self.shape[3]), values.dtype)
+            gather(
+                values,
+                top - span.start * self.stride,
+                (group * each, (group + 1) * each),
+                self.shape[2:],
+                self.stride,
+                self.dilation,
+                self.padding,
+                len(span),
+                width,
+                0,
+                patches,
             )
-            result[start : start + len(rows)] = add_bias(y, self.bias)
-        return restore(result.reshape(batch, out_height, out_width, -1).transpose(0, 3, 1, 2).copy())
-
-    def _patches(self, values: np.ndarray, out_height: int, out_width: int) -> np.ndarray:
-        """A view (B, H', W', C, kh, kw) of the padded input."""
-        pad = ((0, 0), (0, 0), (self.padding, self.padding), (self.padding, self.padding))
-        padded = np.pad(values, pad)
-        step = padded.strides
-        return np.lib.stride_tricks.as_strided(
-            padded,
-            (values.shape[0], out_height, out_width, values.shape[1], self.shape[2], self.shape[3]),
-            (
-                step[0],
-                step[2] * self.stride,
-                step[3] * self.stride,
-                step[1],
-                step[2] * self.dilation,
-                step[3] * self.dilation,
-            ),
-            writeable=False,
-        )
+            made.append(product(Operand(patches, row_scales, _integers(codes), None), right, self.path))
+        y = made[0] if len(made) == 1 else np.concatenate(made, axis=1)
+        return add_bias(y, self.bias)
 
 
-def _blocks(patches: np.ndarray, rows: int) -> Iterator[tuple[int, np.ndarray]]:
-    """(first row, block of rows (n, C * kh * kw)) of the patches, a bounded number of rows at a time."""
-    _batch, height, width = patches.shape[:3]
-    for start in range(0, rows, _ROWS_AT_ONCE):
-        index = np.arange(start, min(start + _ROWS_AT_ONCE, rows))
-        image, rest = np.divmod(index, height * width)
-        y, x = np.divmod(rest, width)
-        yield start, np.ascontiguousarray(patches[image, y, x].reshape(len(index), -1))
+def _integers(codes: QuantizedTensor) -> bool | None:
+    """Whether the activations are integers by their format."""
+    return all(isinstance(f, Fixed) and f.frac_bits == 0 for f in codes.scheme.candidates)
+
+
+def _scales(whole: QuantizedTensor | None, part: slice) -> np.ndarray | None:
+    """The scale of each image."""
+    if whole is None or whole.row_scales is None:
+        return None
+    scales = np.broadcast_to(whole.row_scales[:, 0], (whole.shape[0],))
+    return scales[part].astype(np.float64)
+
+
+def _values(whole: QuantizedTensor, part: slice, shape: tuple[int, ...], lines: slice) -> np.ndarray:
+    """Code values of some lines of some images."""
+    rows = whole.take_rows(part.start, part.stop)
+    made = rows.scheme
+    if len(made.candidates) == 1 and made.way.plain and rows.row_zero_points is None:  # these lines alone
+        return decode(np.ascontiguousarray(rows.row_codes.reshape(shape)[:, :, lines]), made.candidates[0])
+    return rows.row_values().reshape(shape)[:, :, lines]

@@ -110,10 +110,15 @@ def dequantized_to(quantized: QuantizedTensor, fmt: str | Format | None) -> Quan
     if fmt is None:
         return quantized
     fmt = float_format(fmt)
+    return quantize(cast(exact_values(quantized), fmt), scheme(fmt))
+
+
+def exact_values(quantized: QuantizedTensor) -> np.ndarray:
+    """Code value times scale of every element, rows with the grouped axis last; float64, in which that product is exact."""
     values = quantized.row_values().astype(np.float64)
     if quantized.row_scales is not None:
         values = values * quantized._spread(quantized.row_scales)
-    return quantize(cast(values, fmt), scheme(fmt))
+    return values
 
 
 def float_format(fmt: str | Format) -> Float:

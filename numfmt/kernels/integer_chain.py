@@ -1,0 +1,162 @@
+"""Integer accumulators that saturate at each step, in 16-bit or 32-bit lanes: k upward, SIMD over output columns."""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from .jit import kernel
+from .lanes import add, larger, like, mul, wide_vectors
+
+_COLUMNS = 1024
+_DEPTH = 64
+
+
+@intrinsic
+def smaller(typing_context, x, y):
+    """The smaller of two signed integers of one type."""
+    if not isinstance(x, types.Integer) or x != y:
+        return None
+
+    def codegen(context, builder, signature, args):
+        return builder.select(builder.icmp_signed("<", *args), *args)
+
+    return x(x, y), codegen
+
+
+@intrinsic
+def held_sum(typing_context, x, y):
+    """x + y of one signed type, held at the ends of that type."""
+    if not isinstance(x, types.Integer) or x != y:
+        return None
+
+    def codegen(context, builder, signature, args):
+        kind = args[0].type
+        add = builder.module.declare_intrinsic("llvm.sadd.sat", [kind], ir.FunctionType(kind, [kind, kind]))
+        return builder.call(add, args)
+
+    return x(x, y), codegen
+
+
+@kernel
+def _four(row, a0, a1, a2, a3, b0, b1, b2, b3, low, high):
+    wide_vectors()
+    for j in range(row.size):
+        s = row[j]
+        s = smaller(larger(held_sum(s, mul(a0, b0[j])), low), high)
+        s = smaller(larger(held_sum(s, mul(a1, b1[j])), low), high)
+        s = smaller(larger(held_sum(s, mul(a2, b2[j])), low), high)
+        s = smaller(larger(held_sum(s, mul(a3, b3[j])), low), high)
+        row[j] = s
+
+
+@kernel
+def _four_full(row, a0, a1, a2, a3, b0, b1, b2, b3):
+    wide_vectors()
+    for j in range(row.size):
+        s = held_sum(row[j], mul(a0, b0[j]))
+        s = held_sum(s, mul(a1, b1[j]))
+        s = held_sum(s, mul(a2, b2[j]))
+        row[j] = held_sum(s, mul(a3, b3[j]))
+
+
+@kernel
+def _four_wide(row, a0, a1, a2, a3, b0, b1, b2, b3, low, high):
+    wide_vectors()
+    for j in range(row.size):
+        s = row[j]
+        s = smaller(larger(add(s, mul(like(a0, s), like(b0[j], s))), low), high)
+        s = smaller(larger(add(s, mul(like(a1, s), like(b1[j], s))), low), high)
+        s = smaller(larger(add(s, mul(like(a2, s), like(b2[j], s))), low), high)
+        s = smaller(larger(add(s, mul(like(a3, s), like(b3[j], s))), low), high)
+        row[j] = s
+
+
+@kernel
+def saturating_short(a, b, out, low, high):
+    """out = clamp(out + a[i, k] * b[k, j], low, high) at each k. int16, which holds every product.
+
+    a: (M, K), b: (K, N), out: (M, N), contiguous; K a multiple of 4.
+    """
+    full = low == -32768 and high == 32767
+    for j0 in range(0, out.shape[1], _COLUMNS):
+        j1 = min(j0 + _COLUMNS, out.shape[1])
+        for k0 in range(0, a.shape[1], _DEPTH):
+            k1 = min(k0 + _DEPTH, a.shape[1])
+            for i in range(a.shape[0]):
+                row = out[i, j0:j1]
+                for k in range(k0, k1, 4):
+                    a0, a1, a2, a3 = a[i, k], a[i, k + 1], a[i, k + 2], a[i, k + 3]
+                    b0, b1, b2, b3 = b[k, j0:j1], b[k + 1, j0:j1], b[k + 2, j0:j1], b[k + 3, j0:j1]
+                    if full:
+                        _four_full(row, a0, a1, a2, a3, b0, b1, b2, b3)
+                    else:
+                        _four(row, a0, a1, a2, a3, b0, b1, b2, b3, low, high)
+
+
+@kernel
+def saturating_wide(a, b, out, low, high):
+    """`saturating_short` in the type of `out`, which holds any product plus `low` or `high`; a and b in it or a shorter one."""
+    for j0 in range(0, out.shape[1], _COLUMNS):
+        j1 = min(j0 + _COLUMNS, out.shape[1])
+        for k0 in range(0, a.shape[1], _DEPTH):
+            k1 = min(k0 + _DEPTH, a.shape[1])
+            for i in range(a.shape[0]):
+                row = out[i, j0:j1]
+                for k in range(k0, k1, 4):
+                    a0, a1, a2, a3 = a[i, k], a[i, k + 1], a[i, k + 2], a[i, k + 3]
+                    b0, b1, b2, b3 = b[k, j0:j1], b[k + 1, j0:j1], b[k + 2, j0:j1], b[k + 3, j0:j1]
+                    _four_wide(row, a0, a1, a2, a3, b0, b1, b2, b3, low, high)
+
+
+@kernel
+def widen_rows(x, out):
+    """out = x, of another type that holds its values. Two axes, the last contiguous."""
+    for i in range(x.shape[0]):
+        _widen_row(x[i], out[i])
+
+
+@kernel
+def _widen_row(x, out):
+    wide_vectors()
+    for j in range(x.size):
+        out[j] = x[j]
+
+
+@kernel
+def add_wrapped(part, total, width):
+    """total = the low `width` bits, in two's complement, of total + part; part: integers in float32 or float64 within 2**53."""
+    for i in range(part.shape[0]):
+        _add_wrapped(part[i], total[i], 64 - width)
+
+
+@kernel
+def _add_wrapped(part, total, lost):
+    wide_vectors()
+    for j in range(part.size):
+        total[j] = ((total[j] + int(part[j])) << lost) >> lost
+
+
+@kernel
+def add_float64(part, total):
+    """total += part, float64."""
+    for i in range(part.shape[0]):
+        for j in range(part.shape[1]):
+            total[i, j] += part[i, j]
+
+
+@kernel
+def look_up(codes, table, out):
+    """out = table[codes], in the type of `out`. Two axes."""
+    for i in range(codes.shape[0]):
+        for j in range(codes.shape[1]):
+            out[i, j] = table[codes[i, j]]
+
+
+@kernel
+def mark(codes, seen):
+    """seen[code] = True for every code. Two axes."""
+    for i in range(codes.shape[0]):
+        for j in range(codes.shape[1]):
+            seen[codes[i, j]] = True

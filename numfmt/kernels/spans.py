@@ -1,0 +1,31 @@
+"""What a block of float32 values spans: largest and smallest magnitudes and the last bit used, for the proofs of `arith.chains`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .jit import kernel
+from .lanes import add, bits, both, differ, either, larger, wide_vectors
+
+_SIZE = np.int32(0x7FFFFFFF)
+_FRACTION = np.int32(0x007FFFFF)
+
+
+@kernel
+def span_rows(x, most, least, used):
+    """For each row: the largest word of a magnitude (NaN above infinity above all), the smallest of a nonzero one less 1 (or
+    2**31 - 1), and all fraction bits in use. x: (rows, n) float32; results: (rows,) int32."""
+    for i in range(x.shape[0]):
+        _span(x[i], i, most, least, used)
+
+
+@kernel
+def _span(row, i, most, least, used):
+    wide_vectors()
+    high, low, seen = np.int32(0), np.int32(-2147483648), np.int32(0)
+    for j in range(row.size):
+        word = both(bits(np.float32(row[j])), _SIZE)
+        high = larger(high, word)
+        low = larger(low, differ(both(add(word, np.int32(-1)), _SIZE), np.int32(-1)))
+        seen = either(seen, both(word, _FRACTION))
+    most[i], least[i], used[i] = high, differ(low, np.int32(-1)), seen
