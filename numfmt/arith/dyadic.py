@@ -32,6 +32,8 @@ def dyadic_round(x: np.ndarray, multiplier: Any) -> np.ndarray:
     x, b, c = np.broadcast_arrays(np.asarray(x, np.int64), b, c)
     if x.size and (int(x.min()) < -_LIMIT or int(x.max()) > _LIMIT):
         raise ValueError(f"x runs from {x.min()} to {x.max()}; a dyadic rescale takes integers up to 2**62")
+    if x.size and int(x.min()) >= -(1 << 31) and int(x.max()) <= 1 << 31 and int(c.min()) >= 1:
+        return _narrow(x, b, c)  # the product fits
     negative = (x < 0) ^ (b < 0)
     size, b = np.abs(x), np.abs(b)  # ties to even are symmetric, so the sign may wait
     low = (size & 0x7FFFFFFF) * b  # < 2**62
@@ -51,5 +53,15 @@ def dyadic_round(x: np.ndarray, multiplier: Any) -> np.ndarray:
     more = (rest_high > half_high) | ((rest_high == half_high) & (rest_low > half_low))
     tie = (rest_high == half_high) & (rest_low == half_low)
     made = kept + (more | (tie & (kept & 1 == 1)))
-    made = np.where(c > 93, 0, np.where(c > 31 + 62, 0, made))
+    made = np.where(c > 93, 0, made)
     return np.where(negative, -made, made)
+
+
+def _narrow(x: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """The same for |x| <= 2**31 and c >= 1: products of at most 2**62."""
+    v = x * b
+    short = np.minimum(c, 62)
+    half = np.int64(1) << (short - 1)
+    made = (v + half) >> short
+    made -= ((v & ((half << 1) - 1)) == half) & (made & 1 == 1)
+    return np.where(c > 62, 0, made)  # at most half, which goes to 0

@@ -59,13 +59,14 @@ class IntegerConv2d:
         channels = self.weight.shape[1] * self.groups
         if array.ndim != 4 or array.shape[1] != channels or not array.size:
             raise ValueError(f"x has shape {array.shape}; it must be (batch, {channels}, height, width), not empty")
-        images = centred(array, self.sums.input_zero_point).transpose(0, 2, 3, 1)
+        values, largest = centred(array, self.sums.input_zero_point)
+        images = values.transpose(0, 2, 3, 1)
         rows, columns = self.window.out_size(*array.shape[2:])
         made: np.ndarray | None = None
         for some, first, last in bands(len(array), rows, columns * channels * self.weight[0, 0].size, _CELLS):
             view = self.window.view(self.window.band(images[some], first, last, columns), last - first, columns)
             patches = view.transpose(0, 1, 2, 5, 3, 4).reshape(-1, self.groups, self.weight[0].size)
-            part = self.sums.run(patches)
+            part = self.sums.run(patches, largest)
             if made is None:
                 made = np.empty((len(array), rows, columns, part.shape[1]), part.dtype)
             made[some, first:last] = part.reshape(-1, last - first, columns, part.shape[1])

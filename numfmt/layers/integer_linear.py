@@ -41,10 +41,11 @@ class IntegerLinear:
         array, _ = integers(x)
         if array.ndim == 0 or array.shape[-1] != self.weight.shape[1]:
             raise ValueError(f"x has shape {array.shape}; its last axis must be the layer's {self.weight.shape[1]} inputs")
-        rows = centred(array, self.sums.input_zero_point).reshape(-1, 1, self.weight.shape[1])
+        values, largest = centred(array, self.sums.input_zero_point)
+        rows = values.reshape(-1, 1, self.weight.shape[1])
         if not len(rows):
             raise ValueError(f"x has shape {array.shape}, which is empty; give at least one row")
-        made = self.sums.run(rows)
+        made = self.sums.run(rows, largest)
         return restore_like(x, made.reshape(*array.shape[:-1], made.shape[-1]))
 
     def explain(self, given: object = None) -> str:

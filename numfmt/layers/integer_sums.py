@@ -43,6 +43,9 @@ class IntegerSums:
         centred = (rows - zero.reshape(-1, 1)).astype(np.float64)
         size = outputs // groups
         self._right = [Operand(centred[i : i + size], None, True, None) for i in range(0, outputs, size)]
+        self._largest_weight = int(np.abs(centred).max(initial=0))
+        self._doubles = [np.ascontiguousarray(r.values.T) for r in self._right]
+        self._singles = [w.astype(np.float32) for w in self._doubles]
         self.bias = self._checked_bias(bias, outputs)
         if requantize is not None and requantize.multiplier.size not in (1, outputs):
             raise ValueError(
@@ -59,9 +62,10 @@ class IntegerSums:
             raise ValueError(f"bias runs from {array.min()} to {array.max()}; the accumulator {self.last} cannot hold it")
         return array
 
-    def run(self, rows: np.ndarray) -> np.ndarray:
-        """rows: (n, groups, K) int64 -> (n, O): accumulators, or requantized integers."""
-        parts = [
+    def run(self, rows: np.ndarray, largest: int) -> np.ndarray:
+        """rows: (n, groups, K) integers in int64 or float32, none beyond `largest` -> (n, O): accumulators, or what the
+        requantization gives."""
+        parts = self._on_blas(rows, largest) or [
             product(Operand(rows[:, g].astype(np.float64), None, True, None), right, self.path)
             for g, right in enumerate(self._right)
         ]
@@ -72,6 +76,17 @@ class IntegerSums:
             return self.requantize.run(total, 1)
         return narrow(total, self.last.low, self.last.high)
 
+    def _on_blas(self, rows: np.ndarray, largest: int) -> list[np.ndarray] | None:
+        """The sums where no order can round or wrap them: K * largest |x| * largest |w| below 2**24 or 2**53."""
+        top = rows.shape[2] * largest * self._largest_weight
+        if not isinstance(self.last, IntAccumulator) or self.path.outer is not None or not self.path.order.sequential:
+            return None
+        if top > self.last.high or top >= 1 << 53:
+            return None
+        single = top < 1 << 24
+        right = self._singles if single else self._doubles
+        return [rows[:, g].astype(np.float32 if single else np.float64, copy=False) @ w for g, w in enumerate(right)]
+
     def explain(self) -> str:
         """Accumulator and output stage."""
         zero = f"(x - {self.input_zero_point})" if self.input_zero_point else "x"
@@ -79,8 +94,9 @@ class IntegerSums:
         return f"{zero} * w in {self.path}{' + bias' if self.bias is not None else ''}{tail}"
 
 
-def centred(array: np.ndarray, zero_point: int) -> np.ndarray:
-    """x - zero_point. Raises ValueError beyond 32 bits."""
-    if array.size and max(int(array.max()) - zero_point, zero_point - int(array.min())) > 1 << 31:
+def centred(array: np.ndarray, zero_point: int) -> tuple[np.ndarray, int]:
+    """(x - zero_point, its largest magnitude), in float32 where that holds it, else int64. Raises ValueError beyond 32 bits."""
+    largest = max(int(array.max()) - zero_point, zero_point - int(array.min())) if array.size else 0
+    if largest > 1 << 31:
         raise ValueError(f"x runs from {array.min()} to {array.max()}; a layer takes integers of up to 32 bits: requantize first")
-    return array - zero_point
+    return (array - zero_point).astype(np.float32 if largest < 1 << 24 else np.int64), largest
