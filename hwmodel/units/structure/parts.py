@@ -1,0 +1,104 @@
+"""The parts that units are made of."""
+
+from __future__ import annotations
+
+from math import ceil, log2
+
+from hwmodel.units.structure.assembly import Assembly, part
+from hwmodel.units.structure.heap import compress, rows
+
+
+def bits_of(n: int) -> int:
+    """Bits of a shift amount or index below n."""
+    return max(1, ceil(log2(n))) if n > 1 else 0
+
+
+def log(n: float) -> float:
+    return log2(max(n, 1))
+
+
+def adder(bits: int, name: str = "adder", activity: str = "data", overlap: bool = False) -> Assembly:
+    """Carry-propagate adder with carry out. `overlap`: its operands arrive bit by bit from another carry chain."""
+    if bits < 1:
+        return Assembly()
+    return part(name, {"cpa": bits - 1, "ha": 1}, {"carry": 1 if overlap else bits}, activity)
+
+
+def increment(bits: float, name: str = "increment", activity: str = "data") -> Assembly:
+    return part(name, {"xor": bits, "gate": bits}, {"gate": log(bits) + 1}, activity)
+
+
+def product(a: int, b: int, signed: bool = False, width: int | None = None, name: str = "product") -> Assembly:
+    """a x b multiplier: partial products, a carry-save tree and an adder."""
+    width = width or a + b
+    ands = part(f"{name} bits", {"and": a * b}, {"gate": 1, "fan": log(max(a, b))}, "product")
+    return ands >> compress(rows(a, b, width, signed), width, name, "product", True)
+
+
+def left_shift(bits: int, stages: int, limit: int | None = None, name: str = "shift", activity: str = "shift") -> Assembly:
+    """Shifter that grows: a stage of 2**s places makes the word that much wider, at most `limit`; zeros come in."""
+    muxes = ands = fan = 0.0
+    width = bits
+    for s in range(stages):
+        grown = min(width + 2**s, limit) if limit else width + 2**s
+        overlap = max(width - 2**s, 0) if grown > width else max(grown - 2**s, 0)
+        muxes += overlap
+        ands += grown - overlap
+        fan += log(grown)
+        width = grown
+    return part(name, {"mux": muxes, "and": ands}, {"mux": stages, "fan": fan}, activity)
+
+
+def barrel(bits: int, stages: int | None = None, name: str = "shift", activity: str = "shift", arithmetic: bool = False, sticky: bool = False) -> Assembly:
+    """Shifter of fixed width: zeros come in (an and gate each), or copies of the sign (a mux each but the topmost).
+
+    `sticky`: what is shifted out is collected in one bit, two gates for each fill.
+    """
+    stages = bits_of(bits) if stages is None else stages
+    fills = sum(min(2**s, bits) for s in range(stages))
+    cells = {"mux": bits * stages - stages} if arithmetic else {"mux": bits * stages - fills, "and": fills}
+    if sticky:
+        cells["gate"] = 2 * fills
+    return part(name, cells, {"mux": stages, "fan": stages * log(bits)}, activity)
+
+
+def leading_zeros(bits: int, name: str = "leading zeros", activity: str = "count") -> Assembly:
+    """A tree: a node joins two halves with two gates, and selects one of their counts bit by bit."""
+    nodes, muxes = _zero_tree(bits)
+    return part(name, {"gate": nodes + 2 * muxes}, {"gate": bits_of(bits), "mux": max(bits_of(bits) - 1, 0)}, activity)
+
+
+def _zero_tree(bits: int) -> tuple[float, float]:
+    if bits < 2:
+        return 0.0, 0.0
+    low = 2 ** (bits_of(bits) - 1)
+    left, right = _zero_tree(low), _zero_tree(bits - low)
+    return left[0] + right[0] + 1, left[1] + right[1] + bits_of(bits - low)
+
+
+def compare(bits: int, name: str = "compare", activity: str = "data") -> Assembly:
+    """Magnitude comparator: the carry chain of a subtraction, an xor or mux a bit."""
+    return part(name, {"gate": 3 * bits}, {"carry": bits}, activity)
+
+
+def select(bits: float, name: str = "select", activity: str = "data") -> Assembly:
+    return part(name, {"mux": bits}, {"mux": 1, "fan": log(bits)}, activity)
+
+
+def invert(bits: float, name: str = "negate", activity: str = "data") -> Assembly:
+    """Conditional complement."""
+    return part(name, {"xor": bits}, {"gate": 2, "fan": log(bits)}, activity)
+
+
+def gates(count: float, levels: float, name: str, activity: str = "data") -> Assembly:
+    return part(name, {"gate": count}, {"gate": levels}, activity)
+
+
+def any_of(bits: float, name: str = "zero detection") -> Assembly:
+    """One bit from many."""
+    return gates(max(bits - 1, 0), log(bits), name, "count")
+
+
+def mask(bits: float, name: str = "mask", activity: str = "data") -> Assembly:
+    """Words forced to a constant: a gate a bit."""
+    return part(name, {"gate": bits}, {"gate": 1, "fan": log(bits)}, activity)
