@@ -27,14 +27,14 @@ def fp_mac_kulisch(E1: int, M1: int, E2: int, M2: int, G: int) -> Assembly:
     k = kulisch_bits(E1, M1, E2, M2, G)
     places = 2**E1 + 2**E2 - 4
     shift = parts.left_shift(M1 + M2 + 2, bits_of(places + 1), k - G - 1, "align")
-    return fp_mul_exact(E1, M1, E2, M2) >> shift >> _accumulate(M1 + M2 + 2 + places, k)
+    return fp_mul_exact(E1, M1, E2, M2, overlap=True) >> shift >> _accumulate(M1 + M2 + 2 + places, k)
 
 
 def fpint_mac(E1: int, M1: int, A: int, K: int) -> Assembly:
     places = max(2**E1 - 2, 0)
     bits = M1 + 1 + A
     shift = parts.left_shift(bits, bits_of(places + 1), min(K, bits + places), "align")
-    return hidden(E1) >> parts.product(M1 + 1, A, True) >> shift >> _accumulate(bits + places, K)
+    return hidden(E1) >> parts.product(M1 + 1, A, True, overlap=True) >> shift >> _accumulate(bits + places, K)
 
 
 def bitserial_int(A: int, X: int, K: int) -> Assembly:
@@ -54,18 +54,19 @@ def lmul(E: int, M: int) -> Assembly:
     """One integer addition of the fields, an offset (from the bit that the correction term sets), zero and saturation."""
     n, cut = E + M, M if M <= 3 else 3 if M == 4 else 4
     total = parts.adder(n, "field sum")
-    return (total >> parts.increment(E + cut, "offset") >> parts.mask(n, "limits")) | parts.any_of(2 * n)
+    return (total >> parts.increment(E + cut, "offset", overlap=True) >> parts.mask(n, "limits")) | parts.any_of(2 * n)
 
 
 def bitserial_fp16(L: int = 4, X: int = 2, T: int = 3, K: int = 15) -> Assembly:
+    """Lanes aligned to the largest exponent and summed; then the sum and the accumulator aligned to the larger and added."""
     e, w = max(5, X) + 1, 11 + T
-    exponents = (hidden(5) >> parts.adder(e, "exponent sum")) * L
-    largest = (parts.compare(e, "largest exponent") >> parts.select(e, "largest exponent select")) * L
-    tree = parts.gates(0, 0, "order")
-    for _ in range(max(bits_of(L + 1) - 1, 0)):
-        tree = tree >> parts.compare(e, "largest exponent") .off_path()
-    distance = parts.adder(e, "exponent distance") * L
-    lane = (parts.mask(11, "term mantissa") >> parts.barrel(w, name="align") >> parts.invert(w)) * L
-    far = parts.adder(e, "accumulator distance") >> parts.barrel(K, name="accumulator align", arithmetic=True)
-    words = [word(0, w, K, True) for _ in range(L)] + [word(0, K, K)]
-    return exponents >> largest >> distance >> (lane | far) >> compress(words, K, "sum", "sum")
+    out = (hidden(5) >> parts.adder(e, "exponent sum")) * L | parts.mask(11, "term mantissa") * L
+    if L > 1:
+        for _ in range(L - 1):
+            out = out >> parts.compare(e, "largest exponent") >> parts.select(e, "largest exponent")
+        lane = parts.adder(e, "exponent distance") >> parts.barrel(w, name="align")
+        out = out >> lane * L
+    out = out >> (parts.invert(w) * L >> compress([word(0, w, w + bits_of(L) + 1, True) for _ in range(L)], w + bits_of(L) + 1, "lane sum", "data"))
+    larger = parts.compare(e, "larger exponent") >> parts.select(e, "larger exponent") >> parts.adder(e, "distance") * 2
+    both = parts.barrel(w + bits_of(L), name="sum align") | parts.barrel(K, name="accumulator align", arithmetic=True)
+    return out >> larger >> both >> parts.adder(K, "accumulate", "sum")

@@ -12,9 +12,9 @@ def hidden(e: int) -> Assembly:
     return parts.gates(e, parts.log(e), "hidden bit", "count")
 
 
-def fp_mul_exact(E1: int, M1: int, E2: int, M2: int) -> Assembly:
+def fp_mul_exact(E1: int, M1: int, E2: int, M2: int, overlap: bool = False) -> Assembly:
     exponent = parts.adder(max(E1, E2), "exponent sum") | parts.invert(1, "sign")
-    return (hidden(E1) | hidden(E2)) >> (parts.product(M1 + 1, M2 + 1, name="significand product") | exponent)
+    return (hidden(E1) | hidden(E2)) >> (parts.product(M1 + 1, M2 + 1, name="significand product", overlap=overlap) | exponent)
 
 
 def fp_mul(E: int, M: int, FTZ: int = 0) -> Assembly:

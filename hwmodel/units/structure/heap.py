@@ -29,11 +29,11 @@ def rows(a: int, b: int, width: int, signed: bool) -> list[Word]:
     return [word(i, a, width, signed) for i in range(b) if i < width]
 
 
-def compress(words: list[Word], width: int, name: str, activity: str, related: bool = False) -> Assembly:
+def compress(words: list[Word], width: int, name: str, activity: str, related: bool = False, overlap: bool = False) -> Assembly:
     """The sum of the words modulo 2**width: a tree of compressors, then an adder.
 
     `related`: the words are rows of one product, whose extensions are copies of one sign; a bit beside two of them needs no
-    compressor of its own.
+    compressor of its own. `overlap`: an adder that follows starts with the first bit.
     """
     counts = {"fa": 0.0, "ha": 0.0, "xor": 0.0}
     levels = 0
@@ -46,7 +46,7 @@ def compress(words: list[Word], width: int, name: str, activity: str, related: b
     tree = part(name, counts, {"compress": levels}, activity)
     if len(words) < 2:
         return tree
-    return tree >> final_adder(words, name, activity)
+    return tree >> final_adder(words, name, activity, overlap)
 
 
 def _row(three: np.ndarray, counts: dict[str, float], related: bool) -> list[Word]:
@@ -67,7 +67,7 @@ def _row(three: np.ndarray, counts: dict[str, float], related: bool) -> list[Wor
     return [total, carry]
 
 
-def final_adder(words: list[Word], name: str, activity: str) -> Assembly:
+def final_adder(words: list[Word], name: str, activity: str, overlap: bool) -> Assembly:
     """Carry-propagate adder over the columns from the first that both words fill."""
     live = (np.stack(words) > 0).sum(0)
     both = np.flatnonzero(live == 2)
@@ -78,4 +78,4 @@ def final_adder(words: list[Word], name: str, activity: str) -> Assembly:
     pairs, single = float((inner == 2).sum()), float((inner == 1).sum())
     top = float(live[-1]) if start < len(live) - 1 else 0.0  # the topmost column keeps no carry
     cells = {"cpa": pairs, "ha": single + 1, "xor": top}
-    return part(f"{name} adder", cells, {"carry": len(live) - start}, activity)
+    return part(f"{name} adder", cells, {"carry": 1.0 if overlap else len(live) - start, "gate": 2}, activity)

@@ -42,7 +42,7 @@ def xnor_popcount(N: int) -> Assembly:
 
 def tern_mac(L: int, A: int, K: int) -> Assembly:
     """Each lane: complement, increment, gate with the nonzero bit; then the tree with the accumulator."""
-    lane = parts.invert(A, "negate") >> parts.increment(A) >> parts.mask(A + 1)
+    lane = parts.invert(A, "negate") >> parts.increment(A, overlap=True) >> parts.mask(A + 1)
     return lane * L >> compress([word(0, K, K)] + [word(0, A + 1, K, True) for _ in range(L)], K, "sum", "data")
 
 

@@ -21,18 +21,19 @@ def adder(bits: int, name: str = "adder", activity: str = "data", overlap: bool 
     """Carry-propagate adder with carry out. `overlap`: its operands arrive bit by bit from another carry chain."""
     if bits < 1:
         return Assembly()
-    return part(name, {"cpa": bits - 1, "ha": 1}, {"carry": 1 if overlap else bits}, activity)
+    return part(name, {"cpa": bits - 1, "ha": 1}, {"carry": 1 if overlap else bits, "gate": 2}, activity)
 
 
-def increment(bits: float, name: str = "increment", activity: str = "data") -> Assembly:
-    return part(name, {"xor": bits, "gate": bits}, {"gate": log(bits) + 1}, activity)
+def increment(bits: int, name: str = "increment", activity: str = "data", overlap: bool = False) -> Assembly:
+    """A chain of and gates, an xor a bit. `overlap`: the adder that follows starts with the first bit."""
+    return part(name, {"xor": bits, "gate": bits}, {"gate": 2 if overlap else bits + 2}, activity)
 
 
-def product(a: int, b: int, signed: bool = False, width: int | None = None, name: str = "product") -> Assembly:
-    """a x b multiplier: partial products, a carry-save tree and an adder."""
-    width = width or a + b
+def product(a: int, b: int, signed: bool = False, name: str = "product", overlap: bool = False) -> Assembly:
+    """a x b multiplier: partial products, a carry-save tree and an adder. `overlap`: as for `increment`."""
+    width = a + b
     ands = part(f"{name} bits", {"and": a * b}, {"gate": 1, "fan": log(max(a, b))}, "product")
-    return ands >> compress(rows(a, b, width, signed), width, name, "product", True)
+    return ands >> compress(rows(a, b, width, signed), width, name, "product", True, overlap)
 
 
 def left_shift(bits: int, stages: int, limit: int | None = None, name: str = "shift", activity: str = "shift") -> Assembly:
@@ -65,7 +66,7 @@ def barrel(bits: int, stages: int | None = None, name: str = "shift", activity: 
 def leading_zeros(bits: int, name: str = "leading zeros", activity: str = "count") -> Assembly:
     """A tree: a node joins two halves with two gates, and selects one of their counts bit by bit."""
     nodes, muxes = _zero_tree(bits)
-    return part(name, {"gate": nodes + 2 * muxes}, {"gate": bits_of(bits), "mux": max(bits_of(bits) - 1, 0)}, activity)
+    return part(name, {"gate": nodes + 2 * muxes}, {"gate": max(bits_of(bits) - 1, 0), "mux": max(bits_of(bits) - 1, 0)}, activity)
 
 
 def _zero_tree(bits: int) -> tuple[float, float]:
