@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import log2
 
 # Primitives that are counted. `fa` compresses three bits to two, `cpa` is a bit of a carry-propagate adder, `ha` a bit of an
 # increment, `gate` any simple two-input gate.
@@ -29,17 +30,27 @@ def scaled(factor: float, counts: Counts) -> dict[str, float]:
 
 
 def length(path: Counts) -> float:
+    """Unit gates of a path."""
     return sum(LEVELS[step] * n for step, n in path.items())
+
+
+def travel(path: Counts) -> dict[str, float]:
+    """Steps that signals really travel: a carry dies out after about the logarithm of a chain's length."""
+    return {step: log2(n + 1) if step == "carry" else n for step, n in path.items() if step != "fan"}
+
+
+def longer(a: Counts, b: Counts) -> Counts:
+    return a if length(a) >= length(b) else b
 
 
 @dataclass(frozen=True)
 class Part:
-    """`depth`: unit gates between the inputs of the unit and the middle of the part. `activity`: class of its operands."""
+    """`depth`: the steps by which arrivals in its middle may differ. `activity`: class of its operands."""
 
     name: str
     cells: Counts
     activity: str = "data"
-    depth: float = 0.0
+    depth: Counts = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -48,33 +59,32 @@ class Assembly:
 
     parts: tuple[Part, ...] = ()
     path: Counts = field(default_factory=dict)
+    travel: Counts = field(default_factory=dict)
 
     def __rshift__(self, other: Assembly) -> Assembly:
         """`other` works on the results of this one."""
-        later = tuple(replace(p, depth=p.depth + length(self.path)) for p in other.parts)
-        return Assembly(self.parts + later, total(self.path, other.path))
+        later = tuple(replace(p, depth=total(p.depth, self.travel)) for p in other.parts)
+        return Assembly(self.parts + later, total(self.path, other.path), total(self.travel, other.travel))
 
     def __or__(self, other: Assembly) -> Assembly:
         """Both at once."""
-        longer = self.path if length(self.path) >= length(other.path) else other.path
-        return Assembly(self.parts + other.parts, longer)
+        return Assembly(self.parts + other.parts, longer(self.path, other.path), longer(self.travel, other.travel))
 
     def __mul__(self, count: int) -> Assembly:
         """`count` of it side by side."""
-        return Assembly(tuple(replace(p, cells=scaled(count, p.cells)) for p in self.parts), self.path)
+        return Assembly(tuple(replace(p, cells=scaled(count, p.cells)) for p in self.parts), self.path, self.travel)
 
     def classed(self, activity: str) -> Assembly:
         """The same with another class of activity."""
-        return Assembly(tuple(replace(p, activity=activity) for p in self.parts), self.path)
-
-    def off_path(self) -> Assembly:
-        """The same, never on the critical path."""
-        return Assembly(self.parts, {})
+        return Assembly(tuple(replace(p, activity=activity) for p in self.parts), self.path, self.travel)
 
     def cells(self) -> dict[str, float]:
         return total(*(p.cells for p in self.parts))
 
 
-def part(name: str, cells: Counts, path: Counts | None = None, activity: str = "data") -> Assembly:
+def part(name: str, cells: Counts, path: Counts | None = None, activity: str = "data", chain: float = 0.0) -> Assembly:
+    """One part. `chain`: length of the carry chain that it belongs to if that is not in its own path."""
     path = path or {}
-    return Assembly((Part(name, {k: v for k, v in cells.items() if v}, activity, length(path) / 2),), path)
+    far = longer(travel(path), travel({"carry": chain}))
+    kept = {cell: n for cell, n in cells.items() if n}
+    return Assembly((Part(name, kept, activity, scaled(0.5, far)),) if kept else (), path, far)

@@ -24,7 +24,7 @@ def int_dot(L: int, W: int, A: int, K: int) -> Assembly:
     """All partial products and the accumulator go into one carry-save tree."""
     ands = part("product bits", {"and": L * W * A}, {"gate": 1, "fan": log(max(W, A))}, "product")
     words = [word(0, K, K)] + [row for _ in range(L) for row in rows(W, A, K, True)]
-    return ands >> compress(words, K, "sum", "product", True)
+    return ands >> compress(words, K, "sum", "product", True, quiet=W + A)
 
 
 def shifter(N: int, AR: int = 0) -> Assembly:
@@ -42,8 +42,8 @@ def xnor_popcount(N: int) -> Assembly:
 
 def tern_mac(L: int, A: int, K: int) -> Assembly:
     """Each lane: complement, increment, gate with the nonzero bit; then the tree with the accumulator."""
-    lane = parts.invert(A, "negate") >> parts.increment(A, overlap=True) >> parts.mask(A + 1)
-    return lane * L >> compress([word(0, K, K)] + [word(0, A + 1, K, True) for _ in range(L)], K, "sum", "data")
+    lane = parts.invert(A, "negate") >> parts.increment(A, overlap=True) >> parts.mask(A + 1, activity="product")
+    return lane * L >> compress([word(0, K, K)] + [word(0, A + 1, K, True) for _ in range(L)], K, "sum", "product")
 
 
 def bin_mac(L: int, A: int, K: int) -> Assembly:

@@ -17,6 +17,16 @@ def log(n: float) -> float:
     return log2(max(n, 1))
 
 
+def accumulate(term: int, places: int, bits: int, activity: str = "data") -> Assembly:
+    """A signed term of `term` bits at one of `places` + 1 places into a sum of `bits`: complement, then an adder with the sign as
+    its first carry. What the term does not fill is quiet."""
+    busy = min(term, bits)
+    term = min(term + places, bits)
+    low = part("accumulate", {"cpa": busy}, {"carry": bits, "gate": 2}, activity)
+    high = part("accumulate, high bits", {"cpa": bits - busy}, {}, "sum", bits)
+    return invert(term, activity=activity) >> (low | high)
+
+
 def adder(bits: int, name: str = "adder", activity: str = "data", overlap: bool = False) -> Assembly:
     """Carry-propagate adder with carry out. `overlap`: its operands arrive bit by bit from another carry chain."""
     if bits < 1:
@@ -38,16 +48,18 @@ def product(a: int, b: int, signed: bool = False, name: str = "product", overlap
 
 def left_shift(bits: int, stages: int, limit: int | None = None, name: str = "shift", activity: str = "shift") -> Assembly:
     """Shifter that grows: a stage of 2**s places makes the word that much wider, at most `limit`; zeros come in."""
-    muxes = ands = fan = 0.0
+    muxes = ands = fan = busy = 0.0
     width = bits
     for s in range(stages):
         grown = min(width + 2**s, limit) if limit else width + 2**s
         overlap = max(width - 2**s, 0) if grown > width else max(grown - 2**s, 0)
         muxes += overlap
         ands += grown - overlap
+        busy += bits * overlap / grown
         fan += log(grown)
         width = grown
-    return part(name, {"mux": muxes, "and": ands}, {"mux": stages, "fan": fan}, activity)
+    full = part(name, {"mux": busy}, {"mux": stages, "fan": fan}, activity)
+    return full | part(f"{name}, empty places", {"mux": muxes - busy, "and": ands}, {"mux": stages}, "sum")
 
 
 def barrel(bits: int, stages: int | None = None, name: str = "shift", activity: str = "shift", arithmetic: bool = False, sticky: bool = False) -> Assembly:
@@ -64,9 +76,9 @@ def barrel(bits: int, stages: int | None = None, name: str = "shift", activity: 
 
 
 def leading_zeros(bits: int, name: str = "leading zeros", activity: str = "count") -> Assembly:
-    """A tree: a node joins two halves with two gates, and selects one of their counts bit by bit."""
+    """A tree over pairs (a gate each): a node joins two halves with a gate and selects one of their counts, an and-or a bit."""
     nodes, muxes = _zero_tree(bits)
-    return part(name, {"gate": nodes + 2 * muxes}, {"gate": max(bits_of(bits) - 1, 0), "mux": max(bits_of(bits) - 1, 0)}, activity)
+    return part(name, {"gate": nodes + bits // 2 + 1.5 * muxes}, {"gate": max(bits_of(bits) - 1, 0), "mux": max(bits_of(bits) - 1, 0)}, activity)
 
 
 def _zero_tree(bits: int) -> tuple[float, float]:
