@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from math import log2
+from math import inf, log2
 
 # Primitives that are counted. `fa` compresses three bits to two, `cpa` is a bit of a carry-propagate adder, `ha` a bit of an
 # increment, `gate` any simple two-input gate.
 CELLS = ("fa", "cpa", "ha", "and", "xor", "mux", "gate")
+# Classes of activity: random operands, partial products and their sums, shifters, counters of zeros and flags, high bits of
+# accumulators and empty places, float accumulators (which toggle little once they have grown).
+ACTIVITIES = ("data", "product", "shift", "count", "sum", "float sum")
 # Primitives of a path: a carry, a level of compressors, of muxes, of gates; `fan` doublings of fanout to be buffered.
 STEPS = ("carry", "compress", "mux", "gate", "fan")
 # Nominal length of a step in unit gates (an xor is two): only to tell which of two paths is longer, and the depth of a part.
@@ -55,11 +58,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Assembly:
-    """Parts and the longest path through them."""
+    """Parts and the longest path through them.
+
+    `table`: gates of a two-level table of the whole unit, which bounds what a small one can cost.
+    """
 
     parts: tuple[Part, ...] = ()
     path: Counts = field(default_factory=dict)
     travel: Counts = field(default_factory=dict)
+    table: float = inf
 
     def __rshift__(self, other: Assembly) -> Assembly:
         """`other` works on the results of this one."""
@@ -77,6 +84,10 @@ class Assembly:
     def classed(self, activity: str) -> Assembly:
         """The same with another class of activity."""
         return Assembly(tuple(replace(p, activity=activity) for p in self.parts), self.path, self.travel)
+
+    def bounded(self, inputs: int, outputs: int) -> Assembly:
+        """No synthesis takes more than a table of `outputs` functions of `inputs` bits: 2**inputs / inputs gates each."""
+        return replace(self, table=outputs * 2.0 ** min(inputs, 100) / inputs)
 
     def cells(self) -> dict[str, float]:
         return total(*(p.cells for p in self.parts))

@@ -48,8 +48,8 @@ def shift_mac(W: int, A: int, K: int) -> Assembly:
 def lmul(E: int, M: int) -> Assembly:
     """One integer addition of the fields, an offset (from the bit that the correction term sets), zero and saturation."""
     n, cut = E + M, M if M <= 3 else 3 if M == 4 else 4
-    total = parts.adder(n, "field sum")
-    return (total >> parts.increment(E + cut, "offset", overlap=True) >> parts.mask(n, "limits")) | parts.any_of(2 * n)
+    total = parts.adder(n, "field sum") >> parts.increment(E + cut, "offset", overlap=True) >> parts.mask(n, "limits")
+    return (total | parts.any_of(2 * n)).bounded(2 * n, n)
 
 
 def bitserial_fp16(L: int = 4, X: int = 2, T: int = 3, K: int = 15) -> Assembly:
@@ -61,7 +61,12 @@ def bitserial_fp16(L: int = 4, X: int = 2, T: int = 3, K: int = 15) -> Assembly:
             out = out >> parts.compare(e, "largest exponent") >> parts.select(e, "largest exponent")
         lane = parts.adder(e, "exponent distance") >> parts.barrel(w, name="align", activity="product")
         out = out >> lane * L
-    out = out >> (parts.invert(w) * L >> compress([word(0, w, w + bits_of(L) + 1, True) for _ in range(L)], w + bits_of(L) + 1, "lane sum", "product"))
+    out = out >> (
+        parts.invert(w) * L
+        >> compress([word(0, w, w + bits_of(L) + 1, True) for _ in range(L)], w + bits_of(L) + 1, "lane sum", "product")
+    )
     larger = parts.compare(e, "larger exponent") >> parts.select(e, "larger exponent") >> parts.adder(e, "distance") * 2
-    both = parts.barrel(w + bits_of(L), name="sum align", activity="sum") | parts.barrel(K, name="accumulator align", arithmetic=True, activity="sum")
+    both = parts.barrel(w + bits_of(L), name="sum align", activity="sum") | parts.barrel(
+        K, name="accumulator align", arithmetic=True, activity="sum"
+    )
     return out >> larger >> both >> parts.adder(K, "accumulate", "sum")

@@ -27,7 +27,8 @@ def fp_mul(E: int, M: int, FTZ: int = 0) -> Assembly:
         out = out >> parts.leading_zeros(p) >> parts.barrel(p, name="normalise")
         out = out >> parts.adder(E + 2, "exponent update") >> parts.barrel(M + 3, name="denormalise", sticky=True)
     sticky = parts.any_of(M + 1, "sticky")
-    return out >> sticky >> parts.increment(E + M, "round") >> parts.mask(E + M, "limits")
+    end = parts.increment(E + M, "round") >> parts.mask(E + M, "limits")
+    return (out >> sticky >> end).bounded(2 * (E + M), E + M)
 
 
 def fp_add(E: int, M: int, FTZ: int = 0) -> Assembly:
@@ -36,9 +37,17 @@ def fp_add(E: int, M: int, FTZ: int = 0) -> Assembly:
     distance = parts.adder(E, "exponent difference", overlap=True)
     align = parts.barrel(w, bits_of(w), "align", sticky=True)
     add = parts.invert(w) >> parts.adder(w, "significand sum")
-    normal = parts.leading_zeros(w) >> (parts.barrel(w, name="normalise") | (parts.compare(E, "subnormal limit") >> parts.select(E, "subnormal limit") >> parts.adder(E, "exponent update", overlap=True)))
+    normal = parts.leading_zeros(w) >> (
+        parts.barrel(w, name="normalise")
+        | (
+            parts.compare(E, "subnormal limit")
+            >> parts.select(E, "subnormal limit")
+            >> parts.adder(E, "exponent update", overlap=True)
+        )
+    )
     end = parts.select(M + 1, "carry") >> parts.increment(E + M, "round") >> parts.mask(E + M, "limits")
-    return (hidden(E) | hidden(E)) >> order >> distance >> align >> add >> normal >> end
+    out = (hidden(E) | hidden(E)) >> order >> distance >> align >> add >> normal >> end
+    return out.bounded(2 * (E + M + 1), E + M + 1)
 
 
 def fp_mac_float(E1: int, M1: int, E2: int, M2: int, E: int, M: int) -> Assembly:
@@ -51,7 +60,14 @@ def fp_mac_float(E1: int, M1: int, E2: int, M2: int, E: int, M: int) -> Assembly
     distance = parts.adder(x, "exponent difference", overlap=True)
     align = parts.barrel(w, bits_of(w), "align", sticky=True)
     add = parts.invert(w) >> parts.adder(w, "significand sum")
-    normal = parts.leading_zeros(w) >> (parts.barrel(w, name="normalise") | (parts.compare(E, "subnormal limit") >> parts.select(E, "subnormal limit") >> parts.adder(x, "exponent update", overlap=True)))
+    normal = parts.leading_zeros(w) >> (
+        parts.barrel(w, name="normalise")
+        | (
+            parts.compare(E, "subnormal limit")
+            >> parts.select(E, "subnormal limit")
+            >> parts.adder(x, "exponent update", overlap=True)
+        )
+    )
     end = parts.select(M + 1, "carry") >> parts.increment(E + M, "round") >> parts.mask(E + M, "limits")
     rest = hidden(E) >> order >> distance >> align >> add >> normal >> end
     return first >> rest.classed("float sum")

@@ -13,7 +13,7 @@ def int_add(N: int) -> Assembly:
 
 
 def int_mul(W: int, A: int, S: int = 1) -> Assembly:
-    return parts.product(W, A, bool(S))
+    return parts.product(W, A, bool(S)).bounded(W + A, W + A)
 
 
 def int_mac(W: int, A: int, K: int) -> Assembly:
@@ -57,5 +57,5 @@ def requant(A: int, MB: int, O: int, SB: int) -> Assembly:  # noqa: E741
     wide = A + MB
     half = parts.adder(wide, "rounding", "product", overlap=True)
     shift = parts.barrel(wide, SB, arithmetic=True)
-    clip = parts.any_of(2 * (wide - O), "overflow") >> parts.mask(O, "clip")
+    clip = parts.any_of(2 * wide, "overflow") >> parts.mask(O, "clip")
     return parts.product(A, MB, True) >> half >> shift >> clip

@@ -62,7 +62,14 @@ def left_shift(bits: int, stages: int, limit: int | None = None, name: str = "sh
     return full | part(f"{name}, empty places", {"mux": muxes - busy, "and": ands}, {"mux": stages}, "sum")
 
 
-def barrel(bits: int, stages: int | None = None, name: str = "shift", activity: str = "shift", arithmetic: bool = False, sticky: bool = False) -> Assembly:
+def barrel(
+    bits: int,
+    stages: int | None = None,
+    name: str = "shift",
+    activity: str = "shift",
+    arithmetic: bool = False,
+    sticky: bool = False,
+) -> Assembly:
     """Shifter of fixed width: zeros come in (an and gate each), or copies of the sign (a mux each but the topmost).
 
     `sticky`: what is shifted out is collected in one bit, two gates for each fill.
@@ -78,7 +85,12 @@ def barrel(bits: int, stages: int | None = None, name: str = "shift", activity: 
 def leading_zeros(bits: int, name: str = "leading zeros", activity: str = "count") -> Assembly:
     """A tree over pairs (a gate each): a node joins two halves with a gate and selects one of their counts, an and-or a bit."""
     nodes, muxes = _zero_tree(bits)
-    return part(name, {"gate": nodes + bits // 2 + 1.5 * muxes}, {"gate": max(bits_of(bits) - 1, 0), "mux": max(bits_of(bits) - 1, 0)}, activity)
+    return part(
+        name,
+        {"gate": nodes + bits // 2 + 1.5 * muxes},
+        {"gate": max(bits_of(bits) - 1, 0), "mux": max(bits_of(bits) - 1, 0)},
+        activity,
+    )
 
 
 def _zero_tree(bits: int) -> tuple[float, float]:
