@@ -36,6 +36,12 @@ EXAMPLES = {
     "fpint_mac": {"E1": 2, "M1": 1, "A": 8, "K": 24},
     "bitserial_int": {"A": 8, "X": 3, "K": 20},
     "bitserial_fp16": {"L": 4, "X": 2, "T": 3, "K": 15},
+    "shift_mac": {"W": 4, "A": 8, "K": 24},
+    "tern_mac": {"L": 2, "A": 8, "K": 20},
+    "bin_mac": {"L": 4, "A": 8, "K": 20},
+    "xnor_popcount": {"N": 32},
+    "requant": {"A": 32, "MB": 16, "O": 8, "SB": 5},
+    "lmul": {"E": 4, "M": 3},
 }
 SYNTHESIS = pd.read_csv(Path(__file__).parent / "data" / "synth_asic_area.csv")
 LIBRARIES = {"nangate45": "nangate45", "sky130hd": "sky130", "ihp130": "ihp130"}

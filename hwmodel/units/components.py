@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 from hwmodel.units import gates
 from hwmodel.units.gates import Netlist, bits_of
+from hwmodel.units.structure import fixed
+from hwmodel.units.structure import integer as structure
+from hwmodel.units.structure.pricing import cell_netlist
 
 
 def int_add(N: int) -> Netlist:
@@ -156,10 +159,41 @@ def bitserial_fp16(L: int = 4, X: int = 2, T: int = 3, K: int = 15) -> Netlist:
     return exponent + largest + distance + lane.repeated(L) + tree + group + normal
 
 
+def xnor_popcount(N: int) -> Netlist:
+    """Count of the equal bits of two N-bit words."""
+    return cell_netlist(structure.xnor_popcount(N))
+
+
+def tern_mac(L: int, A: int, K: int) -> Netlist:
+    """K-bit sum plus L A-bit integers, each times -1, 0 or 1."""
+    return cell_netlist(structure.tern_mac(L, A, K))
+
+
+def bin_mac(L: int, A: int, K: int) -> Netlist:
+    """K-bit sum plus L A-bit integers, each times -1 or 1."""
+    return cell_netlist(structure.bin_mac(L, A, K))
+
+
+def requant(A: int, MB: int, O: int, SB: int) -> Netlist:  # noqa: E741
+    """A-bit integer times MB-bit multiplier, rounded shift by up to 2**SB - 1 places, clipped to O bits."""
+    return cell_netlist(structure.requant(A, MB, O, SB))
+
+
+def shift_mac(W: int, A: int, K: int) -> Netlist:
+    """K-bit sum plus an A-bit integer times a power of two of W bits (sign, code; code 0 is zero)."""
+    return cell_netlist(fixed.shift_mac(W, A, K))
+
+
+def lmul(E: int, M: int) -> Netlist:
+    """L-Mul: the product of two floats as one integer addition."""
+    return cell_netlist(fixed.lmul(E, M))
+
+
+_STRUCTURAL: tuple[Callable[..., Netlist], ...] = (xnor_popcount, tern_mac, bin_mac, requant, shift_mac, lmul)
 _INTEGER: tuple[Callable[..., Netlist], ...] = (int_add, int_mul, int_div, int_mac, int_dot, shifter, lzc, register)
 _FLOAT: tuple[Callable[..., Netlist], ...] = (fp_mul_exact, fp_mul, fp_add, fp_div, fp_mac_float, fp_mac_kulisch)
 _MIXED: tuple[Callable[..., Netlist], ...] = (fpint_mac, bitserial_int, bitserial_fp16)
-KINDS = {build.__name__: build for build in (*_INTEGER, *_FLOAT, *_MIXED)}
+KINDS = {build.__name__: build for build in (*_INTEGER, *_FLOAT, *_MIXED, *_STRUCTURAL)}
 # Smallest value of a parameter; 1 for those not named. Flags are 0 or 1.
 MINIMUM = {"M1": 0, "M2": 0, "M": 1, "E": 2, "G": 0, "T": 0, "X": 0}
 FLAGS = ("S", "AR", "FTZ")

@@ -1,0 +1,73 @@
+"""Float units."""
+
+from __future__ import annotations
+
+from hwmodel.units.structure import parts
+from hwmodel.units.structure.assembly import Assembly
+from hwmodel.units.structure.parts import bits_of
+
+
+def hidden(e: int) -> Assembly:
+    """The hidden bit, and the exponent of a subnormal."""
+    return parts.gates(e, parts.log(e), "hidden bit", "count")
+
+
+def fp_mul_exact(E1: int, M1: int, E2: int, M2: int, overlap: bool = False) -> Assembly:
+    exponent = parts.adder(max(E1, E2), "exponent sum") | parts.invert(1, "sign")
+    return (hidden(E1) | hidden(E2)) >> (parts.product(M1 + 1, M2 + 1, name="significand product", overlap=overlap) | exponent)
+
+
+def fp_mul(E: int, M: int, FTZ: int = 0) -> Assembly:
+    p = 2 * (M + 1)
+    exponent = parts.adder(E, "exponent sum") >> parts.gates(4, 2, "exponent bias")
+    out = (hidden(E) | hidden(E)) >> (parts.product(M + 1, M + 1, name="significand product") | exponent)
+    if FTZ:
+        out = out >> parts.select(M + 2, "normalise")
+    else:
+        out = out >> parts.leading_zeros(p) >> parts.barrel(p, name="normalise")
+        out = out >> parts.adder(E + 2, "exponent update") >> parts.barrel(M + 3, name="denormalise", sticky=True)
+    sticky = parts.any_of(M + 1, "sticky")
+    end = parts.increment(E + M, "round") >> parts.mask(E + M, "limits")
+    return (out >> sticky >> end).bounded(2 * (E + M), E + M)
+
+
+def fp_add(E: int, M: int, FTZ: int = 0) -> Assembly:
+    w = M + 4
+    order = parts.compare(E + M, "magnitude compare") >> parts.select(2 * (E + M), "operand swap")
+    distance = parts.adder(E, "exponent difference", overlap=True)
+    align = parts.barrel(w, bits_of(w), "align", sticky=True)
+    add = parts.invert(w) >> parts.adder(w, "significand sum")
+    normal = parts.leading_zeros(w) >> (
+        parts.barrel(w, name="normalise")
+        | (
+            parts.compare(E, "subnormal limit")
+            >> parts.select(E, "subnormal limit")
+            >> parts.adder(E, "exponent update", overlap=True)
+        )
+    )
+    end = parts.select(M + 1, "carry") >> parts.increment(E + M, "round") >> parts.mask(E + M, "limits")
+    out = (hidden(E) | hidden(E)) >> order >> distance >> align >> add >> normal >> end
+    return out.bounded(2 * (E + M + 1), E + M + 1)
+
+
+def fp_mac_float(E1: int, M1: int, E2: int, M2: int, E: int, M: int) -> Assembly:
+    p = M1 + M2 + 2
+    x = max(E, E1, E2) + 2
+    first = fp_mul_exact(E1, M1, E2, M2) >> parts.leading_zeros(p) >> parts.barrel(p, name="product normalise")
+    first = first >> parts.adder(x, "product exponent")
+    w = max(M + 1, p) + 3
+    order = parts.compare(x + max(M, p), "magnitude compare") >> parts.select(x + M + p, "operand swap")
+    distance = parts.adder(x, "exponent difference", overlap=True)
+    align = parts.barrel(w, bits_of(w), "align", sticky=True)
+    add = parts.invert(w) >> parts.adder(w, "significand sum")
+    normal = parts.leading_zeros(w) >> (
+        parts.barrel(w, name="normalise")
+        | (
+            parts.compare(E, "subnormal limit")
+            >> parts.select(E, "subnormal limit")
+            >> parts.adder(x, "exponent update", overlap=True)
+        )
+    )
+    end = parts.select(M + 1, "carry") >> parts.increment(E + M, "round") >> parts.mask(E + M, "limits")
+    rest = hidden(E) >> order >> distance >> align >> add >> normal >> end
+    return first >> rest.classed("float sum")

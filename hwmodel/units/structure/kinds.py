@@ -1,0 +1,32 @@
+"""The kinds of component by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hwmodel.units.structure import fixed, floats, integer
+from hwmodel.units.structure.assembly import Assembly
+
+_ALL: tuple[Callable[..., Assembly], ...] = (
+    integer.int_add,
+    integer.int_mul,
+    integer.int_mac,
+    integer.int_dot,
+    integer.shifter,
+    integer.lzc,
+    integer.xnor_popcount,
+    integer.tern_mac,
+    integer.bin_mac,
+    integer.requant,
+    floats.fp_mul_exact,
+    floats.fp_mul,
+    floats.fp_add,
+    floats.fp_mac_float,
+    fixed.fp_mac_kulisch,
+    fixed.fpint_mac,
+    fixed.bitserial_int,
+    fixed.bitserial_fp16,
+    fixed.shift_mac,
+    fixed.lmul,
+)
+KINDS = {build.__name__: build for build in _ALL}

@@ -1,0 +1,129 @@
+"""The parts that units are made of."""
+
+from __future__ import annotations
+
+from math import ceil, log2
+
+from hwmodel.units.structure.assembly import Assembly, part
+from hwmodel.units.structure.heap import compress, rows
+
+
+def bits_of(n: int) -> int:
+    """Bits of a shift amount or index below n."""
+    return max(1, ceil(log2(n))) if n > 1 else 0
+
+
+def log(n: float) -> float:
+    return log2(max(n, 1))
+
+
+def accumulate(term: int, places: int, bits: int, activity: str = "data") -> Assembly:
+    """A signed term of `term` bits at one of `places` + 1 places into a sum of `bits`: complement, then an adder with the sign as
+    its first carry. What the term does not fill is quiet."""
+    busy = min(term, bits)
+    term = min(term + places, bits)
+    low = part("accumulate", {"cpa": busy}, {"carry": bits, "gate": 2}, activity)
+    high = part("accumulate, high bits", {"cpa": bits - busy}, {}, "sum", bits)
+    return invert(term, activity=activity) >> (low | high)
+
+
+def adder(bits: int, name: str = "adder", activity: str = "data", overlap: bool = False) -> Assembly:
+    """Carry-propagate adder with carry out. `overlap`: its operands arrive bit by bit from another carry chain."""
+    if bits < 1:
+        return Assembly()
+    return part(name, {"cpa": bits - 1, "ha": 1}, {"carry": 1 if overlap else bits, "gate": 2}, activity)
+
+
+def increment(bits: int, name: str = "increment", activity: str = "data", overlap: bool = False) -> Assembly:
+    """A chain of and gates, an xor a bit. `overlap`: the adder that follows starts with the first bit."""
+    return part(name, {"xor": bits, "gate": bits}, {"gate": 2 if overlap else bits + 2}, activity)
+
+
+def product(a: int, b: int, signed: bool = False, name: str = "product", overlap: bool = False) -> Assembly:
+    """a x b multiplier: partial products, a carry-save tree and an adder. `overlap`: as for `increment`."""
+    width = a + b
+    ands = part(f"{name} bits", {"and": a * b}, {"gate": 1, "fan": log(max(a, b))}, "product")
+    return ands >> compress(rows(a, b, width, signed), width, name, "product", True, overlap)
+
+
+def left_shift(bits: int, stages: int, limit: int | None = None, name: str = "shift", activity: str = "shift") -> Assembly:
+    """Shifter that grows: a stage of 2**s places makes the word that much wider, at most `limit`; zeros come in."""
+    muxes = ands = fan = busy = 0.0
+    width = bits
+    for s in range(stages):
+        grown = min(width + 2**s, limit) if limit else width + 2**s
+        overlap = max(width - 2**s, 0) if grown > width else max(grown - 2**s, 0)
+        muxes += overlap
+        ands += grown - overlap
+        busy += bits * overlap / grown
+        fan += log(grown)
+        width = grown
+    full = part(name, {"mux": busy}, {"mux": stages, "fan": fan}, activity)
+    return full | part(f"{name}, empty places", {"mux": muxes - busy, "and": ands}, {"mux": stages}, "sum")
+
+
+def barrel(
+    bits: int,
+    stages: int | None = None,
+    name: str = "shift",
+    activity: str = "shift",
+    arithmetic: bool = False,
+    sticky: bool = False,
+) -> Assembly:
+    """Shifter of fixed width: zeros come in (an and gate each), or copies of the sign (a mux each but the topmost).
+
+    `sticky`: what is shifted out is collected in one bit, two gates for each fill.
+    """
+    stages = bits_of(bits) if stages is None else stages
+    fills = sum(min(2**s, bits) for s in range(stages))
+    cells = {"mux": bits * stages - stages} if arithmetic else {"mux": bits * stages - fills, "and": fills}
+    if sticky:
+        cells["gate"] = 2 * fills
+    return part(name, cells, {"mux": stages, "fan": stages * log(bits)}, activity)
+
+
+def leading_zeros(bits: int, name: str = "leading zeros", activity: str = "count") -> Assembly:
+    """A tree over pairs (a gate each): a node joins two halves with a gate and selects one of their counts, an and-or a bit."""
+    nodes, muxes = _zero_tree(bits)
+    return part(
+        name,
+        {"gate": nodes + bits // 2 + 1.5 * muxes},
+        {"gate": max(bits_of(bits) - 1, 0), "mux": max(bits_of(bits) - 1, 0)},
+        activity,
+    )
+
+
+def _zero_tree(bits: int) -> tuple[float, float]:
+    if bits < 2:
+        return 0.0, 0.0
+    low = 2 ** (bits_of(bits) - 1)
+    left, right = _zero_tree(low), _zero_tree(bits - low)
+    return left[0] + right[0] + 1, left[1] + right[1] + bits_of(bits - low)
+
+
+def compare(bits: int, name: str = "compare", activity: str = "data") -> Assembly:
+    """Magnitude comparator: the carry chain of a subtraction, an xor or mux a bit."""
+    return part(name, {"gate": 3 * bits}, {"carry": bits}, activity)
+
+
+def select(bits: float, name: str = "select", activity: str = "data") -> Assembly:
+    return part(name, {"mux": bits}, {"mux": 1, "fan": log(bits)}, activity)
+
+
+def invert(bits: float, name: str = "negate", activity: str = "data") -> Assembly:
+    """Conditional complement."""
+    return part(name, {"xor": bits}, {"gate": 2, "fan": log(bits)}, activity)
+
+
+def gates(count: float, levels: float, name: str, activity: str = "data") -> Assembly:
+    return part(name, {"gate": count}, {"gate": levels}, activity)
+
+
+def any_of(bits: float, name: str = "zero detection") -> Assembly:
+    """One bit from many."""
+    return gates(max(bits - 1, 0), log(bits), name, "count")
+
+
+def mask(bits: float, name: str = "mask", activity: str = "data") -> Assembly:
+    """Words forced to a constant: a gate a bit."""
+    return part(name, {"gate": bits}, {"gate": 1, "fan": log(bits)}, activity)
