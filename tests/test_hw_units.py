@@ -133,7 +133,10 @@ def test_a_wider_unit_is_never_smaller(data, kind, tech):
     limits |= {"L": (1, 16), "T": (0, 6), "S": (0, 1), "AR": (0, 1), "FTZ": (0, 1)}
     given = {p: data.draw(st.integers(*limits.get(p, (1, 40))), label=p) for p in EXAMPLES[kind]}
     grow = data.draw(st.sampled_from([p for p in given if p not in ("S", "AR", "FTZ")]))
-    small, large = hw.unit(kind, **given).cost(tech), hw.unit(kind, **(given | {grow: given[grow] + 1})).cost(tech)
+    # one more word in a tree may leave less to its last adder, as words are compressed in threes: twice as many never does
+    words = grow == "L" or (kind, grow) == ("xnor_popcount", "N")
+    larger = given | {grow: 2 * given[grow] if words else given[grow] + 1}
+    small, large = hw.unit(kind, **given).cost(tech), hw.unit(kind, **larger).cost(tech)
     assert large.area_um2 >= small.area_um2 * (1 - 1e-12)
     assert large.energy_pj >= small.energy_pj * (1 - 1e-12)
     assert small.area_um2 > 0 or given == {"N": 1, "AR": given.get("AR")}  # nothing to shift
