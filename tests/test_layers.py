@@ -197,6 +197,30 @@ def test_conv_with_dequantized_weights_and_in_blocks(monkeypatch):
         np.testing.assert_array_equal(layer(x), want)
 
 
+@pytest.mark.parametrize("scheme", ["int8/token", "int8/tensor", "int8/token+asym", "float16"])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_conv_of_any_number_of_images_and_lines_at_once(monkeypatch, scheme, groups):
+    x = data(0, 3, 4, 7, 6) * np.array([1, 5, 0.2], np.float32).reshape(3, 1, 1, 1)  # a scale an image
+    weight = data(1, 6, 4 // groups, 3, 2, sigma=0.2)
+    layer = nf.layers.Conv2d(
+        weight,
+        stride=2,
+        padding=1,
+        dilation=1,
+        groups=groups,
+        activation_scheme=scheme,
+        weight_scheme="int8/channel",
+        path="exact>fp32",
+    )
+    want = layer(x)
+    for i in range(3):  # one image at a time, where its scale is its own
+        if "tensor" not in scheme:
+            np.testing.assert_array_equal(layer(x[i : i + 1])[0], want[i])
+    for bytes_at_once in (1, 700, 2000, 5000, 9000):
+        monkeypatch.setattr(conv, "_BYTES", bytes_at_once)
+        np.testing.assert_array_equal(layer(x), want)
+
+
 def test_conv_near_torch():
     x, weight = data(0, 2, 3, 8, 8), data(1, 4, 3, 3, 3)
     got = nf.layers.Conv2d(weight, weight_scheme="float32", activation_scheme="float32", padding=1)(x)
