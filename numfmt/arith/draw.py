@@ -46,7 +46,7 @@ class Draw:
         if self.random_bits is not None:
             words = np.asarray(self.random_bits)
             try:
-                given = np.broadcast_to(words, (*lead, *sizes)).reshape(-1, *sizes)[batch]
+                given = np.broadcast_to(words, (*lead, *sizes))[np.unravel_index(batch, lead) if lead else ()]
             except ValueError:
                 raise ValueError(f"random_bits has shape {words.shape}; it must broadcast to {(*lead, *sizes)}") from None
         bits = Bits(given, self.seed or 0, batch)

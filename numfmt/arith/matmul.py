@@ -106,8 +106,9 @@ def explain(a: Any, b: Any, path: str | Datapath) -> list[Step]:
     made = datapath(path)
     if _alone(made, a, b):
         if isinstance(made.inner, FixedAccumulator):
-            return [Step(0, np.shape(a.codes)[-1], *made.inner.explain(a, b))]
-        depth = operand(a, "a", -1).depth
+            reason = made.inner.explain(a, b)
+            return [Step(0, np.shape(a.codes)[-1], *reason)]
+        depth = _depth(a, b)
         formats = unit_operands.natural_format(a), unit_operands.natural_format(b)
         return [Step(0, depth, *made.inner.reason(*formats))]  # type: ignore[attr-defined]
     left, right, pieces = _prepared(operand(a, "a", -1), operand(b, "b", 0), made)
@@ -122,7 +123,7 @@ def product(a: Operand, b: Operand, made: Datapath, c: Any = None) -> np.ndarray
     shape = (a.rows, b.rows)
     last = last_accumulator(made, a.scales is not None or b.scales is not None)
     start = last.start(c, shape)
-    if last is made.inner and made.order.sequential:
+    if last is made.inner and made.order.whole:
         (piece,) = parts[0]
         return last.finish(made.inner.plan(a, b, *piece)[1](start))
     totals = [_sum(a, b, made, pieces, last, start if n == 0 else last.start(None, shape)) for n, pieces in enumerate(parts)]
@@ -136,7 +137,9 @@ def last_accumulator(made: Datapath, scaled: bool) -> Accumulator:
     """The accumulator whose format the result has."""
     if scaled:
         return made.outer_or_default
-    return made.inner if made.outer is None and made.order.sequential else made.joining
+    if made.outer is None and (made.order.sequential or (made.order.whole and not isinstance(made.inner, Unit))):
+        return made.inner
+    return made.joining
 
 
 def _sum(a: Operand, b: Operand, made: Datapath, pieces: list[tuple[int, int]], last: Accumulator, total: np.ndarray) -> np.ndarray:
@@ -146,6 +149,8 @@ def _sum(a: Operand, b: Operand, made: Datapath, pieces: list[tuple[int, int]], 
         (piece,) = pieces
         return made.inner.plan(a, b, *piece)[1](total)
     for first, stop in pieces:
+        if first == stop:  # no product: the accumulator stays as it is, -0 included
+            continue
         part = made.inner.plan(a, b, first, stop)[1](np.zeros(total.shape))
         if not scaled:
             total = last.join(total, part if isinstance(last, IntAccumulator) else made.inner.to_float64(part))
@@ -166,6 +171,16 @@ def _prepared(a: Operand, b: Operand, made: Datapath) -> tuple[Operand, Operand,
         places = made.order.places(whole, a.depth)
         a, b = permuted(a, places), permuted(b, places)
     return a, b, [made.order.pieces(whole, part) for part in made.order.parts(a.depth)]
+
+
+def _depth(a: Any, b: Any) -> int:
+    """Length of the sums of a @ b. Raises ValueError for shapes that do not fit."""
+    left, right = (tuple(x.shape) if isinstance(x, QuantizedTensor) else to_numpy(x, w)[0].shape for x, w in ((a, "a"), (b, "b")))
+    if len(left) < 2 or len(right) < 2:
+        raise ValueError(f"a has shape {left} and b {right}; both need at least two axes (add one with x[None])")
+    if left[-1] != right[-2]:
+        raise ValueError(f"a sums over {left[-1]} elements and b over {right[-2]}; the inner dimensions must be equal")
+    return int(left[-1])
 
 
 def _alone(made: Datapath, a: Any, b: Any) -> bool:
