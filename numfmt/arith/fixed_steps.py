@@ -165,5 +165,5 @@ def _hls4ml(match: re.Match[str]) -> FixedAccumulator:
 
 RULES: list[tuple[str, Any]] = [
     (r"(?i)((?:ap_|ac_)?u?fixed<[^<>]*>|ap_u?int<[^<>]*>)(\+full)?", _made),
-    (r"hls4ml", _hls4ml),
+    (r"(?i)hls4ml", _hls4ml),
 ]

@@ -196,8 +196,16 @@ def _given(result: Any, out: np.ndarray | None) -> Any:
     """`result`, in `out` where one is given."""
     if out is None:
         return result
+    if isinstance(out, np.ndarray):
+        result = to_numpy(result)[0]
+    elif not is_torch(out):
+        raise ValueError(f"out is a {type(out).__name__}; it must be an array of shape {tuple(result.shape)} and dtype {result.dtype}")
     if out.shape != result.shape or out.dtype != result.dtype:
-        raise ValueError(f"out must have shape {tuple(result.shape)} and dtype {result.dtype}")
+        raise ValueError(
+            f"out has shape {tuple(out.shape)} and dtype {out.dtype}; it must have shape {tuple(result.shape)} and dtype {result.dtype}"
+        )
+    if isinstance(out, np.ndarray) and not out.flags.writeable:
+        raise ValueError("out is read-only; pass an array that can be written, or leave it out")
     out[...] = result
     return out
 
