@@ -17,6 +17,7 @@ from .fixed_steps import FixedAccumulator
 from .integer_steps import IntAccumulator
 from .operands import Operand, operand, permuted, runs
 from .output import Given, apply
+from .tiles import joined, part, tiles
 from .unit import Unit
 
 _UNSCALED = Operand(np.zeros((1, 0)), None, True, None)  # stands for plain arrays where only scales are asked for
@@ -119,6 +120,17 @@ def product(a: Operand, b: Operand, made: Datapath, c: Any = None) -> np.ndarray
     """`matmul` of two prepared operands, (a.rows, b.rows). Raises ValueError for paths with output stages."""
     if made.output:
         raise ValueError(f"path {made} has output stages, which a layer of its own applies; use nf.matmul, or leave them out")
+    shape = (a.rows, b.rows)
+    if cuts := tiles(made, a, b):
+        start = None if c is None else spread(c, shape)
+        parts = (
+            _tile(part(a, rows), part(b, columns), made, None if start is None else start[rows, columns]) for rows, columns in cuts
+        )
+        return joined(parts, cuts, shape)
+    return _tile(a, b, made, c)
+
+
+def _tile(a: Operand, b: Operand, made: Datapath, c: Any) -> np.ndarray:
     a, b, parts = _prepared(a, b, made)
     shape = (a.rows, b.rows)
     last = last_accumulator(made, a.scales is not None or b.scales is not None)
@@ -199,7 +211,9 @@ def _given(result: Any, out: np.ndarray | None) -> Any:
     if isinstance(out, np.ndarray):
         result = to_numpy(result)[0]
     elif not is_torch(out):
-        raise ValueError(f"out is a {type(out).__name__}; it must be an array of shape {tuple(result.shape)} and dtype {result.dtype}")
+        raise ValueError(
+            f"out is a {type(out).__name__}; it must be an array of shape {tuple(result.shape)} and dtype {result.dtype}"
+        )
     if out.shape != result.shape or out.dtype != result.dtype:
         raise ValueError(
             f"out has shape {tuple(out.shape)} and dtype {out.dtype}; it must have shape {tuple(result.shape)} and dtype {result.dtype}"
