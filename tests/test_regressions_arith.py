@@ -34,7 +34,8 @@ def test_an_order_alone_does_not_round_an_exact_sum_to_float32():
     a, b = np.float32([[1 / 3, 1e-3]]), np.float32([[1], [1]])
     assert nf.matmul(a, b, "exact+order<1,0>") == nf.matmul(a, b, "exact")
     huge = nf.matmul(np.float32([[3e38]]), np.float32([[3e38]]), "exact+order<0>")
-    assert huge.dtype == np.float64 and np.isfinite(huge).all()
+    assert huge.dtype == np.float64
+    assert np.isfinite(huge).all()
 
 
 @pytest.mark.parametrize("path", ["fp16+chunk4", "fp16+splitk3", "bf16>fp32"])
@@ -51,7 +52,8 @@ def test_stochastic_sums_without_products():
 @pytest.mark.parametrize(("x", "y"), [(2**53 + 1, 3), (2**40 + 1, 2**21 - 1)])
 def test_reports_of_integers_beyond_float64(path, x, y):
     report = nf.overflow_report(np.array([[x, x]]), np.array([[y], [y]]), path)
-    assert report.exact_accumulator == f"int{(2 * x * y).bit_length() + 1}" and report.largest_partial_sum == float(2 * x * y)
+    assert report.exact_accumulator == f"int{(2 * x * y).bit_length() + 1}"
+    assert report.largest_partial_sum == float(2 * x * y)
 
 
 def test_bfloat16_arrays_of_integers_saturate():
@@ -95,7 +97,8 @@ def test_refusals_name_what_is_wrong(call, words):
 def test_unknown_paths_do_not_list_instructions():
     with pytest.raises(ValueError) as error:
         nf.datapath("xq")
-    assert "mma" not in str(error.value) and "nf.datapaths()" in str(error.value)
+    assert "mma" not in str(error.value)
+    assert "nf.datapaths()" in str(error.value)
 
 
 @pytest.mark.parametrize("text", ["lmul + splitk4", " int16 +saturate+ chunk2 > int32 ", "HLS4ML"])
@@ -126,7 +129,8 @@ def test_large_products_in_tiles(path, dtype, result, monkeypatch):
     c = rng.integers(-9, 9, 23)
     whole = nf.matmul(a, b, path, c=c)
     monkeypatch.setattr(tiles, "_ELEMENTS", 120)
-    assert whole.dtype == result and np.array_equal(whole, nf.matmul(a, b, path, c=c))
+    assert whole.dtype == result
+    assert np.array_equal(whole, nf.matmul(a, b, path, c=c))
 
 
 def test_large_scaled_products_in_tiles(monkeypatch):
@@ -139,3 +143,11 @@ def test_large_scaled_products_in_tiles(monkeypatch):
     whole = nf.matmul(a, b, path)
     monkeypatch.setattr(tiles, "_UNIT_ELEMENTS", 300)
     assert np.array_equal(whole, nf.matmul(a, b, path))
+
+
+@pytest.mark.parametrize("path", ["bf16+kahan", "bf16+sr8", "fp16+pairwise", "fp16+product=fp32", "int32+pairwise", "dsp48e2"])
+def test_sums_without_a_netlist_have_no_price(path):
+    import hwmodel as hw
+
+    with pytest.raises(ValueError, match="has no price yet"):
+        hw.unit(path, weight="int8", activation="int8")
