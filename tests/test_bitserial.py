@@ -108,9 +108,9 @@ def test_decoder_examples():
         assert (low_term[1] if low_term[2] else None) == low, text
 
 
-def check_product(x, w, scheme, mode):
+def check_product(x, w, scheme, mode, options=None, text=""):
     q = nf.quantize(w, scheme)
-    got = nf.matmul(x, q.T, f"bitmod.{mode}")
+    got = nf.matmul(x, q.T, f"bitmod.{mode}{text}")
     values, choice = q.row_values(), None if q.row_choice is None else q._spread(q.row_choice)
     scales = q._spread(q.row_scales)
     size = q.scheme.granularity.size or w.shape[1]
@@ -125,10 +125,46 @@ def check_product(x, w, scheme, mode):
                     run = Fraction(datapaths.exact_dot(x[i, part].astype(float).tolist(), values[j, part].tolist()))
                 else:
                     terms = [weight_terms(fmt, v, unit) for v in values[j, part].tolist()]
-                    run = ref.group(x[i, part].astype(float).tolist(), terms, mode == "rtl", unit)
+                    run = ref.group(x[i, part].astype(float).tolist(), terms, mode == "rtl", unit, options)
                 scaled = datapaths.round_real(run * Fraction(float(scales[j, start])), datapaths.FP32)
                 total = datapaths.add(total, scaled, datapaths.FP32)
             assert got[i, j] == total, (scheme, mode, i, j)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(0, 24),
+    st.integers(2, 48),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from(["bitmod4/g8", "int6/g16", "int8/channel", "e2m1/g8"]),
+    st.sampled_from(["normal", "wide", "subnormal", "zeros"]),
+    st.integers(0, 2**32 - 1),
+)
+def test_widths_and_rounding_of_ones_own(guard, kept, nearest, down, scheme, kind, seed):
+    rng = np.random.default_rng(seed)
+    words = [f"guard={guard}", f"kept={kept}", *["nearest"] * nearest, *["down"] * down]
+    path = f"bitmod.paper<{','.join(words)}>"
+    assert nf.datapath(str(nf.datapath(path))) == nf.datapath(path)
+    w = rng.standard_normal((2, 16)).astype(np.float32)
+    check_product(activations(rng, kind, (2, 16)), w, scheme, "paper", (guard, kept, nearest, down), path[len("bitmod.paper") :])
+
+
+def test_the_published_widths_have_one_name():
+    assert nf.datapath("bitmod.paper<guard=3,kept=14>") == nf.datapath("bitmod.paper")
+    rng = np.random.default_rng(0)
+    x, q = activations(rng, "normal", (8, 128)), nf.quantize(rng.standard_normal((8, 128)).astype(np.float32), "bitmod4/g128")
+    exact = nf.matmul(x, q.T, "bitmod.ideal")
+    errors = [np.abs(nf.matmul(x, q.T, p) - exact).max() for p in ("bitmod.paper", "bitmod.paper<guard=12,kept=40>")]
+    assert errors[1] < errors[0] / 100
+
+
+@pytest.mark.parametrize(
+    "text", ["rtl<guard=4>", "ideal<down>", "paper<guard=25>", "paper<kept=1>", "paper<up>", "paper<down,down>"]
+)
+def test_refused_options(text):
+    with pytest.raises(ValueError, match=r"not allowed|unknown|named twice|between|must"):
+        nf.datapath(f"bitmod.{text}")
 
 
 def activations(rng, kind, shape):

@@ -3,6 +3,8 @@
 import numba
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import numfmt as nf
 
@@ -67,3 +69,50 @@ def test_scaled_operands(path):
     same(np.vstack([nf.matmul(a.take_rows(0, 9), b.T, path), nf.matmul(a.take_rows(9, M), b.T, path)]), want)
     same(np.hstack([nf.matmul(a, b.take_rows(0, 33).T, path), nf.matmul(a, b.take_rows(33, N).T, path)]), want)
     same(nf.matmul(nf.quantize(np.asfortranarray(x), scheme), b.T, path), want)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.sampled_from(["exact", "exact:fp32", "exact:fp16", "int16", "int32", "int20+table<mitchell8s>", "int9+shift"]),
+    st.integers(0, 2**32 - 1),
+)
+def test_any_order_of_k_where_the_sum_is_order_free(path, seed):
+    rng = np.random.default_rng(seed)
+    depth = int(rng.integers(1, 40))
+    places = rng.permutation(depth)
+    if path.startswith("int"):
+        a, b = rng.integers(-128, 128, (3, depth)), 2.0 ** rng.integers(-4, 6, (depth, 2)).astype(np.float32)
+        b = b if "shift" in path else rng.integers(-128, 128, (depth, 2))
+    else:
+        a, b = (rng.standard_normal(s) * 2.0 ** rng.integers(-12, 12, s) for s in ((3, depth), (depth, 2)))
+        a, b = a.astype(np.float16), b.astype(np.float16)
+    want = nf.matmul(a, b, path)
+    same(nf.matmul(a[:, places], b[places], path), want)
+    block = f"+order<{','.join(map(str, places))}>"
+    if path.startswith("int"):
+        same(nf.matmul(a, b, path + block), want)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "fp32",
+        "fp16+fma",
+        "fp16+kahan",
+        "int12+saturate",
+        "fp16+pairwise",
+        "fp32+lmul",
+        "h100.mma_m16n8k8_f16_f16_f32",
+        "aligned<4,12,rz>",
+    ],
+)
+def test_an_order_of_k_that_matters(path):
+    """A counterexample for each sum that is not order-free."""
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        a, b = rng.standard_normal((4, 33)) * 2.0 ** rng.integers(-9, 9, (4, 33)), rng.standard_normal((33, 4))
+        a, b = (np.rint(x * 20).clip(-128, 127) if path.startswith("int") else x.astype(np.float16) for x in (a, b))
+        places = rng.permutation(33)
+        if (nf.matmul(a, b, path) != nf.matmul(a[:, places], b[places], path)).any():
+            return
+    raise AssertionError(f"{path}: no order of k changed any sum")

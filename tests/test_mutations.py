@@ -180,7 +180,7 @@ def test_the_order_of_terms(monkeypatch):
 
 def test_the_published_element_in_place_of_the_papers(monkeypatch):
     plain = bitserial.run
-    monkeypatch.setattr(bitserial, "run", lambda fields, terms, bsig, unit, rtl: plain(fields, terms, bsig, unit, not rtl))
+    monkeypatch.setattr(bitserial, "run", lambda fields, terms, bsig, unit, rtl, options: plain(fields, terms, bsig, unit, not rtl))
     notices(element)
 
 

@@ -184,6 +184,10 @@ def test_slices_wrap_at_48_bits():
     assert nf.matmul(a, b, "dsp58")[0, 0] == exact
     with pytest.raises(ValueError, match="25 by 18"):
         nf.matmul(a, b, "dsp48e1")
+    both = np.full((1, 2), 1 << 18), np.full((2, 1), -(1 << 18))  # 20 and 19 bits: too wide for the narrow port
+    with pytest.raises(ValueError, match="27 by 18"):
+        nf.matmul(*both, "dsp48e2")
+    assert nf.matmul(*both, "dsp58")[0, 0] == -(1 << 37)
     with pytest.raises(ValueError, match="takes int8"):
         nf.matmul(a, b, "dsp48e2.int8x2")
 

@@ -136,6 +136,20 @@ def test_table_chains(rows, depth, seed, width, saturate):
             assert got[i, j] == (total if saturate else ref.wrap(total, width))
 
 
+@pytest.mark.parametrize("most", [2**27, 2**29 - 1, 2**29])
+def test_sums_of_a_table_beyond_31_bits(most):
+    """Pairs of 32-bit sums in one word must be taken out before one of them leaves its half."""
+    rng = np.random.default_rng(7)
+    entries = rng.choice([most, most - 1, -most], (256, 256))
+    table = nf.ProductTable(entries, name=f"large{most}")
+    a, b = rng.integers(0, 256, (9, 70)), rng.integers(0, 256, (70, 5))
+    a[4:8], entries_of_ones = 3, np.flatnonzero(entries[3] > 0)
+    b[:, 0] = entries_of_ones[0]
+    want = entries[a[:, :, None], b[None]].sum(1)
+    assert np.abs(want).max() > 2**32
+    np.testing.assert_array_equal(nf.matmul(a, b, f"int64+table<{table.name}>"), want)
+
+
 def test_a_table_of_floats_rounds_only_the_sum():
     values = nf.parse("e2m1").values()
     rng = np.random.default_rng(0)

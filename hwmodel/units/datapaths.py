@@ -93,6 +93,10 @@ def _inner(inner: Accumulator, w: Operand, a: Operand, name: str, group: int) ->
         front = front + side.table if side.table else front
     fields = (*w.float_fields, *a.float_fields)
     if isinstance(inner, BitSerialAccumulator):
+        if "<" in str(inner):
+            raise ValueError(
+                f"datapath {name} has no price yet; priced are the published widths of the bit-serial element: {inner.mode}"
+            )
         if a.integer or (a.exponent, a.mantissa) != (5, 10):
             raise ValueError(f"datapath {name} takes float16 activations only")
         return components.bitserial_fp16(LANES) + gates.register(15 + 6, "accumulator register")

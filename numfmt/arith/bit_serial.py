@@ -22,15 +22,20 @@ class BitSerialAccumulator(Accumulator):
 
     mode "paper": alignment of the product to the accumulator as the paper intends; "rtl": the published Verilog, which leaves
     it out; "ideal": the exact sum. Source: BitMoD, HPCA 2025, section IV; its repository, hardware/pe.
+    options (mode "paper"): guard bits below a significand (published: 3), kept magnitude bits of the accumulator (14), rounding to
+    nearest even in place of truncation, terms in decreasing weight: `bitmod.paper<guard=5,kept=20,nearest,down>`.
     """
 
     mode: Literal["rtl", "paper", "ideal"]
+    options: bitserial.Options = bitserial.DEFAULT
 
     def __post_init__(self) -> None:
         check_in("mode", self.mode, ("rtl", "paper", "ideal"))
+        if self.mode != "paper" and self.options != bitserial.DEFAULT:
+            raise ValueError(f"bitmod.{self.mode}<{self.options}> is not allowed: only bitmod.paper takes options")
 
     def __str__(self) -> str:
-        return f"bitmod.{self.mode}"
+        return f"bitmod.{self.mode}" + (f"<{self.options}>" if self.options != bitserial.DEFAULT else "")
 
     def check(self, a: Operand, b: Operand) -> None:
         """Raises ValueError for scaled or wider activations, and weights that the decoder cannot take."""
@@ -53,7 +58,7 @@ class BitSerialAccumulator(Accumulator):
                     "the bit-serial element starts from reset; give c to an outer accumulator (path 'bitmod.paper>fp32')"
                 )
             part = tuple(f[:, start:stop] for f in fields)
-            return bitserial.run(part, terms[:, start:stop], bsig, unit, self.mode == "rtl")
+            return bitserial.run(part, terms[:, start:stop], bsig, unit, self.mode == "rtl", self.options)
 
         return Step(start, stop, "bitserial_run", "every term of every weight, lanes of four, k upward"), compute
 
@@ -75,10 +80,10 @@ def _exact() -> ExactAccumulator:
 def _made(match: re.Match[str]) -> BitSerialAccumulator:
     if match[1] not in ("rtl", "paper", "ideal"):
         raise unknown("datapath", match[0], ["bitmod.rtl", "bitmod.paper", "bitmod.ideal"])
-    return BitSerialAccumulator(match[1])  # type: ignore[arg-type]
+    return BitSerialAccumulator(match[1], bitserial.parse_options(match[2] or ""))  # type: ignore[arg-type]
 
 
-RULES: list[tuple[str, Any]] = [(r"bitmod\.(.*)", _made)]
+RULES: list[tuple[str, Any]] = [(r"bitmod\.([^<>]*)(?:<([^<>]*)>)?", _made)]
 
 
 def named() -> dict[str, tuple[str, str, str]]:

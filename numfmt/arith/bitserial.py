@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
+from .._checks import check_int_range
 from ..blocks import QuantizedTensor, Scheme
 from ..formats import Codebook, Fixed, Float, Format
 from ..kernels import bitserial as kernels
+from ..kernels.bitserial_options import run_with_options
 
 
 @lru_cache(maxsize=128)
@@ -115,15 +120,61 @@ def activation_fields(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nd
     return significands, np.maximum(field, np.int32(1)), words >> 15
 
 
-def run(fields: tuple[np.ndarray, ...], terms: np.ndarray, bsig: np.ndarray, unit: float, rtl: bool) -> np.ndarray:
+@dataclass(frozen=True)
+class Options:
+    """Widths and rounding of an element of one's own: see `kernels.bitserial_options`. down: terms in decreasing weight."""
+
+    guard: int = kernels.GUARD_BITS
+    kept: int = kernels.KEPT_BITS
+    nearest: bool = False
+    down: bool = False
+
+    def __post_init__(self) -> None:
+        check_int_range("guard", self.guard, 0, 24)
+        check_int_range("kept", self.kept, 2, 48)
+
+    def __str__(self) -> str:
+        words = [f"guard={self.guard}"] * (self.guard != kernels.GUARD_BITS) + [f"kept={self.kept}"] * (
+            self.kept != kernels.KEPT_BITS
+        )
+        return ",".join([*words, *["nearest"] * self.nearest, *["down"] * self.down])
+
+
+DEFAULT = Options()
+
+
+def parse_options(text: str) -> Options:
+    """The options that `guard=5,kept=20,nearest,down` names. Raises ValueError for others."""
+    made: dict[str, Any] = {}
+    for word in filter(None, (w.strip() for w in text.split(","))):
+        match = re.fullmatch(r"(guard|kept)=(\d+)|(nearest|down)", word)
+        if match is None or (match[1] or match[3]) in made:
+            raise ValueError(
+                f"option {word!r} of a bit-serial element is unknown or named twice; use guard=N, kept=N, nearest, down"
+            )
+        made[match[1] or match[3]] = int(match[2]) if match[1] else True
+    return Options(**made)
+
+
+def run(
+    fields: tuple[np.ndarray, ...], terms: np.ndarray, bsig: np.ndarray, unit: float, rtl: bool, options: Options = DEFAULT
+) -> np.ndarray:
     """Sums of one run in code values, (M, N) float64, exact."""
     short = -fields[0].shape[1] % kernels.LANES
     if short:  # absent lanes: zero activations of the smallest exponent
         fields = tuple(np.pad(f, ((0, 0), (0, short)), constant_values=c) for f, c in zip(fields, (0, 1, 0), strict=True))
         terms = np.pad(terms, ((0, 0), (0, short), (0, 0)))
     shape = (fields[0].shape[0], terms.shape[2])
-    mantissas, powers = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
+    if options.down:
+        terms, bsig = terms[::-1], bsig[::-1].copy()
     significands, exponents, negatives = (np.ascontiguousarray(f) for f in fields)
     terms = np.ascontiguousarray(terms)
+    if replace(options, down=False) != DEFAULT:
+        held = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        facts = np.int64(options.guard), np.int64(options.kept), options.nearest
+        run_with_options(significands, exponents, negatives, terms, bsig, *facts, *held)
+        fraction = kernels.FRACTION - kernels.GUARD_BITS + options.guard
+        return np.ldexp(held[0].astype(np.float64), (held[1] - fraction).astype(np.int32)) * unit
+    mantissas, powers = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
     kernels.bitserial_run(significands, exponents, negatives, terms, bsig, rtl, mantissas, powers)
     return np.ldexp(mantissas.astype(np.float64), powers - np.int32(kernels.FRACTION)) * unit

@@ -14,12 +14,10 @@ from ..formats import Fixed, cast, encode, parse
 from .accumulator import Accumulator, spread
 from .integer_steps import IntAccumulator
 from .operands import Operand
-from .requantize import CONVENTIONS, requantize
+from .requantize import CONVENTIONS, real_multiplier, requantize
 
 _KINDS = ("bias", "rescale", "offset", "relu", "clip", "cast")
 _NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
-_SINGLE = ("fp32_lrint", "fbgemm_fixed", "qnnpack_q31", "qnnpack_precise")
-_HAWQ = ("hawqv3", "exact_half_even", "hawq_float64_emulation")
 
 
 @dataclass(frozen=True)
@@ -102,10 +100,8 @@ class Given:
             )
 
     def multipliers(self, convention: str, a: Operand, b: Operand) -> np.ndarray:
-        """The real multiplier of each result: given, or scale of a times scale of b over `out_scale`, as the convention forms it.
-
-        HAWQ: the product rounded to float32, then divided in float64; PyTorch, FBGEMM, QNNPACK: float32 throughout; others float64.
-        """
+        """The real multiplier of each result: given, or scale of a times scale of b over `out_scale`, as the convention forms it
+        (see `real_multiplier`)."""
         if self.multiplier is not None:
             return to_float64(to_numpy(self.multiplier, "multiplier")[0], "multiplier")
         if self.out_scale is None:
@@ -124,14 +120,7 @@ class Given:
         out = to_float64(to_numpy(self.out_scale, "out_scale")[0], "out_scale")
         if not (np.isfinite(out).all() and (out > 0).all()):
             raise ValueError("out_scale must be finite and above zero")
-        left, right = scales[0], scales[1].T
-        if convention in _SINGLE:
-            single = np.float32
-            ratio = (left.astype(single) * right.astype(single)) / out.astype(single)
-            return np.asarray(ratio, np.float64)
-        if convention in _HAWQ:
-            return np.asarray((left * right).astype(np.float32).astype(np.float64) / out.astype(np.float32).astype(np.float64))
-        return np.asarray(left * right / out)
+        return real_multiplier(scales[0], scales[1].T, out, convention)
 
 
 def apply(

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LOW, _HIGH = -(1 << 31), (1 << 31) - 1
+_SINGLE = ("fp32_lrint", "fbgemm_fixed", "qnnpack_q31", "qnnpack_precise")
+_HAWQ = ("hawqv3", "exact_half_even", "hawq_float64_emulation")
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,21 @@ def requantize(acc: Any, real_multiplier: Any, convention: str = "tflite_double"
     except ValueError:
         raise ValueError(f"real_multiplier has shape {m.shape}; it must broadcast to acc's {x.shape}") from None
     return restore_like(acc, _BY_NAME[convention].run(x, m))
+
+
+def real_multiplier(in_scale: Any, weight_scale: Any, out_scale: Any, convention: str) -> np.ndarray:
+    """in_scale * weight_scale / out_scale in float64, formed as the software of a convention forms it; arrays broadcast.
+
+    HAWQ, I-BERT: the product rounded to float32, then divided by the float32 output scale in float64; PyTorch, FBGEMM, QNNPACK:
+    float32 throughout; others float64 throughout (scales of a .tflite file are float32: pass np.float32).
+    """
+    left, right, out = (np.asarray(s, np.float64) for s in (in_scale, weight_scale, out_scale))
+    if convention in _SINGLE:
+        ratio = (left.astype(np.float32) * right.astype(np.float32)) / out.astype(np.float32)
+        return np.asarray(ratio, np.float64)
+    if convention in _HAWQ:
+        return np.asarray((left * right).astype(np.float32).astype(np.float64) / out.astype(np.float32).astype(np.float64))
+    return np.asarray(left * right / out)
 
 
 def requantizations() -> pd.DataFrame:

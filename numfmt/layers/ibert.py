@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .._arrays import to_numpy
-from ..arith.requantize import requantize
+from ..arith.dyadic import dyadic_round
 
 _F = np.float32
 _EXP_SHIFT = 30
@@ -99,13 +99,19 @@ def softmax_tail(exp16: Any, out_bits: int = 8) -> tuple[np.ndarray, float]:
     return (e * factor) >> (32 - out_bits), 2.0**-out_bits
 
 
-def int_gelu(q: Any, scale: float) -> tuple[np.ndarray, np.float32]:
-    """GELU of q * scale: integers and their (negative) scale.
+def int_gelu(q: Any, scale: Any) -> tuple[np.ndarray, Any]:
+    """GELU of q * scale: integers and their (negative) scale. scale: a number, or one for each column of q's last axis.
 
     erf is sign(x) * (a * (min(|x|, -b) + b)**2 + 1) on x / 1.4142, then shifted right by 14 bits (in the released code alone).
     Valid on fine scales (1e-3: error 0.02); on 8-bit inputs the result is useless, so apply it to the accumulator before it.
     q = 0 gives 0. Raises ValueError where 64 bits do not hold the result.
     """
+    if np.ndim(scale):
+        columns = _integers(q, "q")
+        if columns.shape[-1:] != np.shape(scale):
+            raise ValueError(f"scale has shape {np.shape(scale)}; it must be one number, or one a column: ({columns.shape[-1]},)")
+        parts = [int_gelu(columns[..., i], s) for i, s in enumerate(np.asarray(scale).tolist())]
+        return np.stack([p[0] for p in parts], axis=-1), np.array([p[1] for p in parts], _F)
     s = _scale(scale)
     array = _integers(q, "q")
     narrow = s / _F(1.4142)
@@ -158,29 +164,13 @@ def int_layernorm(q: Any, shift: int = 0) -> np.ndarray:
     return (y * ((1 << 31) // std)) >> 1
 
 
-def dyadic(x: Any, real_multiplier: float, bits: int | None = None) -> np.ndarray:
+def dyadic(x: Any, real_multiplier: Any, bits: int | None = None) -> np.ndarray:
     """Integers of up to 62 bits times b / 2**c, b of 31 bits, rounded once to nearest even; clipped to `bits` signed bits if given.
 
-    As HAWQ-V3 and I-BERT rescale between layers, exactly (their float64 product is not, beyond 2**53).
+    As HAWQ-V3 and I-BERT rescale between layers, exactly (their float64 product is not, beyond 2**53). real_multiplier: a number
+    or an array that broadcasts, of either sign.
     """
-    array = _integers(x, "x")
-    small = not array.size or (int(array.min()) >= -(1 << 31) and int(array.max()) < 1 << 31)
-    if small:
-        made: np.ndarray = requantize(array, real_multiplier, "hawqv3")
-    else:
-        made = _wide_dyadic(array, float(real_multiplier))
+    made = dyadic_round(_integers(x, "x"), real_multiplier)
     if bits is None:
         return made
     return np.clip(made, -(1 << (bits - 1)), (1 << (bits - 1)) - 1)
-
-
-def _wide_dyadic(array: np.ndarray, multiplier: float) -> np.ndarray:
-    fraction, exponent = np.frexp(np.float64(multiplier))
-    b, c = int(np.floor(float(fraction) * 2.0**31 + 0.5)), 31 - int(exponent)
-    made = np.empty(array.size, np.int64)
-    for i, value in enumerate(array.reshape(-1).tolist()):
-        product = value * b
-        whole, rest = product >> c, product & ((1 << c) - 1)
-        half = 1 << (c - 1)
-        made[i] = whole + (rest > half or (rest == half and whole & 1))
-    return made.reshape(array.shape)

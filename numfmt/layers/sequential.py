@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._arrays import to_numpy
 from ..blocks import QuantizedTensor
 from ..formats import Format, parse
 
@@ -19,8 +20,8 @@ class Flatten:
     def __call__(self, x: Any) -> Any:
         """x with its axes beyond the first as one. Raises ValueError for a scaled tensor."""
         if not isinstance(x, QuantizedTensor):
-            array = np.asarray(x)
-            return array.reshape(len(array), -1)
+            array, restore = to_numpy(x)
+            return restore(array.reshape(len(array), -1))
         if x.scheme.scaled:
             raise ValueError(f"x is {x.scheme}, whose scales belong to its axes; flatten unscaled tensors or dequantize first")
         words = np.asarray(x.codes).reshape(x.shape[0], -1)

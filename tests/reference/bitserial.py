@@ -53,6 +53,28 @@ def term_value(bsig, term):
     return (-1) ** sign * man * 2**exp * 2**bsig
 
 
+def cut(x, places, nearest):
+    """x / 2**places as an integer: floor, or to nearest even (Python's round of a Fraction)."""
+    return round(Fraction(x, 2**places)) if nearest else x // 2**places
+
+
+def free_step(lanes, terms, bsig, accumulator, guard, kept, nearest):
+    """`step` of mode "paper" with widths of one's own."""
+    v = [e + exp for (_, e, _), (_, exp, _) in zip(lanes, terms, strict=True)]
+    top = max(v)
+    total = 0
+    for (s, _, significand), (sign, _, man), vi in zip(lanes, terms, v, strict=True):
+        p = cut(man * significand * 2**guard, top - vi, nearest)
+        total += -p if s ^ sign else p
+    m, e = accumulator
+    high = max(top, e)
+    held = 0 if high - e >= kept and not nearest else cut(m, high - e, nearest)
+    y = cut(total * 2**bsig, high - top, nearest) + held
+    k = max(0, abs(y).bit_length() - kept)
+    y, e = cut(y, k, nearest), high + k
+    return (y // 2, e + 1) if abs(y).bit_length() > kept else (y, e)
+
+
 def step(lanes, terms, bsig, accumulator, rtl):
     """One cycle. lanes: four `fields`; terms: four; accumulator (m, e). Returns the new accumulator, and D and V."""
     v = [e + exp for (_, e, _), (_, exp, _) in zip(lanes, terms, strict=True)]
@@ -72,14 +94,17 @@ def step(lanes, terms, bsig, accumulator, rtl):
     return (y // 2**k, (high + k) % 64 if rtl else high + k), total, top
 
 
-def group(activations, weight_terms, rtl, unit):
+def group(activations, weight_terms, rtl, unit, options=None):
     """The sum of one run as an exact Fraction: chunks of four in order, terms of a chunk in increasing bsig.
 
     weight_terms: [(bsig, term)] of each weight; absent lanes are zero activations with zero terms.
     """
     lanes = [fields(x) for x in activations]
+    guard, kept, nearest, down = options or (3, 14, False, False)
+    if down:
+        weight_terms = [terms[::-1] for terms in weight_terms]
     cycles = [b for b, _ in weight_terms[0]]
-    assert cycles == sorted(cycles)
+    assert cycles == sorted(cycles, reverse=down)
     while len(lanes) % 4:
         lanes.append((0, 1, 0))
         weight_terms = [*weight_terms, [(b, (0, 0, 0)) for b in cycles]]
@@ -87,6 +112,9 @@ def group(activations, weight_terms, rtl, unit):
     for k in range(0, len(lanes), 4):
         for cycle, bsig in enumerate(cycles):
             terms = [weight_terms[k + i][cycle][1] for i in range(4)]
-            accumulator, _, _ = step(lanes[k : k + 4], terms, bsig, accumulator, rtl)
+            if options:
+                accumulator = free_step(lanes[k : k + 4], terms, bsig, accumulator, guard, kept, nearest)
+            else:
+                accumulator, _, _ = step(lanes[k : k + 4], terms, bsig, accumulator, rtl)
     m, e = accumulator
-    return m * Fraction(2) ** (e - 28) * unit
+    return m * Fraction(2) ** (e - 25 - guard) * unit
