@@ -151,3 +151,8 @@ def test_sums_without_a_netlist_have_no_price(path):
 
     with pytest.raises(ValueError, match="has no price yet"):
         hw.unit(path, weight="int8", activation="int8")
+
+
+@pytest.mark.filterwarnings("error")
+def test_infinity_times_zero_warns_nobody():
+    assert np.isnan(nf.matmul(np.float32([[np.inf]]), np.float32([[0]]), "bf16"))

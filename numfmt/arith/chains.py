@@ -240,7 +240,8 @@ class Chain:
             end = min(k + DEPTH, stop)
             x, y = a.block(rows, k, end, np.float32), b.panel(columns, k, end, np.float32)
             left, right = Span(x), Span(y)
-            most = left.most * right.most.max()
+            with np.errstate(invalid="ignore"):  # infinity times zero: NaN proves nothing
+                most = left.most * right.most.max()
             finest = left.unit * right.unit.min()
             unit = np.minimum(unit, np.maximum(finest, t.unit))
             ceiling = 2.0**t.emax

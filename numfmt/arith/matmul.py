@@ -216,8 +216,7 @@ def _given(result: Any, out: np.ndarray | None) -> Any:
         )
     if out.shape != result.shape or out.dtype != result.dtype:
         raise ValueError(
-            f"out has shape {tuple(out.shape)} and dtype {out.dtype}; "
-            f"it must have shape {tuple(result.shape)} and dtype {result.dtype}"
+            f"out must have shape {tuple(result.shape)} and dtype {result.dtype}, not {tuple(out.shape)} and {out.dtype}"
         )
     if isinstance(out, np.ndarray) and not out.flags.writeable:
         raise ValueError("out is read-only; pass an array that can be written, or leave it out")
