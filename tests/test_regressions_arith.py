@@ -106,8 +106,7 @@ def test_spaces_and_case_do_not_matter(text):
     assert nf.datapath(text) == nf.datapath(text.replace(" ", "").lower())
 
 
-def test_empty_batches_and_numpy_strides_of_layers():
-    assert nf.layers.Linear(B.T)(np.zeros((0, 4))).shape == (0, 3)
+def test_numpy_integers_are_strides():
     assert nf.layers.Conv2d(np.ones((1, 1, 2, 2)), stride=np.int64(2))(np.ones((1, 1, 4, 4))).shape == (1, 1, 2, 2)
 
 

@@ -217,7 +217,8 @@ class Chain:
         p, t = self.product, self.total
         assert p is not None
         m, pm = t.format.man_bits, p.format.man_bits
-        most = x.most * y.most.max()
+        with np.errstate(invalid="ignore"):  # infinity times zero: NaN proves nothing
+            most = x.most * y.most.max()
         ceiling = self.single_ceiling
         limit = ceiling - 4 * (1.5 * most + p.unit + ceiling * 2.0**-m)
         limit[~(most < self.single_product_ceiling)] = -1.0

@@ -67,8 +67,6 @@ class Linear:
         array, restore = to_numpy(x)
         if array.ndim == 0 or array.shape[-1] != self.in_features:
             raise ValueError(f"x has shape {array.shape}; its last axis must be the layer's {self.in_features} inputs")
-        if not array.size:
-            return restore(np.empty((*array.shape[:-1], self.out_features), np.float32))
         rows = operand(quantize(array.reshape(-1, self.in_features), self.activation_scheme), "x", -1)
         y = np.empty((rows.rows, self.out_features), np.float32)
         for i, (start, stop) in enumerate(self._spans):
