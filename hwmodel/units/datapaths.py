@@ -69,6 +69,16 @@ def datapath_unit(spec: Any, given: dict[str, Any]) -> Unit:
         raise ValueError(
             f"datapath {path} has no price yet: its order of sums needs registers that are not modelled; leave {path.order} out"
         )
+    inner = path.inner
+    if isinstance(inner, FloatAccumulator) and (inner.kahan or inner.random_width or inner.pairwise or inner.product_format):
+        raise ValueError(
+            f"datapath {path} has no price yet: compensated, stochastic and pairwise sums and product formats are not modelled; "
+            "name a format and a rounding, such as fp32 or bf16+fma"
+        )
+    if type(inner) is not IntAccumulator and isinstance(inner, IntAccumulator):
+        raise ValueError(f"datapath {path} has no price yet: a DSP slice is no netlist of gates; write its sum, as int48")
+    if isinstance(inner, IntAccumulator) and inner.pairwise:
+        raise ValueError(f"datapath {path} has no price yet: its tree of adders is not modelled; leave +pairwise out")
     weight, activation = parse(given["weight"]), parse(given["activation"])
     group = positive_int("group", given.get("group", 128))
     netlist = _inner(path.inner, operand(weight), operand(activation), str(path), group)

@@ -217,7 +217,8 @@ class Chain:
         p, t = self.product, self.total
         assert p is not None
         m, pm = t.format.man_bits, p.format.man_bits
-        most = x.most * y.most.max()
+        with np.errstate(invalid="ignore"):  # infinity times zero: NaN proves nothing
+            most = x.most * y.most.max()
         ceiling = self.single_ceiling
         limit = ceiling - 4 * (1.5 * most + p.unit + ceiling * 2.0**-m)
         limit[~(most < self.single_product_ceiling)] = -1.0
@@ -240,7 +241,8 @@ class Chain:
             end = min(k + DEPTH, stop)
             x, y = a.block(rows, k, end, np.float32), b.panel(columns, k, end, np.float32)
             left, right = Span(x), Span(y)
-            most = left.most * right.most.max()
+            with np.errstate(invalid="ignore"):  # infinity times zero: NaN proves nothing
+                most = left.most * right.most.max()
             finest = left.unit * right.unit.min()
             unit = np.minimum(unit, np.maximum(finest, t.unit))
             ceiling = 2.0**t.emax

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -109,6 +110,11 @@ def datapath(spec: str | Datapath) -> Datapath:
 @lru_cache(maxsize=1024)
 def _parse_datapath(text: str) -> Datapath:
     sums, *stages = text.split("|")
+    sums = re.sub(r"\s*\+\s*", "+", sums)
+    for word in re.split(r"[+>]", sums):
+        if word.strip().lower() in PRESETS:
+            whole = PRESETS[word.strip().lower()][0]
+            raise ValueError(f"datapath {text!r}: {word.strip()} is a whole path; to change it write it out, as {whole!r}")
     parts = _accumulators(sums)
     if not 1 <= len(parts) <= 2 or not all(parts):
         raise ValueError(f"datapath {text!r} is not INNER or INNER>OUTER; write for example 'int32>fp32'")

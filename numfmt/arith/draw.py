@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .._arrays import to_numpy
+from .._checks import check_int_range, plain_int
 from .datapath import Datapath
 from .float_steps import FloatAccumulator
 from .rounded_sums import Bits
@@ -27,10 +29,10 @@ class Draw:
             raise ValueError(
                 f"{self.made} takes {need}; its sums are rounded {'stochastically' if self._width else 'without them'}"
             )
-        if self.seed is not None and not 0 <= self.seed < 1 << 64:
-            raise ValueError(f"seed={self.seed!r} is not allowed; use an integer from 0 to 2**64 - 1")
+        if self.seed is not None:
+            check_int_range("seed", plain_int(self.seed), 0, (1 << 64) - 1)
         if self.random_bits is not None:
-            words = np.asarray(self.random_bits)
+            words = to_numpy(self.random_bits, "random_bits")[0]
             if words.dtype.kind not in "iu" or (words.size and not 0 <= int(words.min()) <= int(words.max()) < 1 << self._width):
                 raise ValueError(f"random_bits must be integers from 0 to 2**{self._width} - 1 for {self.made}")
 
@@ -44,9 +46,9 @@ class Draw:
             return self.made
         given = None
         if self.random_bits is not None:
-            words = np.asarray(self.random_bits)
+            words = to_numpy(self.random_bits, "random_bits")[0]
             try:
-                given = np.broadcast_to(words, (*lead, *sizes)).reshape(-1, *sizes)[batch]
+                given = np.broadcast_to(words, (*lead, *sizes))[np.unravel_index(batch, lead) if lead else ()]
             except ValueError:
                 raise ValueError(f"random_bits has shape {words.shape}; it must broadcast to {(*lead, *sizes)}") from None
         bits = Bits(given, self.seed or 0, batch)

@@ -35,7 +35,10 @@ class FixedAccumulator(Unit):
         fixed_rule.addends(self.format.rounding, 1)  # refuses roundings that ap_fixed lacks
 
     def __str__(self) -> str:
-        return f"{self.format}" + ("+full" if self.full else "")
+        name = str(self.format)
+        if "<" not in name:  # "int8" names an accumulator of integers
+            name = f"{'' if self.format.signed else 'u'}fixed<{self.format.width},{self.format.int_bits}>"
+        return name + ("+full" if self.full else "")
 
     def product(self, a: Any, b: Any, c: Any, returns: str) -> Any:
         """`nf.matmul` of two fixed-point tensors: values in float64 (exact), or the accumulator's words."""
@@ -162,5 +165,5 @@ def _hls4ml(match: re.Match[str]) -> FixedAccumulator:
 
 RULES: list[tuple[str, Any]] = [
     (r"(?i)((?:ap_|ac_)?u?fixed<[^<>]*>|ap_u?int<[^<>]*>)(\+full)?", _made),
-    (r"hls4ml", _hls4ml),
+    (r"(?i)hls4ml", _hls4ml),
 ]

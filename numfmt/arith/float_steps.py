@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._checks import check_int_range, unknown
+from .._checks import check_int_range, nearest, unknown
 from ..formats import Float, Rounding, cast, encode
 from ..kernels import steps
 from .accumulator import Accumulator, Compute, Step, single_values
@@ -160,7 +160,10 @@ def parse_accumulator(text: str) -> FloatAccumulator:
             raise
         from . import registry
 
-        raise unknown("datapath", text, [*registry.named(), "int16", "int24+saturate", "float<5,10>"]) from None
+        known = [*registry.named(), "int16", "int24+saturate", "float<5,10>"]
+        if not nearest(text, known):  # the names of two hundred instructions would not help
+            known = ["fp32", "bf16+fma", "float<5,10>", "int24+saturate", "exact", "ap_fixed<16,6>"]
+        raise unknown("datapath", text, known, "(nf.datapaths() lists the named ones)") from None
     found: dict[str, Any] = {}
 
     def give(key: str, value: Any, option: str) -> None:

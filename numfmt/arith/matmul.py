@@ -17,6 +17,7 @@ from .fixed_steps import FixedAccumulator
 from .integer_steps import IntAccumulator
 from .operands import Operand, operand, permuted, runs
 from .output import Given, apply
+from .tiles import joined, part, tiles
 from .unit import Unit
 
 _UNSCALED = Operand(np.zeros((1, 0)), None, True, None)  # stands for plain arrays where only scales are asked for
@@ -106,8 +107,9 @@ def explain(a: Any, b: Any, path: str | Datapath) -> list[Step]:
     made = datapath(path)
     if _alone(made, a, b):
         if isinstance(made.inner, FixedAccumulator):
-            return [Step(0, np.shape(a.codes)[-1], *made.inner.explain(a, b))]
-        depth = operand(a, "a", -1).depth
+            reason = made.inner.explain(a, b)
+            return [Step(0, np.shape(a.codes)[-1], *reason)]
+        depth = _depth(a, b)
         formats = unit_operands.natural_format(a), unit_operands.natural_format(b)
         return [Step(0, depth, *made.inner.reason(*formats))]  # type: ignore[attr-defined]
     left, right, pieces = _prepared(operand(a, "a", -1), operand(b, "b", 0), made)
@@ -118,11 +120,22 @@ def product(a: Operand, b: Operand, made: Datapath, c: Any = None) -> np.ndarray
     """`matmul` of two prepared operands, (a.rows, b.rows). Raises ValueError for paths with output stages."""
     if made.output:
         raise ValueError(f"path {made} has output stages, which a layer of its own applies; use nf.matmul, or leave them out")
+    shape = (a.rows, b.rows)
+    if cuts := tiles(made, a, b):
+        start = None if c is None else spread(c, shape)
+        parts = (
+            _tile(part(a, rows), part(b, columns), made, None if start is None else start[rows, columns]) for rows, columns in cuts
+        )
+        return joined(parts, cuts, shape)
+    return _tile(a, b, made, c)
+
+
+def _tile(a: Operand, b: Operand, made: Datapath, c: Any) -> np.ndarray:
     a, b, parts = _prepared(a, b, made)
     shape = (a.rows, b.rows)
     last = last_accumulator(made, a.scales is not None or b.scales is not None)
     start = last.start(c, shape)
-    if last is made.inner and made.order.sequential:
+    if last is made.inner and made.order.whole:
         (piece,) = parts[0]
         return last.finish(made.inner.plan(a, b, *piece)[1](start))
     totals = [_sum(a, b, made, pieces, last, start if n == 0 else last.start(None, shape)) for n, pieces in enumerate(parts)]
@@ -136,7 +149,9 @@ def last_accumulator(made: Datapath, scaled: bool) -> Accumulator:
     """The accumulator whose format the result has."""
     if scaled:
         return made.outer_or_default
-    return made.inner if made.outer is None and made.order.sequential else made.joining
+    if made.outer is None and (made.order.sequential or (made.order.whole and not isinstance(made.inner, Unit))):
+        return made.inner
+    return made.joining
 
 
 def _sum(a: Operand, b: Operand, made: Datapath, pieces: list[tuple[int, int]], last: Accumulator, total: np.ndarray) -> np.ndarray:
@@ -146,6 +161,8 @@ def _sum(a: Operand, b: Operand, made: Datapath, pieces: list[tuple[int, int]], 
         (piece,) = pieces
         return made.inner.plan(a, b, *piece)[1](total)
     for first, stop in pieces:
+        if first == stop:  # no product: the accumulator stays as it is, -0 included
+            continue
         part = made.inner.plan(a, b, first, stop)[1](np.zeros(total.shape))
         if not scaled:
             total = last.join(total, part if isinstance(last, IntAccumulator) else made.inner.to_float64(part))
@@ -168,6 +185,16 @@ def _prepared(a: Operand, b: Operand, made: Datapath) -> tuple[Operand, Operand,
     return a, b, [made.order.pieces(whole, part) for part in made.order.parts(a.depth)]
 
 
+def _depth(a: Any, b: Any) -> int:
+    """Length of the sums of a @ b. Raises ValueError for shapes that do not fit."""
+    left, right = (tuple(x.shape) if isinstance(x, QuantizedTensor) else to_numpy(x, w)[0].shape for x, w in ((a, "a"), (b, "b")))
+    if len(left) < 2 or len(right) < 2:
+        raise ValueError(f"a has shape {left} and b {right}; both need at least two axes (add one with x[None])")
+    if left[-1] != right[-2]:
+        raise ValueError(f"a sums over {left[-1]} elements and b over {right[-2]}; the inner dimensions must be equal")
+    return int(left[-1])
+
+
 def _alone(made: Datapath, a: Any, b: Any) -> bool:
     """Whether a matrix unit computes the whole product of unscaled operands."""
     return isinstance(made.inner, Unit) and made.outer is None and made.order.sequential and not _scaled(a, b)
@@ -181,8 +208,18 @@ def _given(result: Any, out: np.ndarray | None) -> Any:
     """`result`, in `out` where one is given."""
     if out is None:
         return result
+    if isinstance(out, np.ndarray):
+        result = to_numpy(result)[0]
+    elif not is_torch(out):
+        raise ValueError(
+            f"out is a {type(out).__name__}; it must be an array of shape {tuple(result.shape)} and dtype {result.dtype}"
+        )
     if out.shape != result.shape or out.dtype != result.dtype:
-        raise ValueError(f"out must have shape {tuple(result.shape)} and dtype {result.dtype}")
+        raise ValueError(
+            f"out must have shape {tuple(result.shape)} and dtype {result.dtype}, not {tuple(out.shape)} and {out.dtype}"
+        )
+    if isinstance(out, np.ndarray) and not out.flags.writeable:
+        raise ValueError("out is read-only; pass an array that can be written, or leave it out")
     out[...] = result
     return out
 

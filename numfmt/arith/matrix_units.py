@@ -219,7 +219,10 @@ def _blackwell(add) -> None:  # type: ignore[no-untyped-def]
 def _parse(match: re.Match[str]) -> MatrixUnit:
     by_lower = {name.lower(): name for name in rows()}
     if match[0].lower() not in by_lower:
-        raise unknown("datapath", match[0], rows(), "(nf.datapaths() lists every recorded instruction)")
+        gpu = match[0].lower().partition(".")[0] + "."
+        raise unknown(
+            "datapath", match[0], [n for n in rows() if n.startswith(gpu)], "(nf.datapaths() lists every recorded instruction)"
+        )
     return MatrixUnit(by_lower[match[0].lower()])
 
 

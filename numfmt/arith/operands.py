@@ -229,7 +229,7 @@ def convert(x: np.ndarray, out: np.ndarray) -> None:
     elif x.dtype.kind == "f" or x.dtype.kind in "iub":
         np.copyto(out, x, casting="unsafe")
     elif x.dtype.name == "bfloat16":  # the upper half of a float32
-        np.copyto(out, (x.view(np.uint16).astype(np.uint32) << 16).view(np.float32))
+        np.copyto(out, (x.view(np.uint16).astype(np.uint32) << 16).view(np.float32), casting="unsafe")
     else:
         out[...] = x.astype(out.dtype)
 

@@ -38,6 +38,11 @@ class Order:
         """Whether k simply runs upward."""
         return self == SEQUENTIAL
 
+    @property
+    def whole(self) -> bool:
+        """Whether k is one piece, in whatever order: nothing is added outside the accumulator."""
+        return not self.chunk and self.split == 1
+
     def __str__(self) -> str:
         words = ["chunk" + str(self.chunk)] if self.chunk else []
         words += ["splitk" + str(self.split)] if self.split > 1 else []

@@ -190,10 +190,15 @@ def _terms(inner: Accumulator, a: Operand, b: Operand, start: int, stop: int) ->
         if isinstance(inner, LMulAccumulator | TableAccumulator | ShiftAccumulator):
             yield inner.terms(a, b, k)
         elif isinstance(inner, IntAccumulator):
-            yield a.values[:, k, None].astype(np.int64) * b.values[None, :, k].astype(np.int64)
+            yield _integers(a, k, k + 1) * _integers(b, k, k + 1).T
         else:
             with np.errstate(invalid="ignore"):
                 yield a.values[:, k, None] * b.values[None, :, k]
+
+
+def _integers(x: Operand, start: int, stop: int) -> np.ndarray:
+    """Columns of an operand of integers, (rows, k) int64: float64 does not hold all of them."""
+    return x.block(slice(0, x.rows), start, stop, np.int64, 1)
 
 
 class _Extent:
@@ -219,6 +224,9 @@ class _Extent:
             for row in range(0, len(flat), _ROWS):
                 self._sums(flat[row : row + _ROWS], np.ones((1, stop - start)), np.zeros((len(flat[row : row + _ROWS]), 1)))
             return
+        if isinstance(inner, IntAccumulator) and max(a.largest, b.largest) > 1 << 24:
+            self._integer_sums(_integers(a, start, stop), _integers(b, start, stop), inner.start(c, (a.rows, b.rows)))
+            return
         begin = np.zeros((a.rows, b.rows))
         if c is not None:
             begin = np.array(np.broadcast_to(np.asarray(inner.start(c, (a.rows, b.rows)), np.float64), begin.shape))
@@ -226,6 +234,14 @@ class _Extent:
             self.finite = False
             return
         self._sums(x, y, begin)
+
+    def _integer_sums(self, x: np.ndarray, y: np.ndarray, begin: np.ndarray) -> None:
+        """Integers of any width, in Python's."""
+        total = begin.astype(object)
+        self._merge(min(0, total.min(initial=0)), max(0, total.max(initial=0)), 0, 0)
+        for k in range(x.shape[1]):
+            total = total + np.multiply.outer(x[:, k].astype(object), y[:, k].astype(object))
+            self._merge(min(0, total.min(initial=0)), max(0, total.max(initial=0)), 0, 0)
 
     def _sums(self, x: np.ndarray, y: np.ndarray, begin: np.ndarray) -> None:
         fine = [p + q for p, q in zip(_finest(x.T), _finest(y.T), strict=True) if p is not None and q is not None]

@@ -138,7 +138,7 @@ def _codes(x: Operand, what: str, fmt: Format) -> np.ndarray:
         scheme = x.source.scheme
         if scheme.candidates != (fmt,) or x.source.row_zero_points is not None or not scheme.way.plain:
             raise ValueError(f"{what} is {scheme}; the table takes codes of {fmt}: quantize to it, without zero points")
-        codes = x.source.row_codes
+        codes = x.source.row_codes if x.places is None else x.source.row_codes[:, x.places]
     else:
         try:
             codes = encode(x.values, fmt)
@@ -146,8 +146,6 @@ def _codes(x: Operand, what: str, fmt: Format) -> np.ndarray:
             raise ValueError(f"{what}: {error}") from None
         if not np.array_equal(np.asarray(fmt.values(), np.float64)[codes], x.values):
             raise ValueError(f"{what} holds values that {fmt}, the table's format, does not hold; round it with nf.cast first")
-    if x.places is not None:
-        codes = codes[:, x.places]
     return codes.astype(np.uint8)
 
 

@@ -132,12 +132,13 @@ def _order(rule: Rule, depth: int) -> np.ndarray:
     if not rule.through_half:
         return np.arange(depth)
     whole = np.arange(-(-depth // rule.k) * rule.k).reshape(-1, rule.k // 4, 4)
-    order = np.concatenate([whole[:, :, :2].reshape(len(whole), -1), whole[:, :, 2:].reshape(len(whole), -1)], axis=1).reshape(-1)
+    halves = [part.reshape(len(whole), rule.k // 2) for part in (whole[:, :, :2], whole[:, :, 2:])]
+    order = np.concatenate(halves, axis=1).reshape(-1)
     return np.where(order < depth, order, -1)
 
 
 def _bytes(words: np.ndarray) -> np.ndarray:
-    return words.view(np.uint8).reshape(words.shape[0], -1)
+    return words.view(np.uint8)
 
 
 def run(rule: Rule, a: np.ndarray, b: np.ndarray, c: np.ndarray | None) -> np.ndarray:

@@ -12,7 +12,7 @@ from ..kernels import watch as kernels
 from . import unit_operands, unit_rule
 from .aligned import Instruction
 from .cublas import CublasOrder
-from .fixed_steps import FixedAccumulator, encode_raw, raw_integers
+from .fixed_steps import FixedAccumulator, encode_raw, fixed_type, raw_integers
 from .integer_steps import IntAccumulator
 from .unit import Unit
 
@@ -56,7 +56,7 @@ def _instruction(
             kernels.watch_integers(total, terms, *limits, rule.saturate, counts)
         return total
     out = np.empty((a.shape[0], b.shape[0]), np.float32)
-    rows = [np.ascontiguousarray(w).view(np.uint8).reshape(w.shape[0], -1) for w in (a, b)]
+    rows = [np.ascontiguousarray(w).view(np.uint8) for w in (a, b)]
     facts = unit_rule.kernel_facts(rule, a.shape[1])
     kernels.watch_aligned(*rows, *facts, np.ascontiguousarray(start, np.float32), out, counts)
     return out
@@ -64,7 +64,7 @@ def _instruction(
 
 def _fixed(unit: FixedAccumulator, a: Any, b: Any, c: Any, counts: np.ndarray) -> np.ndarray:
     """Step by step through the accumulator's own arithmetic; a step's result beside the exact one tells what was lost."""
-    fx, fw = (x.scheme.candidates[0] for x in (a, b))
+    fx, fw = fixed_type(a, "a"), fixed_type(b, "b")
     x, w = raw_integers(np.asarray(a.codes), fx), raw_integers(np.asarray(b.codes), fw)
     shift = fx.frac_bits + fw.frac_bits - unit.format.frac_bits
     right, up = max(shift, 0), max(-shift, 0)

@@ -106,6 +106,8 @@ class Attention:
         query = query.reshape(batch, *query.shape[-3:])
         new_keys, new_values = (a.reshape(batch, *a.shape[-3:]) for a in (new_keys, new_values))
         cache = self.cache(batch) if cache is None else cache
+        if not isinstance(cache, KVCache):
+            raise ValueError(f"cache is a {type(cache).__name__}; it must be made by layer.cache(batch)")
         if (cache.batch, cache.kv_heads, cache.head_dim) != (batch, self.kv_heads, self.head_dim) or (
             cache._keys.side != self.keys or cache._values.side != self.values_kept
         ):

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from .._arrays import to_numpy
-from ..arith import Datapath, datapath
+from .._checks import plain_int
+from ..arith import Datapath
 from ..arith.matmul import product
 from ..arith.operands import Operand, operand
 from ..blocks import QuantizedTensor, Scheme, quantize, scheme
 from ..formats import Fixed, Format, decode
 from ..kernels.patches import gather
-from .linear import add_bias, check_bias, dequantized_to
+from .linear import add_bias, check_bias, dequantized_to, layer_path
 
 _BYTES = 1 << 24  # of inputs side by side and of sums at a time, so that memory stays bounded
 
@@ -45,6 +46,9 @@ class Conv2d:
         array, _ = to_numpy(weight, "weight")
         if array.ndim != 4:
             raise ValueError(f"weight has shape {array.shape}; it must be (out channels, in channels / groups, height, width)")
+        if not array.size:
+            raise ValueError(f"weight has shape {array.shape}; no axis may be empty")
+        stride, padding, dilation, groups = (plain_int(v) for v in (stride, padding, dilation, groups))
         for name, value, least in (
             ("stride", stride, 1),
             ("padding", padding, 0),
@@ -66,7 +70,7 @@ class Conv2d:
         size = array.shape[0] // groups
         self.weights = [whole.take_rows(start, start + size) for start in range(0, array.shape[0], size)]
         self._right = [operand(dequantized_to(q, weight_operand).T, "weight", 0) for q in self.weights]
-        self.path = datapath(path) if path is not None else datapath("exact>fp32")
+        self.path = layer_path(path)
         self.bias = check_bias(bias, array.shape[0])
 
     def out_size(self, height: int, width: int) -> tuple[int, int]:

@@ -8,6 +8,8 @@ import numpy as np
 
 from .._arrays import to_float64, to_numpy
 from ..arith import Datapath, datapath
+from ..arith.fixed_steps import FixedAccumulator
+from ..arith.float_steps import FloatAccumulator
 from ..arith.matmul import product
 from ..arith.operands import Operand, operand
 from ..blocks import QuantizedTensor, Scheme, quantize, scheme
@@ -43,7 +45,7 @@ class Linear:
         self.weight = _quantized_weight(weight, weight_scheme)
         self._operand_format = None if weight_operand is None else float_format(weight_operand)
         self.activation_scheme = scheme(activation_scheme)
-        self.path = datapath(path) if path is not None else datapath("exact>fp32")
+        self.path = layer_path(path)
         self.bias = check_bias(bias, self.weight.shape[0])
         rows = max(1, _ELEMENTS_AT_ONCE // max(1, self.in_features))
         self._spans = [(i, min(i + rows, self.out_features)) for i in range(0, self.out_features, rows)]
@@ -90,6 +92,20 @@ class Linear:
     def __repr__(self) -> str:
         what = f"w={self.weight.scheme}, a={self.activation_scheme}, path={self.path}"
         return f"Linear({self.in_features} -> {self.out_features}, {what})"
+
+
+def layer_path(path: str | Datapath | None) -> Datapath:
+    """The datapath of a layer. Raises ValueError for those that need what a layer does not have."""
+    made = datapath(path) if path is not None else datapath("exact>fp32")
+    if isinstance(made.inner, FloatAccumulator) and made.inner.random_width:
+        raise ValueError(f"path {made} rounds stochastically, and a layer has no random bits; use nf.matmul with seed=")
+    if isinstance(made.inner, FixedAccumulator):
+        raise ValueError(f"path {made} adds fixed-point words; use nf.layers.FixedDense or FixedConv2d")
+    if made.output:
+        raise ValueError(
+            f"path {made} has output stages, which need data that a layer does not have; use nf.matmul, or leave them out"
+        )
+    return made
 
 
 def _quantized_weight(weight: Any, weight_scheme: str | Scheme) -> QuantizedTensor:

@@ -36,6 +36,10 @@ def rotary_rates(head_dim: int, base: float, scaling: Mapping[str, Any] | None =
     scaling: a config's `rope_scaling`; types "default", "linear" and "llama3". Raises ValueError for others.
     """
     rates = power(base, [(-2 * i, head_dim) for i in range(head_dim // 2)])
+    if scaling is not None and not isinstance(scaling, Mapping):
+        raise ValueError(
+            f"scaling={scaling!r} is not allowed; give a config's rope_scaling, as {{'rope_type': 'linear', 'factor': 2}}"
+        )
     kind = "default" if scaling is None else scaling.get("rope_type", scaling.get("type", "default"))
     if kind == "default":
         return rates
