@@ -32,7 +32,7 @@ def tiles(made: Datapath, a: Operand, b: Operand) -> list[tuple[slice, slice]]:
         return []
     if any(x.source is not None and (x.scales is not None and x.scales.shape[0] not in (1, x.rows)) for x in (a, b)):
         return []
-    size = max(1, most // a.depth)
+    size = max(2, most // a.depth // 2 * 2)  # pairs of rows may share a unit
     cuts = [[slice(i, min(i + size, x.rows)) for i in range(0, x.rows, size)] for x in (a, b)]
     return list(itertools.product(*cuts)) if a.rows and b.rows else []
 
