@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -13,9 +14,10 @@ from .._arrays import to_float64, to_numpy
 from ..blocks import QuantizedTensor
 from ..formats import Fixed, Float, decode
 from ..kernels.integer_chain import look_up, mark, widen_rows
+from ..kernels.widen import widen_bfloat_rows
 from . import bitserial
 from .proof import Bound, quantum
-from .span import Span
+from .span import Extent, extent
 
 
 @dataclass(frozen=True)
@@ -97,16 +99,37 @@ class Operand:
         return (largest, quantum(part)) if np.isfinite(largest) else (np.inf, 1.0)
 
     def _span(self, first: int, stop: int) -> tuple[float, float]:
-        largest, unit = 0.0, np.inf
-        across = slice(first, stop)
-        size = max(1, (1 << 18) // max(1, self.rows if self._upright else stop - first))
-        for start in range(first, stop, size) if self._upright else range(0, self.rows, size):
-            if self._upright:
-                span = Span(self.panel(slice(0, self.rows), start, min(start + size, stop), np.float32, 1))
-            else:
-                span = Span(self.block(slice(start, min(start + size, self.rows)), across.start, across.stop, np.float32, 1))
-            largest, unit = max(largest, float(span.most.max(initial=0.0))), min(unit, float(span.unit.min(initial=np.inf)))
-        return (largest, unit if np.isfinite(unit) else 1.0) if np.isfinite(largest) else (np.inf, 1.0)
+        reach = self.extent(first, stop)
+        return (reach.most, reach.unit if np.isfinite(reach.unit) else 1.0) if np.isfinite(reach.most) else (np.inf, 1.0)
+
+    def extent(self, first: int, stop: int) -> Extent:
+        """What the values among these k span, of operands that float32 holds."""
+        if (first, stop) == (0, self.depth):
+            return self._extent
+        return self._extent_of(first, stop)
+
+    @cached_property
+    def _extent(self) -> Extent:
+        return self._extent_of(0, self.depth)
+
+    def _extent_of(self, first: int, stop: int) -> Extent:
+        reach = Extent()
+        for part in self.parts(first, stop):
+            reach |= extent(part)
+        return reach
+
+    def parts(self, first: int, stop: int) -> Iterator[np.ndarray]:
+        """The values of these k in float32, in pieces with contiguous rows, in the memory order of the operand."""
+        given = self.given[:, first:stop].T if self._upright else self.given[:, first:stop]
+        size = max(1, (1 << 18) // max(1, given.shape[1]))
+        plain = self.table is None and given.dtype == np.float32 and given.strides[1] == given.itemsize and given.flags.aligned
+        for start in range(0, given.shape[0], size):
+            part = given[start : start + size]
+            if not plain:
+                made = np.empty(part.shape, np.float32)
+                self._convert(part, made)
+                part = made
+            yield part
 
     @property
     def _upright(self) -> bool:
@@ -229,7 +252,10 @@ def convert(x: np.ndarray, out: np.ndarray) -> None:
     elif x.dtype.kind == "f" or x.dtype.kind in "iub":
         np.copyto(out, x, casting="unsafe")
     elif x.dtype.name == "bfloat16":  # the upper half of a float32
-        np.copyto(out, (x.view(np.uint16).astype(np.uint32) << 16).view(np.float32))
+        if out.dtype == np.float32 and out.strides[1] == out.itemsize and x.strides[1] == x.itemsize and x.flags.aligned:
+            widen_bfloat_rows(x.view(np.uint16), out)
+        else:
+            np.copyto(out, (x.view(np.uint16).astype(np.uint32) << 16).view(np.float32))
     else:
         out[...] = x.astype(out.dtype)
 

@@ -34,3 +34,10 @@ def widen_bfloat(words, out):
     to_top = np.int32(16)
     for i in range(words.size):
         out[i] = from_bits(left(like(words[i], to_top), to_top))
+
+
+@kernel
+def widen_bfloat_rows(words, out):
+    """`widen_bfloat` of each row, rows contiguous."""
+    for i in range(words.shape[0]):
+        widen_bfloat(words[i], out[i])
