@@ -121,10 +121,11 @@ def product(a: Operand, b: Operand, made: Datapath, c: Any = None) -> np.ndarray
     a, b, parts = _prepared(a, b, made)
     shape = (a.rows, b.rows)
     last = last_accumulator(made, a.scales is not None or b.scales is not None)
-    start = last.start(c, shape)
     if last is made.inner and made.order.sequential:
         (piece,) = parts[0]
-        return last.finish(made.inner.plan(a, b, *piece)[1](start))
+        begin = last.blank(shape) if c is None else last.start(c, shape)
+        return last.finish(made.inner.plan(a, b, *piece)[1](begin))
+    start = last.start(c, shape)
     totals = [_sum(a, b, made, pieces, last, start if n == 0 else last.start(None, shape)) for n, pieces in enumerate(parts)]
     total = totals[0]
     for other in totals[1:]:

@@ -12,10 +12,11 @@ import numpy as np
 
 from .._arrays import to_float64, to_numpy
 from ..blocks import QuantizedTensor
-from ..formats import Fixed, Float, decode
-from ..kernels.integer_chain import look_up, mark, widen_rows
+from ..formats import Fixed
+from ..kernels.integer_chain import widen_rows
 from ..kernels.widen import widen_bfloat_rows
 from . import bitserial
+from .code_table import CodeTable, code_table
 from .proof import Bound, quantum
 from .span import Extent, extent
 
@@ -30,7 +31,7 @@ class Operand:
     whole: bool | None
     source: QuantizedTensor | None
     run: int = 0  # columns that share a scale; 0: all
-    table: np.ndarray | None = None  # float32 values of 8-bit codes; `given` holds the codes
+    table: CodeTable | None = None  # of the codes of up to 8 bits that `given` holds
     places: np.ndarray | None = None  # which column of the source stands at each place; None: its own
 
     @property
@@ -46,7 +47,7 @@ class Operand:
     @cached_property
     def values(self) -> np.ndarray:
         """The values in float64, (rows, K), contiguous."""
-        given = self.given if self.table is None else self.table[self.given]
+        given = self.given if self.table is None else self.table.values[self.given]
         return np.ascontiguousarray(to_float64(given, "values"))
 
     @cached_property
@@ -88,15 +89,17 @@ class Operand:
         if self.short_integers:
             return self.largest, 1.0
         if self.table is not None:
-            seen = np.zeros(self.table.size, bool)
-            mark(self.given[:, first:stop], seen)
-            part = self.table[seen].astype(np.float64)
-        elif self.single:
+            return self._table_bound if (first, stop) == (0, self.depth) else self.table.bound(self.given[:, first:stop])
+        if self.single:
             return self._span(first, stop)
-        else:
-            part = self.values[:, first:stop]
+        part = self.values[:, first:stop]
         largest = float(np.abs(part).max(initial=0.0))
         return (largest, quantum(part)) if np.isfinite(largest) else (np.inf, 1.0)
+
+    @cached_property
+    def _table_bound(self) -> tuple[float, float]:
+        assert self.table is not None
+        return self.table.bound(self.given)
 
     def _span(self, first: int, stop: int) -> tuple[float, float]:
         reach = self.extent(first, stop)
@@ -144,7 +147,7 @@ class Operand:
     def _convert(self, x: np.ndarray, out: np.ndarray) -> None:
         """Part of `given`, decoded, in the dtype of `out`, which holds it."""
         if self.table is not None:
-            look_up(np.asarray(x), self.table, out)
+            self.table.decode(x, out)
         else:
             convert(x, out)
 
@@ -182,6 +185,8 @@ class Operand:
         if self.short_integers:
             info = np.iinfo(self.given.dtype)
             return float(max(info.max, -info.min))
+        if self.table is not None:
+            return self._table_bound[0]
         return float(np.abs(self.values).max(initial=0.0))
 
     @cached_property
@@ -213,11 +218,10 @@ def operand(x: Any, what: str, reduced: int) -> Operand:
                 f"quantize with axis={reduced}, or pass its transpose .T"
             )
         fixed = all(isinstance(f, Fixed) and f.frac_bits == 0 for f in x.scheme.candidates)
-        if (plain := _coded(x)) is not None:
-            return plain
-        values = x.row_values()
+        codes, table = _coded(x)
+        values = x.row_values() if codes is None else codes
         if x.row_scales is None:
-            return Operand(values, None, fixed and not x.scheme.scaled, x)
+            return Operand(values, None, fixed and not x.scheme.scaled, x, table=table)
         by_row = x.runs()
         if by_row is None:
             raise ValueError(
@@ -225,7 +229,7 @@ def operand(x: Any, what: str, reduced: int) -> Operand:
                 f"quantize with a block length that divides the row length, or pass {what}.dequantize()"
             )
         scales, run = by_row
-        return Operand(values, scales, fixed, x, run if scales.shape[1] > 1 else 0)
+        return Operand(values, scales, fixed, x, run if scales.shape[1] > 1 else 0, table)
     array, _ = to_numpy(x, what)
     if array.ndim != 2:
         raise ValueError(f"{what} has shape {array.shape}; it must have two axes")
@@ -260,16 +264,13 @@ def convert(x: np.ndarray, out: np.ndarray) -> None:
         out[...] = x.astype(out.dtype)
 
 
-def _coded(x: QuantizedTensor) -> Operand | None:
-    """Unscaled codes of a float format of up to 8 bits, to be decoded in pieces."""
-    fmt = x.scheme.candidates[0]
-    if x.scheme.scaled or x.row_scales is not None or len(x.scheme.candidates) != 1 or not isinstance(fmt, Float) or fmt.bits > 8:
-        return None
-    codes = x.row_codes
-    if codes.dtype != np.uint8 or codes.ndim != 2:
-        return None
-    table = np.resize(decode(np.arange(1 << fmt.bits, dtype=np.uint8), fmt), 256).astype(np.float32)
-    return Operand(codes, None, False, x, table=table)
+def _coded(x: QuantizedTensor) -> tuple[np.ndarray | None, CodeTable | None]:
+    """Codes of up to 8 bits that alone give the values, to be decoded in pieces, and their table; None for others."""
+    if len(x.scheme.candidates) != 1 or not x.scheme.way.plain or "zero_points" in x.stored:
+        return None, None
+    table = code_table(x.scheme.candidates[0])
+    codes = None if table is None else x.row_codes
+    return (codes, table) if codes is not None and codes.dtype == np.uint8 and codes.ndim == 2 else (None, None)
 
 
 def permuted(x: Operand, places: np.ndarray) -> Operand:
