@@ -13,7 +13,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from .._threads import in_pieces
+from .._threads import SERIAL, in_pieces
 from ..formats import Float
 from ..kernels import float_chain, float_wide, half_chain, steps
 from .operands import Operand
@@ -151,7 +151,8 @@ class Chain:
             in_pieces(b.rows, lambda j, k: self._columns(a, b, start, stop, slice(0, a.rows), slice(j, k), result), width, 0)
         else:
             height = max(1, -(-a.rows // threads))
-            in_pieces(a.rows, lambda j, k: self._columns(a, b, start, stop, slice(j, k), slice(0, b.rows), result), height, 0)
+            serial = 0 if result.size * (stop - start) >= SERIAL else a.rows + 1  # less work than a second thread costs
+            in_pieces(a.rows, lambda j, k: self._columns(a, b, start, stop, slice(j, k), slice(0, b.rows), result), height, serial)
         return result
 
     def _columns(self, a: Operand, b: Operand, start: int, stop: int, rows: slice, columns: slice, result: np.ndarray) -> int:

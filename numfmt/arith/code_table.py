@@ -14,8 +14,8 @@ from .proof import quantum
 
 @dataclass(frozen=True, eq=False)
 class CodeTable:
-    """values: (256,) float32, codes beyond the format's repeat. sign: the sign's bit where magnitudes of the other bits ascend and the
-    two signs mirror each other, else 0; units: the finest quantum of the values from each magnitude's code up; words: what
+    """values: (256,) float32, codes beyond the format's repeat. sign: the sign's bit where magnitudes of the other bits ascend and
+    the two signs mirror each other, else 0; units: the finest quantum of the values from each magnitude's code up; words: what
     `codes.decode_rows` needs, or None where its form does not give every value."""
 
     values: np.ndarray
@@ -25,7 +25,7 @@ class CodeTable:
     whole: float = 0.0  # largest magnitude of integers
 
     def bound(self, given: np.ndarray) -> tuple[float, float]:
-        """Largest magnitude of the values of these codes (of integers: of all codes), and a power of two of which all are multiples."""
+        """Largest magnitude of the values of these codes (of integers: of any), and a power of two that divides them all."""
         if self.whole:
             return self.whole, 1.0
         if self.sign:

@@ -127,7 +127,7 @@ class LMulAccumulator(Accumulator):
         return np.int32(offset), np.int32(least), np.int32(most), np.int32(np.float32(over).view(np.int32))
 
     def _tiles(self, a: Operand, b: Operand, start: int, stop: int, c: np.ndarray, single: tuple[float, bool] | None) -> np.ndarray:
-        """Tiles of columns in float32 where `single` gives the largest magnitude of a and `lmul_single`'s `sure`, else in float64."""
+        """Tiles of columns in float32 where `single` gives the largest magnitude of a and `sure`, else in float64."""
         dtype = np.float64 if single is None else np.float32
         total = np.array(c, dtype)
         none = np.int32(0)

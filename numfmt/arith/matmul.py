@@ -17,6 +17,7 @@ from .fixed_steps import FixedAccumulator
 from .integer_steps import IntAccumulator
 from .operands import Operand, operand, permuted, runs
 from .output import Given, apply
+from .scaled_sums import scaled_sums
 from .unit import Unit
 
 _UNSCALED = Operand(np.zeros((1, 0)), None, True, None)  # stands for plain arrays where only scales are asked for
@@ -128,8 +129,9 @@ def product(a: Operand, b: Operand, made: Datapath, c: Any = None) -> np.ndarray
     start = last.start(c, shape)
     totals = [_sum(a, b, made, pieces, last, start if n == 0 else last.start(None, shape)) for n, pieces in enumerate(parts)]
     total = totals[0]
+    scaled = a.scales is not None or b.scales is not None
     for other in totals[1:]:
-        total = last.join(total, other)
+        total = last.join(np.asarray(total, np.float64) if scaled else total, np.asarray(other, np.float64) if scaled else other)
     return last.finish(total)
 
 
@@ -146,6 +148,8 @@ def _sum(a: Operand, b: Operand, made: Datapath, pieces: list[tuple[int, int]], 
     if not scaled and not made.order.chunk and made.outer is None:  # a part of split k runs in the inner accumulator alone
         (piece,) = pieces
         return made.inner.plan(a, b, *piece)[1](total)
+    if scaled and (fast := scaled_sums(a, b, made, pieces, total)) is not None:
+        return fast
     for first, stop in pieces:
         part = made.inner.plan(a, b, first, stop)[1](np.zeros(total.shape))
         if not scaled:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from .jit import kernel
-from .lanes import above, add, bits, both, either, from_bits, left, like, right_signed, sub, wide_vectors
+from .lanes import above, add, bits, both, either, from_bits, left, like, right_signed, row_of, sub, wide_vectors
 
 
 @kernel
 def decode_rows(codes, out, words):
-    """out = values of codes (uint8, two axes, rows contiguous). words: [0, bits, signed, ...] of integers in two's complement, or [1,
-    bits, man_bits, what to add to the moved word, word of the least subnormal, magnitude's code above which NaN stands, that of
+    """out = values of codes (uint8, two axes, rows contiguous). words: [0, bits, signed, ...] of integers in two's complement, or
+    [1, bits, man_bits, what to add to the moved word, word of the least subnormal, magnitude's code above which NaN stands, that of
     infinity] of floats with a sign, an exponent and a mantissa.
     """
     top = np.int32(32 - words[1])
@@ -19,14 +19,25 @@ def decode_rows(codes, out, words):
         signed = words[2] != 0
         for i in range(codes.shape[0]):
             if signed:
-                _integers(codes[i], out[i], top)
+                _integers(row_of(codes, i), row_of(out, i), top)
             else:
-                _naturals(codes[i], out[i])
+                _naturals(row_of(codes, i), row_of(out, i))
         return
     size = np.int32((1 << (words[1] - 1)) - 1)
     up, least_normal = np.int32(23 - words[2]), np.int32(1 << words[2])
     for i in range(codes.shape[0]):
-        _floats(codes[i], out[i], size, np.int32(top), up, least_normal, words[3], from_bits(words[4]), words[5], words[6])
+        _floats(
+            row_of(codes, i),
+            row_of(out, i),
+            size,
+            np.int32(top),
+            up,
+            least_normal,
+            words[3],
+            from_bits(words[4]),
+            words[5],
+            words[6],
+        )
 
 
 @kernel
@@ -63,7 +74,7 @@ def code_range(codes, size):
     """The largest code less its sign, and the smallest one but 0. codes: uint8, two axes, rows contiguous; size: its mask."""
     most, least = np.uint8(0), np.uint8(255)
     for i in range(codes.shape[0]):
-        high, low = _code_range(codes[i], size)
+        high, low = _code_range(row_of(codes, i), size)
         most, least = max(most, high), min(least, low)
     return int(most), int(least) + 1
 

@@ -8,7 +8,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from .jit import kernel
-from .lanes import add, larger, like, mul, wide_vectors
+from .lanes import add, larger, like, mul, row_of, wide_vectors
 
 _COLUMNS = 1024
 _DEPTH = 64
@@ -115,7 +115,7 @@ def saturating_wide(a, b, out, low, high):
 def widen_rows(x, out):
     """out = x, of another type that holds its values. Two axes, the last contiguous."""
     for i in range(x.shape[0]):
-        _widen_row(x[i], out[i])
+        _widen_row(row_of(x, i), row_of(out, i))
 
 
 @kernel
@@ -133,9 +133,9 @@ def add_wrapped(part, total, width, first):
     """
     for i in range(part.shape[0]):
         if first:
-            _set_wrapped(part[i], total[i], 64 - width)
+            _set_wrapped(row_of(part, i), row_of(total, i), 64 - width)
         else:
-            _add_wrapped(part[i], total[i], 64 - width)
+            _add_wrapped(row_of(part, i), row_of(total, i), 64 - width)
 
 
 @kernel
@@ -157,9 +157,9 @@ def add_float64(part, total, first):
     """total += part in float64; total = part + 0 where it is the `first`."""
     for i in range(part.shape[0]):
         if first:
-            _set_float64(part[i], total[i])
+            _set_float64(row_of(part, i), row_of(total, i))
         else:
-            _add_float64(part[i], total[i])
+            _add_float64(row_of(part, i), row_of(total, i))
 
 
 @kernel

@@ -29,7 +29,7 @@ def add_zeros(word, others, row):
 def words_of(x, least, up, out):
     """out = the words of float32 values, those below `least` as zeros, the others with `up` added. Two axes, rows contiguous."""
     for i in range(x.shape[0]):
-        _words_of(x[i], least, up, out[i])
+        _words_of(lanes.row_of(x, i), least, up, lanes.row_of(out, i))
 
 
 @kernel
@@ -114,9 +114,9 @@ def lmul_single(a, b, out, offset, least, sure):
 def lmul_rows(a, b, out, formula, offset, least, most, over, drop, mode, man_bits, emin, max_value, infinite):
     """out[i, j] = round(out[i, j] + lmul(a[i, k], b[k, j])) at each k in float64, the adder's product or the formula's.
 
-    a: (M, K), b: (K, N) words as in `lmul_single`, exponents as they are; a sum of words above `most` becomes `over`. drop: 23 - the product's mantissa
-    bits. out: (M, N) float64. To nearest even, a float64 sum may be rounded again where the product has no more bits than the
-    accumulator (53 >= 2p + 2); else it is rounded to odd first.
+    a: (M, K), b: (K, N): words as in `lmul_single`, exponents as they are; a sum of words above `most` becomes `over`. drop: 23 -
+    the product's mantissa bits. out: (M, N) float64. To nearest even, a float64 sum may be rounded again where the product has no
+    more bits than the accumulator (53 >= 2p + 2); else it is rounded to odd first.
     """
     plain = mode == NEAREST_EVEN and 23 - drop <= man_bits
     half = left32(np.int32(1), np.int32(drop))  # of a last bit, in units of the halved fraction

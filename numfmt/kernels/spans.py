@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .jit import kernel
-from .lanes import add, bits, both, differ, either, larger, wide_vectors
+from .lanes import add, bits, both, differ, either, larger, row_of, wide_vectors
 
 _SIZE = np.int32(0x7FFFFFFF)
 _FRACTION = np.int32(0x007FFFFF)
@@ -37,7 +37,7 @@ def span_all(x):
     high, low, seen = np.int32(0), np.int32(-2147483648), np.int32(0)
     zeros = False
     for i in range(x.shape[0]):
-        h, w, u, z = _span_all(x[i])
+        h, w, u, z = _span_all(row_of(x, i))
         high, low, seen, zeros = larger(high, h), larger(low, w), either(seen, u), zeros | z
     return high, differ(low, np.int32(-1)), seen, zeros
 
