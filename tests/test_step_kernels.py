@@ -455,7 +455,9 @@ def test_the_loops_of_a_chain_are_the_ones_proved():
             ("bf16+fma", 1.0, [float_chain.FUSED_SPLIT]),
             ("tf32+fma", 2.0**-64, [10 + float_wide.FUSED_NEAR]),
             ("float<8,16>", 1.0, [10 + float_wide.NEAR]),
-            ("bf16+rz", 1.0, [10 + float_wide.FULL]),
+            ("bf16+rz", 1.0, [float_chain.CUT]),
+            ("bf16+rz", 2.0**-64, [10 + float_wide.FULL]),
+            ("bf16+ru", 1.0, [10 + float_wide.FULL]),
         ):
             taken.clear()
             nf.matmul(x * np.float32(scale), y * np.float32(scale), path)
