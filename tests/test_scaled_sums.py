@@ -41,7 +41,7 @@ def same(got, want):
     np.testing.assert_array_equal(got.view(np.uint8), want.view(np.uint8))
 
 
-@pytest.mark.parametrize("spread", [0.0, 3.0])
+@pytest.mark.parametrize("spread", [0.0, 0.7, 1.5, 3.0])
 @pytest.mark.parametrize(("left", "right", "path"), CASES)
 def test_the_same_bits_as_run_by_run(left, right, path, spread, monkeypatch):
     a, b = pair(left, right, spread=spread)
