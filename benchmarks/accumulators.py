@@ -7,6 +7,7 @@ in turn, best of each. Set OPENBLAS_NUM_THREADS=1. Peers where installed: a torc
 from __future__ import annotations
 
 import importlib.util
+import tracemalloc
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -65,6 +66,8 @@ STEPS = (
     ("bfloat16", "bf16+kahan", None),
     ("bfloat16", "bf16+sr8", None),
 )
+SCALED = (("mxfp4", "mxfp4", "exact>fp32"), ("mxfp4", "mxfp8_e4m3", "exact>fp32"), ("nvfp4", "nvfp4", "exact>fp32"))
+SCALED += (("int8/g32", "int4/g32", "int32>fp32"), ("int8/g128", "int4/g128", "int32>fp32"))
 EXACT = (("int8", "int32", np.float32), ("e2m1", "exact", np.float32), ("e4m3fn", "exact", np.float64))
 
 
@@ -93,6 +96,10 @@ def speeds() -> Iterator[Row]:
             u, v = x.astype(dtype), y.astype(dtype)
             reached = ratio(lambda a=a, b=b, path=path: nf.matmul(a, b, path), lambda u=u, v=v: np.matmul(u, v), REPEATS)
             yield Row(f"{path} of {kind} {size}", "sgemm" if dtype == np.float32 else "dgemm", reached, 0.9)
+        for left, right, path in SCALED:
+            a, b = nf.quantize(x, left), nf.quantize(y, right, axis=0)
+            reached = ratio(lambda a=a, b=b, path=path: nf.matmul(a, b, path), lambda x=x, y=y: np.matmul(x, y), REPEATS)
+            yield Row(f"{path} of {left} and {right} {size}", "sgemm", reached, 0.9)
 
 
 def _without_half(made: dict[str, tuple[Any, Any]], out: np.ndarray, size: str) -> Iterator[Row]:
@@ -169,11 +176,35 @@ def second_thread() -> Iterator[Row]:
         yield Row(f"{path} of {kind}", "x one thread", scaling(lambda a=a, b=b, path=path: nf.matmul(a, b, path), REPEATS))
 
 
+def memory() -> None:
+    """NumPy's scratch at its peak, beyond operands and result: 64 MB is the limit."""
+    print(f"{'memory beyond operands and result':62} {'MB':>9} {'limit':>7}")
+    for shape in SHAPES:
+        made = operands(*shape)
+        x, y = made["float32"]
+        made["mxfp4"] = nf.quantize(x, "mxfp4"), nf.quantize(y, "mxfp4", axis=0)
+        made["int8/g32"] = nf.quantize(x, "int8/g32"), nf.quantize(y, "int4/g32", axis=0)
+        more = (("float32", "lmul", None), ("mxfp4", "exact>fp32", None), ("int8/g32", "int32>fp32", None))
+        for kind, path, _ in (*STEPS, *EXACT, *more):
+            if any(w in path for w in SLOW):
+                continue
+            a, b = made[kind]
+            nf.matmul(a, b, path)
+            tracemalloc.start()
+            result = nf.matmul(a, b, path)
+            peak = (tracemalloc.get_traced_memory()[1] - result.nbytes) / 2**20
+            tracemalloc.stop()
+            print(
+                f"{path + ' of ' + kind + ' ' + 'x'.join(map(str, shape)):62} {peak:9.1f} {64:7.1f}{'  above' if peak > 64 else ''}"
+            )
+
+
 def main() -> None:
     """Print all rows."""
     with threads(1):
         show(speeds())
         show(peers())
+        memory()
     show(second_thread())
 
 

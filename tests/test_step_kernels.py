@@ -455,10 +455,25 @@ def test_the_loops_of_a_chain_are_the_ones_proved():
             ("bf16+fma", 1.0, [float_chain.FUSED_SPLIT]),
             ("tf32+fma", 2.0**-64, [10 + float_wide.FUSED_NEAR]),
             ("float<8,16>", 1.0, [10 + float_wide.NEAR]),
-            ("bf16+rz", 1.0, [10 + float_wide.FULL]),
+            ("bf16+rz", 1.0, [float_chain.CUT]),
+            ("bf16+rz", 2.0**-64, [10 + float_wide.FULL]),
+            ("bf16+ru", 1.0, [10 + float_wide.FULL]),
         ):
             taken.clear()
             nf.matmul(x * np.float32(scale), y * np.float32(scale), path)
             assert taken == want, (path, scale)
     finally:
         float_chain.chain32, float_wide.chain64 = run, wide
+
+
+@pytest.mark.parametrize(("fmt", "path"), [("bfloat16", "bf16+rz"), ("float16", "fp16+rz"), ("e4m3fn", "float<5,7>+rz")])
+@pytest.mark.parametrize("gap", [0, 14, 30])
+def test_sums_toward_zero_in_short_lanes_are_the_careful_ones(fmt, path, gap, monkeypatch):
+    """Terms far below a sum of few bits pull it to its lower neighbour."""
+    rng = np.random.default_rng(gap)
+    x, y = np.ones((9, 24)), rng.choice([-1.0, 1.0, 1.5, -2.0], (24, 70))
+    x[:, 3::4] = 2.0 ** -min(gap, 6 if fmt == "e4m3fn" else 12 if fmt == "float16" else gap)
+    x, y = (nf.cast(v.astype(np.float32), fmt) for v in (x, y))
+    got = nf.matmul(x, y, path)
+    monkeypatch.setattr(chains.Chain, "_cuts", property(lambda _: False))
+    np.testing.assert_array_equal(got.astype(np.float64).view(np.int64), nf.matmul(x, y, path).astype(np.float64).view(np.int64))

@@ -41,6 +41,10 @@ class Accumulator(ABC):
         """The accumulator before the first product, from `c` (values, `from_codes`, or None for +0)."""
         return np.zeros(shape) if c is None else single_values(c, shape)
 
+    def blank(self, shape: tuple[int, int]) -> np.ndarray:
+        """`start` of None for `plan` alone, which may take zeros that fill no memory and cannot be written."""
+        return self.start(None, shape)
+
     @abstractmethod
     def plan(self, a: Operand, b: Operand, start: int, stop: int) -> tuple[Step, Compute]:
         """The kernel for one run of k, and the function that runs it on an accumulator (M, N)."""
@@ -70,6 +74,11 @@ class Accumulator(ABC):
     def default_outer(self) -> Accumulator | None:
         """The accumulator that adds pieces of k of unscaled operands where the path names none; None: fp32."""
         return None
+
+
+def zeros(c: np.ndarray) -> bool:
+    """Whether an accumulator holds zeros alone."""
+    return not (c[:1, :1] if c.strides == (0, 0) else c).any()
 
 
 def spread(c: Any, shape: tuple[int, ...]) -> np.ndarray:

@@ -11,8 +11,10 @@ from .accumulator import Compute, Step
 from .operands import Operand
 from .proof import Bound
 
-_COLUMNS = 2048
-_ELEMENTS = 1 << 20  # of a tile of b
+_DEPTH = 1024  # of a tile of b
+_FEW = 128
+_NARROWEST = 64  # columns of it
+_BYTES = 1 << 21  # of it
 _SHORTEST = 128  # k of a chunk in float32, below which float64 is as fast
 
 
@@ -29,8 +31,12 @@ def blas(a: Operand, b: Operand, limits: Bound, start: int, stop: int, more: str
     step = Step(start, stop, "sgemm" if chunk else "dgemm", reason)
 
     def compute(c: np.ndarray) -> np.ndarray:
-        total = np.zeros((a.rows, b.rows))
-        pieces(a, b, start, stop, limits, lambda part, some: integer_chain.add_float64(part, total[:, some]))
+        total = np.empty((a.rows, b.rows)) if stop > start else np.zeros((a.rows, b.rows))
+
+        def take(part: np.ndarray, some: slice, first: bool) -> None:
+            integer_chain.add_float64(part, total[:, some], first)
+
+        pieces(a, b, start, stop, limits, take)
         return total  # begun from +0: an exact zero is +0
 
     return step, compute
@@ -48,19 +54,24 @@ def _chunk(limits: Bound) -> int:
     return terms if terms * limits.largest_a * limits.largest_b < 2.0**127 else 0
 
 
-def pieces(a: Operand, b: Operand, start: int, stop: int, limits: Bound, take: Callable[[np.ndarray, slice], None]) -> None:
-    """Exact products of pieces of k and of the result's columns, each given to `take`, in memory that the next one uses again."""
+def pieces(a: Operand, b: Operand, start: int, stop: int, limits: Bound, take: Callable[[np.ndarray, slice, bool], None]) -> None:
+    """Exact products of pieces of k and of the result's columns, each given to `take` with its columns and
+    whether it is their first, in memory that the next one uses again."""
     exact = _chunk(limits)
     dtype: type = np.float32 if exact else np.float64
-    width = min(b.rows, _COLUMNS)
-    chunk = max(1, min(exact or stop - start, max(_SHORTEST, _ELEMENTS // max(1, width))))
+    chunk = max(1, min(exact or stop - start, _DEPTH))
+    width = max(1, min(b.rows, max(_NARROWEST, _BYTES // np.dtype(dtype).itemsize // chunk)))
     room: np.ndarray = np.empty(chunk * width, dtype)
     sums: np.ndarray = np.empty(a.rows * width, dtype)
     for k in range(start, stop, chunk):
         end = min(k + chunk, stop)
         x = a.block(slice(0, a.rows), k, end, dtype, 1)
-        for j in range(0, b.rows, max(1, width)):
+        for j in range(0, b.rows, width):
             some = slice(j, min(j + width, b.rows))
             part = sums[: a.rows * (some.stop - j)].reshape(a.rows, some.stop - j)
-            np.matmul(x, b.either(some, k, end, room), out=part)
-            take(part, some)
+            y = b.either(some, k, end, room)
+            if y.flags.c_contiguous or a.rows > _FEW:
+                np.matmul(x, y, out=part)
+            else:  # for few rows, BLAS is faster at the transposed product
+                np.copyto(part, np.matmul(y.T, x.T).T)
+            take(part, some, k == start)

@@ -13,7 +13,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from .._threads import in_pieces
+from .._threads import SERIAL, in_pieces
 from ..formats import Float
 from ..kernels import float_chain, float_wide, half_chain, steps
 from .operands import Operand
@@ -46,7 +46,7 @@ class Target:
         """The words that `float_chain` takes."""
         m, emin = self.format.man_bits, max(self.format.emin, -126)
         factor = np.float32(2.0 ** (23 - m) + 1).view(np.int32)
-        return np.array([(emin + 127) << 23, (max(23 - m, 0) << 23) | 1 << 22, 0, 0, factor], np.int32)
+        return np.array([(emin + 127) << 23, (max(23 - m, 0) << 23) | 1 << 22, -1 << (23 - m), 0, factor], np.int32)
 
     @property
     def words(self) -> np.ndarray:
@@ -86,6 +86,8 @@ class Chain:
             return "half_chain", "this machine's float16 arithmetic rounds each operation to nearest even"
         if self._machine:
             return "chain32", "float32 hardware rounds each product and sum to nearest even"
+        if self._cuts:
+            return "chain32", "cut toward zero at each step, k upward; rows that leave the range again in float64"
         if self.total.mode != steps.NEAREST_EVEN or not (self.single or self._double or self.product is None):
             return "chain64", "exact float64 products, sums rounded to odd, then by the mode, k upward"
         if self.single:
@@ -95,6 +97,15 @@ class Chain:
     @property
     def _nearest(self) -> bool:
         return self.total.mode == steps.NEAREST_EVEN
+
+    @property
+    def _cuts(self) -> bool:
+        """Whether sums toward zero fit float32's exponents, and products are multiples of the sums' least subnormal number."""
+        p, t = self.product, self.total
+        fits = (
+            p is not None and p.mode == t.mode == steps.ZERO and p.format.man_bits <= t.format.man_bits <= 22 and p.unit >= t.unit
+        )
+        return fits and p is not None and p.format.emin >= -126 and t.unit >= 2.0**-149
 
     @property
     def _half(self) -> bool:
@@ -151,7 +162,8 @@ class Chain:
             in_pieces(b.rows, lambda j, k: self._columns(a, b, start, stop, slice(0, a.rows), slice(j, k), result), width, 0)
         else:
             height = max(1, -(-a.rows // threads))
-            in_pieces(a.rows, lambda j, k: self._columns(a, b, start, stop, slice(j, k), slice(0, b.rows), result), height, 0)
+            serial = 0 if result.size * (stop - start) >= SERIAL else a.rows + 1  # less work than a second thread costs
+            in_pieces(a.rows, lambda j, k: self._columns(a, b, start, stop, slice(j, k), slice(0, b.rows), result), height, serial)
         return result
 
     def _columns(self, a: Operand, b: Operand, start: int, stop: int, rows: slice, columns: slice, result: np.ndarray) -> int:
@@ -166,7 +178,7 @@ class Chain:
             return halves
         failed = np.zeros(c.shape[0], bool)
         total = c
-        if self._machine or self.single:
+        if self._machine or self.single or self._cuts:
             total, failed = self._in_single(a, b, start, stop, rows, columns, c)
         elif self._nearest and (self._double or self.product is None):
             total, failed = self._in_double(a, b, start, stop, rows, columns, c)
@@ -222,6 +234,11 @@ class Chain:
         ceiling = self.single_ceiling
         limit = ceiling - 4 * (1.5 * most + p.unit + ceiling * 2.0**-m)
         limit[~(most < self.single_product_ceiling)] = -1.0
+        if self._cuts:  # a sum toward zero is no larger than the exact one
+            limit = 2.0 ** min(t.emax, 126) - 4 * most
+            sure = x.width + y.width <= 24 and x.least * y.least >= 2.0**p.format.emin
+            limit[~(most < 2.0 ** min(p.emax, 126)) | (not sure)] = -1.0
+            return float_chain.CUT, limit
         short = x.width + y.width <= 24 or max(x.width, y.width) <= pm + 1
         normal = x.least * y.least >= 2.0**p.format.emin
         return (float_chain.SPLIT if short and normal else float_chain.ROUNDED), limit

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..formats import Float, cast, encode, parse
 from ..kernels import exact as kernels
-from .accumulator import Accumulator, Compute, Step
+from .accumulator import Accumulator, Compute, Step, zeros
 from .blas import blas
 from .float_format import accumulator_format, check_accumulator_format, float_result, short
 from .operands import Operand, bound_of
@@ -30,19 +30,23 @@ class ExactAccumulator(Accumulator):
         name = short(self.format)
         return "exact" if name == "float64" else f"exact:{name}"
 
+    def blank(self, shape: tuple[int, int]) -> np.ndarray:
+        """Zeros that fill no memory."""
+        return np.broadcast_to(np.float64(0), shape)
+
     def plan(self, a: Operand, b: Operand, start: int, stop: int) -> tuple[Step, Compute]:
         """BLAS where the sum is provably exact, else a wide register."""
         limits = bound_of(a, b, start, stop)
         if limits.exact_in(53):
             step, compute = blas(a, b, limits, start, stop)
-            return step, lambda c: self._wide(a, b, start, stop, c) if np.any(c) else self._round_once(compute(c))
+            return step, lambda c: self._wide(a, b, start, stop, c) if not zeros(c) else self._round_once(compute(c))
         cuts = slices(a, b, start, stop)
         if cuts is None:
             reason = f"{limits}: beyond float64, so a wide register sums exactly"
             return Step(start, stop, "exact_matmul", reason), lambda c: self._wide(a, b, start, stop, c)
         reason = f"{cuts}; their sums make one long integer, rounded once"
         step = Step(start, stop, "dgemm of slices", reason)
-        return step, lambda c: self._wide(a, b, start, stop, c) if np.any(c) else cuts.sum(self.format)
+        return step, lambda c: self._wide(a, b, start, stop, c) if not zeros(c) else cuts.sum(self.format)
 
     def finish(self, total: np.ndarray) -> np.ndarray:
         """float32 where the format fits, else float64."""
@@ -63,7 +67,7 @@ class ExactAccumulator(Accumulator):
     def _wide(self, a: Operand, b: Operand, start: int, stop: int, c: np.ndarray) -> np.ndarray:
         result, fmt = np.empty(c.shape), self.format
         rows, columns = (np.ascontiguousarray(v.values[:, start:stop]) for v in (a, b))
-        kernels.exact_matmul(rows, columns, c, result, fmt.man_bits, fmt.emin, fmt.max, fmt.has_inf)
+        kernels.exact_matmul(rows, columns, np.array(c), result, fmt.man_bits, fmt.emin, fmt.max, fmt.has_inf)
         return result
 
 

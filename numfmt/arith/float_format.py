@@ -30,5 +30,5 @@ def accumulator_format(name: str) -> Float:
 
 def float_result(total: np.ndarray, fmt: Float) -> np.ndarray:
     """float64 values of the format in the dtype that users see."""
-    result = total.astype(fmt.value_dtype)
+    result = total.astype(fmt.value_dtype, copy=False)
     return result if fmt.has_minus_zero else result + 0.0

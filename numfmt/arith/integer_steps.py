@@ -13,7 +13,7 @@ from .._arrays import to_float64
 from .._checks import check_int_range
 from .._threads import in_pieces
 from ..kernels import float_pairwise, integer_chain, steps
-from .accumulator import Accumulator, Compute, Step, spread
+from .accumulator import Accumulator, Compute, Step, spread, zeros
 from .blas import blas, pieces
 from .operands import Operand, bound_of
 from .proof import Bound
@@ -79,6 +79,10 @@ class IntAccumulator(Accumulator):
             )
         return array.astype(np.int64)
 
+    def blank(self, shape: tuple[int, int]) -> np.ndarray:
+        """Zeros that fill no memory."""
+        return np.broadcast_to(np.int64(0), shape)
+
     def plan(self, a: Operand, b: Operand, start: int, stop: int) -> tuple[Step, Compute]:
         """BLAS where the sum is provably exact (and, saturating, never reaches the limit), else step by step."""
         limits = bound_of(a, b, start, stop)
@@ -88,7 +92,7 @@ class IntAccumulator(Accumulator):
                 step, compute = blas(a, b, limits, start, stop, "; never saturates")
 
                 def unless_started(c: np.ndarray) -> np.ndarray:
-                    return self._steps(a, b, start, stop, limits, c) if np.any(c) else compute(c)
+                    return self._steps(a, b, start, stop, limits, c) if not zeros(c) else compute(c)
 
                 return step, unless_started
             return Step(start, stop, "saturating lanes", "saturates at each step, k upward"), lambda c: self._steps(
@@ -182,8 +186,13 @@ class IntAccumulator(Accumulator):
         return total
 
     def _wrapped(self, a: Operand, b: Operand, start: int, stop: int, limits: Bound, c: np.ndarray) -> np.ndarray:
-        total = to_int(c)
-        pieces(a, b, start, stop, limits, lambda part, some: integer_chain.add_wrapped(part, total[:, some], self.width))
+        fresh = zeros(c) and start < stop
+        total = np.empty(c.shape, np.int64) if fresh else to_int(c)
+
+        def take(part: np.ndarray, some: slice, first: bool) -> None:
+            integer_chain.add_wrapped(part, total[:, some], self.width, first and fresh)
+
+        pieces(a, b, start, stop, limits, take)
         return total
 
     def _wide(self, a: Operand, b: Operand, start: int, stop: int, c: np.ndarray) -> np.ndarray:
@@ -195,8 +204,10 @@ class IntAccumulator(Accumulator):
 
 
 def to_int(x: np.ndarray) -> np.ndarray:
-    """Integers in int64."""
-    return x if x.dtype == np.int64 else np.rint(x).astype(np.int64)
+    """Integers in int64, writable."""
+    if x.dtype == np.int64:
+        return x if x.flags.writeable else x.copy()
+    return np.rint(x).astype(np.int64)
 
 
 def _made(match: re.Match[str]) -> IntAccumulator:

@@ -6,9 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numba
 import numpy as np
 
 from .._checks import check_in
+from .._threads import in_pieces
 from ..formats import Float, cast, lmul, parse
 from ..formats.lmul import offset_bits
 from ..kernels import lmul_chain as kernels
@@ -18,13 +20,10 @@ from .float_steps import FloatAccumulator, behind
 from .operands import Operand
 
 _FLOAT32 = parse("float32")
-_SIZE = np.int32((1 << 31) - 1)
 
 
-def _least(x: np.ndarray) -> float:
-    """Smallest magnitude other than zero."""
-    sizes = np.abs(x[x != 0])
-    return float(sizes.min(initial=np.inf))
+_DEPTH = 256  # of a tile of b, which stays in the second cache
+_COLUMNS = 1024
 
 
 @dataclass(frozen=True)
@@ -57,11 +56,20 @@ class LMulAccumulator(Accumulator):
         """Raises ValueError for operands that are no values of the product's format."""
         super().check(a, b)
         for x, what in ((a, "a"), (b, "b")):
-            if not np.array_equal(cast(x.values, self.format), x.values, equal_nan=True):
+            if not self._holds(x):
                 raise ValueError(
                     f"{what} holds values that {self.format}, the format of the L-Mul adder, does not hold; round it with "
                     f"nf.cast({what}, '{self.format}') first, or name the operands' format as lmul<bf16>"
                 )
+
+    def _holds(self, x: Operand) -> bool:
+        fmt, reach = self.format, x.extent(0, x.depth)
+        if (fmt.man_bits, fmt.emin, fmt.max) == (23, -126, _FLOAT32.max):
+            return True
+        if reach.width <= fmt.man_bits + 1 and reach.least >= fmt.min_normal and reach.most <= fmt.max:
+            return True
+        with np.errstate(over="ignore"):
+            return all(np.array_equal(cast(part, fmt), part, equal_nan=True) for part in x.parts(0, x.depth))
 
     def start(self, c: Any, shape: tuple[int, int]) -> np.ndarray:
         """As the accumulator of the sum."""
@@ -69,24 +77,23 @@ class LMulAccumulator(Accumulator):
 
     def plan(self, a: Operand, b: Operand, start: int, stop: int) -> tuple[Step, Compute]:
         """Integer additions of float32 words where every sum of two fits 31 bits; else `nf.lmul` k by k."""
-        x, y = a.values[:, start:stop], b.values[:, start:stop]
-        fmt = self.format
-        fits = fmt.emin >= -126 and fmt.max < 2.0**128 and a.largest * b.largest < 2.0**124  # NaN and infinities do not
+        x, y = a.extent(start, stop), b.extent(start, stop)
+        fmt, most = self.format, x.most * y.most if x.most and y.most else 0.0
+        fits = fmt.emin >= -126 and fmt.max < 2.0**128 and max(x.most, y.most) < np.inf and most < 2.0**124
         if not fits:
             step = Step(start, stop, "lmul", "nf.lmul at each k: specials, or exponents beyond float32's")
             return step, lambda c: self._slow(a, b, start, stop, c)
         word = "float32 words added as 31-bit integers"
-        if str(self.sum) == "fp32" and self.method == "adder" and 4 * a.largest * b.largest <= fmt.max:
-            least = _least(x) * _least(y)
-            sure = least >= 4 * fmt.min_normal and bool(np.all(y))
+        if str(self.sum) == "fp32" and self.method == "adder" and 4 * most <= fmt.max:
+            sure = x.least * y.least >= 4 * fmt.min_normal and not y.zeros
             name, why = (
                 ("lmul_sure", "none leaves the format's range") if sure else ("lmul_single", "none beyond the largest value")
             )
-            return Step(start, stop, name, f"{word}, float32 sums, {why}"), lambda c: self._single(
-                x, b.columns[start:stop], c, sure
+            return Step(start, stop, name, f"{word}, float32 sums, {why}"), lambda c: self._tiles(
+                a, b, start, stop, c, (x.most, sure)
             )
-        return Step(start, stop, "lmul_rows", f"{word}, sums rounded at each step"), lambda c: self._rows(
-            x, b.columns[start:stop], c
+        return Step(start, stop, "lmul_rows", f"{word}, sums rounded at each step"), lambda c: self._tiles(
+            a, b, start, stop, c, None
         )
 
     def finish(self, total: np.ndarray) -> np.ndarray:
@@ -96,6 +103,10 @@ class LMulAccumulator(Accumulator):
     def codes(self, result: np.ndarray) -> np.ndarray:
         """Words of the accumulator's format."""
         return self.sum.codes(result)
+
+    def to_float64(self, part: np.ndarray) -> np.ndarray:
+        """The sum of a run."""
+        return part.astype(np.float64)
 
     @property
     def default_outer(self) -> Accumulator:
@@ -115,41 +126,45 @@ class LMulAccumulator(Accumulator):
         over = cast(np.float32(np.inf) if fmt.max == _FLOAT32.max else np.float32(2.0**127), fmt)
         return np.int32(offset), np.int32(least), np.int32(most), np.int32(np.float32(over).view(np.int32))
 
-    def _words(self, x: np.ndarray) -> np.ndarray:
-        """int32 words of float32, subnormals of the format as zeros."""
-        single = np.ascontiguousarray(x, np.float32)
-        small = np.abs(single) < np.float32(self.format.min_normal)
-        words: np.ndarray = np.where(small, np.copysign(np.float32(0), single), single).view(np.int32)
-        return words
-
-    def _single(self, x: np.ndarray, columns: np.ndarray, c: np.ndarray, sure: bool) -> np.ndarray:
-        total = c.astype(np.float32)
-        left, right = self._words(x), self._words(columns)
+    def _tiles(self, a: Operand, b: Operand, start: int, stop: int, c: np.ndarray, single: tuple[float, bool] | None) -> np.ndarray:
+        """Tiles of columns in float32 where `single` gives the largest magnitude of a and `sure`, else in float64."""
+        dtype = np.float64 if single is None else np.float32
+        total = np.array(c, dtype)
+        none = np.int32(0)
         offset, least, _, _ = self._facts()
-        if sure:
-            kernels.lmul_sure(left, right, total, offset)
-        else:
-            top = int((left & _SIZE).max(initial=0)) >> 23
-            up = np.int32((top + 3) << 23) - np.int32(least) - np.int32(127 << 23)  # a zero of b then makes a sum below `least`
-            up = np.int32(max(0, int(up) >> 23) << 23)
-            raised = np.where((right & _SIZE) == 0, right, right + up)
-            kernels.lmul_single(left, raised, total, offset - up, least)
-        return total.astype(np.float64)
+        up, sure = none, False
+        if single is not None:
+            top, sure = int(np.float32(single[0]).view(np.int32)) >> 23, single[1]
+            if not sure:  # a zero of b then makes a sum below `least`
+                up = np.int32(max(0, ((top + 3) << 23) - int(least) - (127 << 23)) >> 23 << 23)
 
-    def _rows(self, x: np.ndarray, columns: np.ndarray, c: np.ndarray) -> np.ndarray:
-        total = c.astype(np.float64)
-        drop = np.int32(23 - self.format.man_bits)
-        kernels.lmul_rows(
-            self._words(x),
-            self._words(columns),
-            total,
-            self.method == "formula",
-            *self._facts(),
-            drop,
-            self.sum.mode,
-            *self.sum.facts,
-        )
+        def columns(first: int, last: int) -> int:
+            for j in range(first, last, _COLUMNS):
+                some = slice(j, min(j + _COLUMNS, last))
+                part = np.ascontiguousarray(total[:, some])
+                for k in range(start, stop, _DEPTH):
+                    end = min(k + _DEPTH, stop)
+                    to = 1 if single is None else 4
+                    x, y = a.block(slice(0, a.rows), k, end, np.float32, to), b.panel(some, k, end, np.float32, to)
+                    left, right = x.view(np.int32), y.view(np.int32)
+                    kernels.words_of(x, least, none, left)
+                    kernels.words_of(y, least, up, right)
+                    if single is not None:
+                        kernels.lmul_single(left, right, part, offset - up, least, sure)
+                    else:
+                        self._rows(left, right, part)
+                total[:, some] = part
+            return 0
+
+        if single is None:  # its kernel has threads of its own
+            columns(0, b.rows)
+        else:
+            in_pieces(b.rows, columns, min(_COLUMNS, max(64, -(-b.rows // numba.get_num_threads()))), 0)
         return total
+
+    def _rows(self, left: np.ndarray, right: np.ndarray, total: np.ndarray) -> None:
+        drop, formula = np.int32(23 - self.format.man_bits), self.method == "formula"
+        kernels.lmul_rows(left, right, total, formula, *self._facts(), drop, self.sum.mode, *self.sum.facts)
 
     def _slow(self, a: Operand, b: Operand, start: int, stop: int, c: np.ndarray) -> np.ndarray:
         total = c.astype(np.float64)

@@ -17,6 +17,7 @@ from .fixed_steps import FixedAccumulator
 from .integer_steps import IntAccumulator
 from .operands import Operand, operand, permuted, runs
 from .output import Given, apply
+from .scaled_sums import scaled_sums
 from .tiles import joined, part, tiles
 from .unit import Unit
 
@@ -134,14 +135,16 @@ def _tile(a: Operand, b: Operand, made: Datapath, c: Any) -> np.ndarray:
     a, b, parts = _prepared(a, b, made)
     shape = (a.rows, b.rows)
     last = last_accumulator(made, a.scales is not None or b.scales is not None)
-    start = last.start(c, shape)
     if last is made.inner and made.order.whole:
         (piece,) = parts[0]
-        return last.finish(made.inner.plan(a, b, *piece)[1](start))
+        begin = last.blank(shape) if c is None else last.start(c, shape)
+        return last.finish(made.inner.plan(a, b, *piece)[1](begin))
+    start = last.start(c, shape)
     totals = [_sum(a, b, made, pieces, last, start if n == 0 else last.start(None, shape)) for n, pieces in enumerate(parts)]
     total = totals[0]
+    scaled = a.scales is not None or b.scales is not None
     for other in totals[1:]:
-        total = last.join(total, other)
+        total = last.join(np.asarray(total, np.float64) if scaled else total, np.asarray(other, np.float64) if scaled else other)
     return last.finish(total)
 
 
@@ -160,6 +163,8 @@ def _sum(a: Operand, b: Operand, made: Datapath, pieces: list[tuple[int, int]], 
     if not scaled and not made.order.chunk and made.outer is None:  # a part of split k runs in the inner accumulator alone
         (piece,) = pieces
         return made.inner.plan(a, b, *piece)[1](total)
+    if scaled and (fast := scaled_sums(a, b, made, pieces, total)) is not None:
+        return fast
     for first, stop in pieces:
         if first == stop:  # no product: the accumulator stays as it is, -0 included
             continue

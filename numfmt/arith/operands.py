@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -11,11 +12,13 @@ import numpy as np
 
 from .._arrays import to_float64, to_numpy
 from ..blocks import QuantizedTensor
-from ..formats import Fixed, Float, decode
-from ..kernels.integer_chain import look_up, mark, widen_rows
+from ..formats import Fixed
+from ..kernels.integer_chain import widen_rows
+from ..kernels.widen import widen_bfloat_rows
 from . import bitserial
+from .code_table import CodeTable, code_table
 from .proof import Bound, quantum
-from .span import Span
+from .span import Extent, extent
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Operand:
     whole: bool | None
     source: QuantizedTensor | None
     run: int = 0  # columns that share a scale; 0: all
-    table: np.ndarray | None = None  # float32 values of 8-bit codes; `given` holds the codes
+    table: CodeTable | None = None  # of the codes of up to 8 bits that `given` holds
     places: np.ndarray | None = None  # which column of the source stands at each place; None: its own
 
     @property
@@ -44,7 +47,7 @@ class Operand:
     @cached_property
     def values(self) -> np.ndarray:
         """The values in float64, (rows, K), contiguous."""
-        given = self.given if self.table is None else self.table[self.given]
+        given = self.given if self.table is None else self.table.values[self.given]
         return np.ascontiguousarray(to_float64(given, "values"))
 
     @cached_property
@@ -86,27 +89,50 @@ class Operand:
         if self.short_integers:
             return self.largest, 1.0
         if self.table is not None:
-            seen = np.zeros(self.table.size, bool)
-            mark(self.given[:, first:stop], seen)
-            part = self.table[seen].astype(np.float64)
-        elif self.single:
+            return self._table_bound if (first, stop) == (0, self.depth) else self.table.bound(self.given[:, first:stop])
+        if self.single:
             return self._span(first, stop)
-        else:
-            part = self.values[:, first:stop]
+        part = self.values[:, first:stop]
         largest = float(np.abs(part).max(initial=0.0))
         return (largest, quantum(part)) if np.isfinite(largest) else (np.inf, 1.0)
 
+    @cached_property
+    def _table_bound(self) -> tuple[float, float]:
+        assert self.table is not None
+        return self.table.bound(self.given)
+
     def _span(self, first: int, stop: int) -> tuple[float, float]:
-        largest, unit = 0.0, np.inf
-        across = slice(first, stop)
-        size = max(1, (1 << 18) // max(1, self.rows if self._upright else stop - first))
-        for start in range(first, stop, size) if self._upright else range(0, self.rows, size):
-            if self._upright:
-                span = Span(self.panel(slice(0, self.rows), start, min(start + size, stop), np.float32, 1))
-            else:
-                span = Span(self.block(slice(start, min(start + size, self.rows)), across.start, across.stop, np.float32, 1))
-            largest, unit = max(largest, float(span.most.max(initial=0.0))), min(unit, float(span.unit.min(initial=np.inf)))
-        return (largest, unit if np.isfinite(unit) else 1.0) if np.isfinite(largest) else (np.inf, 1.0)
+        reach = self.extent(first, stop)
+        return (reach.most, reach.unit if np.isfinite(reach.unit) else 1.0) if np.isfinite(reach.most) else (np.inf, 1.0)
+
+    def extent(self, first: int, stop: int) -> Extent:
+        """What the values among these k span, of operands that float32 holds."""
+        if (first, stop) == (0, self.depth):
+            return self._extent
+        return self._extent_of(first, stop)
+
+    @cached_property
+    def _extent(self) -> Extent:
+        return self._extent_of(0, self.depth)
+
+    def _extent_of(self, first: int, stop: int) -> Extent:
+        reach = Extent()
+        for part in self.parts(first, stop):
+            reach |= extent(part)
+        return reach
+
+    def parts(self, first: int, stop: int) -> Iterator[np.ndarray]:
+        """The values of these k in float32, in pieces with contiguous rows, in the memory order of the operand."""
+        given = self.given[:, first:stop].T if self._upright else self.given[:, first:stop]
+        size = max(1, (1 << 18) // max(1, given.shape[1]))
+        plain = self.table is None and given.dtype == np.float32 and given.strides[1] == given.itemsize and given.flags.aligned
+        for start in range(0, given.shape[0], size):
+            part = given[start : start + size]
+            if not plain:
+                made = np.empty(part.shape, np.float32)
+                self._convert(part, made)
+                part = made
+            yield part
 
     @property
     def _upright(self) -> bool:
@@ -121,7 +147,7 @@ class Operand:
     def _convert(self, x: np.ndarray, out: np.ndarray) -> None:
         """Part of `given`, decoded, in the dtype of `out`, which holds it."""
         if self.table is not None:
-            look_up(np.asarray(x), self.table, out)
+            self.table.decode(x, out)
         else:
             convert(x, out)
 
@@ -159,6 +185,8 @@ class Operand:
         if self.short_integers:
             info = np.iinfo(self.given.dtype)
             return float(max(info.max, -info.min))
+        if self.table is not None:
+            return self._table_bound[0]
         return float(np.abs(self.values).max(initial=0.0))
 
     @cached_property
@@ -190,11 +218,10 @@ def operand(x: Any, what: str, reduced: int) -> Operand:
                 f"quantize with axis={reduced}, or pass its transpose .T"
             )
         fixed = all(isinstance(f, Fixed) and f.frac_bits == 0 for f in x.scheme.candidates)
-        if (plain := _coded(x)) is not None:
-            return plain
-        values = x.row_values()
+        codes, table = _coded(x)
+        values = x.row_values() if codes is None else codes
         if x.row_scales is None:
-            return Operand(values, None, fixed and not x.scheme.scaled, x)
+            return Operand(values, None, fixed and not x.scheme.scaled, x, table=table)
         by_row = x.runs()
         if by_row is None:
             raise ValueError(
@@ -202,7 +229,7 @@ def operand(x: Any, what: str, reduced: int) -> Operand:
                 f"quantize with a block length that divides the row length, or pass {what}.dequantize()"
             )
         scales, run = by_row
-        return Operand(values, scales, fixed, x, run if scales.shape[1] > 1 else 0)
+        return Operand(values, scales, fixed, x, run if scales.shape[1] > 1 else 0, table)
     array, _ = to_numpy(x, what)
     if array.ndim != 2:
         raise ValueError(f"{what} has shape {array.shape}; it must have two axes")
@@ -229,21 +256,21 @@ def convert(x: np.ndarray, out: np.ndarray) -> None:
     elif x.dtype.kind == "f" or x.dtype.kind in "iub":
         np.copyto(out, x, casting="unsafe")
     elif x.dtype.name == "bfloat16":  # the upper half of a float32
-        np.copyto(out, (x.view(np.uint16).astype(np.uint32) << 16).view(np.float32), casting="unsafe")
+        if out.dtype == np.float32 and out.strides[1] == out.itemsize and x.strides[1] == x.itemsize and x.flags.aligned:
+            widen_bfloat_rows(x.view(np.uint16), out)
+        else:
+            np.copyto(out, (x.view(np.uint16).astype(np.uint32) << 16).view(np.float32), casting="unsafe")
     else:
         out[...] = x.astype(out.dtype)
 
 
-def _coded(x: QuantizedTensor) -> Operand | None:
-    """Unscaled codes of a float format of up to 8 bits, to be decoded in pieces."""
-    fmt = x.scheme.candidates[0]
-    if x.scheme.scaled or x.row_scales is not None or len(x.scheme.candidates) != 1 or not isinstance(fmt, Float) or fmt.bits > 8:
-        return None
-    codes = x.row_codes
-    if codes.dtype != np.uint8 or codes.ndim != 2:
-        return None
-    table = np.resize(decode(np.arange(1 << fmt.bits, dtype=np.uint8), fmt), 256).astype(np.float32)
-    return Operand(codes, None, False, x, table=table)
+def _coded(x: QuantizedTensor) -> tuple[np.ndarray | None, CodeTable | None]:
+    """Codes of up to 8 bits that alone give the values, to be decoded in pieces, and their table; None for others."""
+    if len(x.scheme.candidates) != 1 or not x.scheme.way.plain or "zero_points" in x.stored:
+        return None, None
+    table = code_table(x.scheme.candidates[0])
+    codes = None if table is None else x.row_codes
+    return (codes, table) if codes is not None and codes.dtype == np.uint8 and codes.ndim == 2 else (None, None)
 
 
 def permuted(x: Operand, places: np.ndarray) -> Operand:

@@ -10,18 +10,21 @@ the machine's product, and where that was rounded up to a power of two, so is th
 multiples of the least subnormal, so sums below the normal range are exact, and Veltkamp's splitting (multiply by 2**(23 - man_bits)
 + 1, subtract twice), which knows no subnormals, leaves them alone.
 
+*Toward zero.* Float32's sum, one unit nearer to zero where its error has the other sign, is the exact sum cut to
+float32; masks cut on.
+
 *Overflow* is left out and noticed: `top`. The facts of a format are int32 words: [least normal exponent, what to add to an exponent
-for the added number B, largest value, overflow, factor of the splitting].
+for the added number B, mask of the bits kept, 0, factor of the splitting].
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from .jit import fused, kernel
+from .jit import fused, inlined, kernel
 from .lanes import add, bits, both, from_bits, larger, wide_vectors
 
-ROUNDED, SPLIT, NATIVE, FUSED, FUSED_SPLIT = range(5)
+ROUNDED, SPLIT, NATIVE, FUSED, FUSED_SPLIT, CUT = range(6)
 _EXPONENT = np.int32(0x7F800000)
 _SIZE = np.int32(0x7FFFFFFF)
 _COLUMNS = 1024  # of a tile: a row of them stays in the first cache
@@ -107,13 +110,44 @@ def _fused_split(row, a0, a1, b0, b1, sf):
     return top
 
 
+@inlined
+def cut_sum(x, y, mask):
+    """x + y rounded toward zero to the bits that `mask` keeps, where no sum overflows or is inexact and subnormal."""
+    total = np.float32(x + y)
+    back = np.float32(total - x)
+    lost = np.float32(np.float32(x - np.float32(total - back)) + np.float32(y - back))
+    word = bits(np.float32(total))
+    beyond = (lost != np.float32(0.0)) & ((lost > np.float32(0.0)) != (total > np.float32(0.0)))
+    return from_bits(both(add(word, np.int32(-1) if beyond else np.int32(0)), mask))
+
+
+@inlined
+def cut_product(x, y, mask):
+    """x * y, exact in float32, toward zero to the bits kept."""
+    return from_bits(both(bits(np.float32(x * y)), mask))
+
+
+@kernel
+def _cut(row, a0, a1, a2, a3, b0, b1, b2, b3, pk, sk):
+    wide_vectors()
+    top = np.int32(0)
+    for j in range(row.size):
+        s = cut_sum(row[j], cut_product(a0, b0[j], pk), sk)
+        s = cut_sum(s, cut_product(a1, b1[j], pk), sk)
+        s = cut_sum(s, cut_product(a2, b2[j], pk), sk)
+        s = cut_sum(s, cut_product(a3, b3[j], pk), sk)
+        row[j] = s
+        top = larger(top, both(bits(np.float32(s)), _SIZE))
+    return top
+
+
 @kernel
 def chain32(a, b, out, kind, product, total, top):
     """out[i, j] = round(out[i, j] + round(a[i, k] * b[k, j])) at each k. a: (M, K), b: (K, N), out: (M, N), float32, contiguous.
 
     K is a multiple of 4: pad with zeros. product, total: facts of the formats of products and sums. kind: ROUNDED, SPLIT (no
     product is subnormal or more than 24 bits long), NATIVE (float32 itself), FUSED (float32, exact products), FUSED_SPLIT (exact
-    products, no sum is subnormal and inexact).
+    products, no sum is subnormal and inexact), CUT (toward zero; no product is subnormal or more than 24 bits long).
     top: (M,) int32, raised to the largest word of a magnitude among every fourth or second sum of a row, NaN above all.
     """
     wide_vectors()
@@ -132,6 +166,8 @@ def chain32(a, b, out, kind, product, total, top):
                         top[i] = larger(top[i], _rounded(row, a0, a1, a2, a3, b0, b1, b2, b3, pl, pm, sf))
                     elif kind == SPLIT:
                         top[i] = larger(top[i], _split(row, a0, a1, a2, a3, b0, b1, b2, b3, pf, sf))
+                    elif kind == CUT:
+                        top[i] = larger(top[i], _cut(row, a0, a1, a2, a3, b0, b1, b2, b3, product[2], total[2]))
                     elif kind == NATIVE:
                         _native(row, a0, a1, a2, a3, b0, b1, b2, b3)
                     elif kind == FUSED_SPLIT:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
 from .jit import kernel
-from .lanes import add, larger, like, mul, wide_vectors
+from .lanes import add, larger, like, mul, row_of, wide_vectors
 
 _COLUMNS = 1024
 _DEPTH = 64
@@ -114,7 +115,7 @@ def saturating_wide(a, b, out, low, high):
 def widen_rows(x, out):
     """out = x, of another type that holds its values. Two axes, the last contiguous."""
     for i in range(x.shape[0]):
-        _widen_row(x[i], out[i])
+        _widen_row(row_of(x, i), row_of(out, i))
 
 
 @kernel
@@ -125,10 +126,16 @@ def _widen_row(x, out):
 
 
 @kernel
-def add_wrapped(part, total, width):
-    """total = the low `width` bits, in two's complement, of total + part; part: integers in float32 or float64 within 2**53."""
+def add_wrapped(part, total, width, first):
+    """total = the low `width` bits, in two's complement, of total + part (of part alone where it is the `first`).
+
+    part: integers in float32 or float64 within 2**53.
+    """
     for i in range(part.shape[0]):
-        _add_wrapped(part[i], total[i], 64 - width)
+        if first:
+            _set_wrapped(row_of(part, i), row_of(total, i), 64 - width)
+        else:
+            _add_wrapped(row_of(part, i), row_of(total, i), 64 - width)
 
 
 @kernel
@@ -139,24 +146,31 @@ def _add_wrapped(part, total, lost):
 
 
 @kernel
-def add_float64(part, total):
-    """total += part, float64."""
+def _set_wrapped(part, total, lost):
+    wide_vectors()
+    for j in range(part.size):
+        total[j] = (int(part[j]) << lost) >> lost
+
+
+@kernel
+def add_float64(part, total, first):
+    """total += part in float64; total = part + 0 where it is the `first`."""
     for i in range(part.shape[0]):
-        for j in range(part.shape[1]):
-            total[i, j] += part[i, j]
+        if first:
+            _set_float64(row_of(part, i), row_of(total, i))
+        else:
+            _add_float64(row_of(part, i), row_of(total, i))
 
 
 @kernel
-def look_up(codes, table, out):
-    """out = table[codes], in the type of `out`. Two axes."""
-    for i in range(codes.shape[0]):
-        for j in range(codes.shape[1]):
-            out[i, j] = table[codes[i, j]]
+def _set_float64(part, total):
+    wide_vectors()
+    for j in range(part.size):
+        total[j] = np.float64(part[j]) + 0.0
 
 
 @kernel
-def mark(codes, seen):
-    """seen[code] = True for every code. Two axes."""
-    for i in range(codes.shape[0]):
-        for j in range(codes.shape[1]):
-            seen[codes[i, j]] = True
+def _add_float64(part, total):
+    wide_vectors()
+    for j in range(part.size):
+        total[j] += part[j]

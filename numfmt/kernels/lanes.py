@@ -9,6 +9,7 @@ from __future__ import annotations
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
 
 
 def _binary(name):
@@ -152,6 +153,27 @@ def fetch_ahead(typing_context, array, row):
         return ir.Constant(ir.IntType(64), 0)
 
     return types.int64(array, types.int64), codegen
+
+
+@intrinsic
+def row_of(typing_context, x, i):
+    """Row i of a matrix whose rows are contiguous, known as such: Numba takes the rows of a part of a matrix for strided, which
+    keeps loops over them out of SIMD code. The caller keeps the matrix alive."""
+    if not isinstance(x, types.Array) or x.ndim != 2:
+        return None
+    row = types.Array(x.dtype, 1, "C", readonly=not x.mutable)
+
+    def codegen(context, builder, signature, args):
+        matrix = context.make_array(x)(context, builder, args[0])
+        made = context.make_array(row)(context, builder)
+        size = builder.extract_value(matrix.shape, 1)
+        word = ir.IntType(64)
+        start = builder.add(builder.ptrtoint(matrix.data, word), builder.mul(args[1], builder.extract_value(matrix.strides, 0)))
+        data = builder.inttoptr(start, matrix.data.type)
+        populate_array(made, data, [size], [matrix.itemsize], matrix.itemsize, None)
+        return made._getvalue()
+
+    return row(x, types.int64), codegen
 
 
 @intrinsic

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .jit import kernel
-from .lanes import both, either, from_bits, left, like, wide_vectors
+from .lanes import both, either, from_bits, left, like, row_of, wide_vectors
 
 
 @kernel
@@ -34,3 +34,10 @@ def widen_bfloat(words, out):
     to_top = np.int32(16)
     for i in range(words.size):
         out[i] = from_bits(left(like(words[i], to_top), to_top))
+
+
+@kernel
+def widen_bfloat_rows(words, out):
+    """`widen_bfloat` of each row, rows contiguous."""
+    for i in range(words.shape[0]):
+        widen_bfloat(row_of(words, i), row_of(out, i))
