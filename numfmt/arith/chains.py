@@ -153,7 +153,7 @@ class Chain:
 
     def run(self, a: Operand, b: Operand, start: int, stop: int, c: np.ndarray) -> np.ndarray:
         """The accumulators (M, N) in float64 after k = start .. stop - 1, from c (float64, values of the format)."""
-        result = np.array(c, np.float64)
+        result = np.array(c, np.float64, order="C")
         if not result.size or start == stop:
             return result
         threads = numba.get_num_threads()
@@ -191,7 +191,7 @@ class Chain:
 
     def _in_half(self, a: Operand, b: Operand, start: int, stop: int, rows: slice, columns: slice, c: np.ndarray) -> Any:
         """The tile in float16, or None where operands are not float16 values."""
-        total = c.astype(np.float16)
+        total = c.astype(np.float16, order="C")
         for k in range(start, stop, DEPTH):
             end = min(k + DEPTH, stop)
             x, y = _halves(a, a.block, rows, k, end), _halves(b, b.panel, columns, k, end)
@@ -204,7 +204,7 @@ class Chain:
         self, a: Operand, b: Operand, start: int, stop: int, rows: slice, columns: slice, c: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """The tile in float32, and the rows whose proof failed."""
-        total, failed = c.astype(np.float32), minus_zero(c)
+        total, failed = c.astype(np.float32, order="C"), minus_zero(c)
         words = (self.product or self.total).single, self.total.single
         if self._machine:
             failed[:] = False
@@ -247,7 +247,7 @@ class Chain:
         self, a: Operand, b: Operand, start: int, stop: int, rows: slice, columns: slice, c: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """The tile in float64, and the rows whose proof failed."""
-        total = np.array(c, np.float64)
+        total = np.array(c, np.float64, order="C")
         failed = minus_zero(c) if self.product is not None else np.zeros(len(c), bool)
         p, t = self.product or self.total, self.total
         m = t.format.man_bits
@@ -295,7 +295,7 @@ class Chain:
     def _careful(
         self, a: Operand, b: Operand, start: int, stop: int, rows: np.ndarray, columns: slice, c: np.ndarray
     ) -> np.ndarray:
-        total = np.array(c, np.float64)
+        total = np.array(c, np.float64, order="C")
         for k in range(start, stop, DEPTH):
             end = min(k + DEPTH, stop)
             x = a.block(rows, k, end, np.float64)

@@ -29,13 +29,13 @@ class CodeTable:
         if self.whole:
             return self.whole, 1.0
         if self.sign:
-            most, least = (int(v) for v in kernels.code_range(given if given.strides[1] == 1 else given.T, np.uint8(self.sign - 1)))
+            most, least = (int(v) for v in kernels.code_range(_by_rows(given), np.uint8(self.sign - 1)))
             if most == 0:
                 return 0.0, 1.0
             largest = float(self.values[most])
             return (largest, float(self.units[least])) if np.isfinite(largest) else (np.inf, 1.0)
         seen = np.zeros(256, bool)
-        kernels.mark(given if given.strides[1] == 1 else given.T, seen)
+        kernels.mark(_by_rows(given), seen)
         part = self.values[seen].astype(np.float64)
         largest = float(np.abs(part).max(initial=0.0))
         return (largest, quantum(part)) if np.isfinite(largest) else (np.inf, 1.0)
@@ -46,6 +46,12 @@ class CodeTable:
             kernels.decode_rows(given, out, self.words)
         else:
             kernels.look_up(given, self.values, out)
+
+
+def _by_rows(given: np.ndarray) -> np.ndarray:
+    """The codes in some order, rows contiguous."""
+    upright = next((x for x in (given, given.T) if x.strides[1] == 1), None)
+    return np.ascontiguousarray(given) if upright is None else upright
 
 
 @lru_cache(maxsize=64)

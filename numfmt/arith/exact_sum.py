@@ -67,7 +67,7 @@ class ExactAccumulator(Accumulator):
     def _wide(self, a: Operand, b: Operand, start: int, stop: int, c: np.ndarray) -> np.ndarray:
         result, fmt = np.empty(c.shape), self.format
         rows, columns = (np.ascontiguousarray(v.values[:, start:stop]) for v in (a, b))
-        kernels.exact_matmul(rows, columns, np.array(c), result, fmt.man_bits, fmt.emin, fmt.max, fmt.has_inf)
+        kernels.exact_matmul(rows, columns, np.array(c, order="C"), result, fmt.man_bits, fmt.emin, fmt.max, fmt.has_inf)
         return result
 
 

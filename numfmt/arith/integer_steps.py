@@ -77,7 +77,7 @@ class IntAccumulator(Accumulator):
             raise ValueError(
                 f"c holds values that the accumulator {self} cannot hold; it must lie within {self.low} and {self.high}"
             )
-        return array.astype(np.int64)
+        return array.astype(np.int64, order="C")
 
     def blank(self, shape: tuple[int, int]) -> np.ndarray:
         """Zeros that fill no memory."""
@@ -204,10 +204,10 @@ class IntAccumulator(Accumulator):
 
 
 def to_int(x: np.ndarray) -> np.ndarray:
-    """Integers in int64, writable."""
+    """Integers in int64, writable, rows contiguous."""
     if x.dtype == np.int64:
-        return x if x.flags.writeable else x.copy()
-    return np.rint(x).astype(np.int64)
+        return x if x.flags.writeable and x.flags.c_contiguous else x.copy()
+    return np.ascontiguousarray(np.rint(x), np.int64)
 
 
 def _made(match: re.Match[str]) -> IntAccumulator:

@@ -129,7 +129,7 @@ class LMulAccumulator(Accumulator):
     def _tiles(self, a: Operand, b: Operand, start: int, stop: int, c: np.ndarray, single: tuple[float, bool] | None) -> np.ndarray:
         """Tiles of columns in float32 where `single` gives the largest magnitude of a and `sure`, else in float64."""
         dtype = np.float64 if single is None else np.float32
-        total = np.array(c, dtype)
+        total = np.array(c, dtype, order="C")
         none = np.int32(0)
         offset, least, _, _ = self._facts()
         up, sure = none, False
@@ -167,7 +167,7 @@ class LMulAccumulator(Accumulator):
         kernels.lmul_rows(left, right, total, formula, *self._facts(), drop, self.sum.mode, *self.sum.facts)
 
     def _slow(self, a: Operand, b: Operand, start: int, stop: int, c: np.ndarray) -> np.ndarray:
-        total = c.astype(np.float64)
+        total = c.astype(np.float64, order="C")
         for k in range(start, stop):
             products = self.terms(a, b, k)
             kernels.add_products(total, products, self.sum.mode, *self.sum.facts)

@@ -38,7 +38,7 @@ class Bits:
 
 def tiled(a: Operand, b: Operand, c: np.ndarray, work: Any) -> np.ndarray:
     """work(rows, columns, start) -> accumulators, for each tile of the result, from c in float64."""
-    result = np.array(c, np.float64)
+    result = np.array(c, np.float64, order="C")
 
     def columns(first: int, last: int) -> int:
         for j in range(first, last, _COLUMNS):
@@ -83,7 +83,7 @@ def stochastic(chain: Chain, width: int, random: Bits, a: Operand, b: Operand, s
 def pairwise(chain: Chain, a: Operand, b: Operand, start: int, stop: int, c: np.ndarray) -> np.ndarray:
     """The balanced tree of the products, then c added."""
     if start == stop:
-        return np.array(c, np.float64)
+        return np.array(c, np.float64, order="C")
 
     def work(rows: slice, columns: slice, total: np.ndarray) -> np.ndarray:
         failed = np.ones(len(total), bool)
@@ -117,7 +117,7 @@ def _single_tree(
         if failed.all():
             return c, failed
         float_pairwise.tree32(x, y, stack, (k - start) // 8, p.single, t.single, top)
-    total = c.astype(np.float32)
+    total = c.astype(np.float32, order="C")
     float_pairwise.tree32_end(stack, eights.bit_count(), total, t.single, top)
     return total, failed | ~(top.view(np.float32) <= ceiling)
 
@@ -130,6 +130,6 @@ def _full_tree(
         end = min(k + _DEPTH, stop)
         x, y = a.block(rows, k, end, np.float64, 1), b.panel(columns, k, end, np.float64, 1)
         float_pairwise.tree64(x, y, stack, k - start, *chain.facts)
-    total = np.array(c, np.float64)
+    total = np.array(c, np.float64, order="C")
     float_pairwise.tree64_end(stack, (stop - start).bit_count(), total, chain.total.words, chain.total.reals, chain.zero)
     return total

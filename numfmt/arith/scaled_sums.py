@@ -36,7 +36,7 @@ def scaled_sums(a: Operand, b: Operand, made: Datapath, pieces: list[tuple[int, 
     single = limits.exact_in(24)
     if not _held(made.inner, limits, single):
         return None
-    out = total.astype(np.float32)
+    out = total.astype(np.float32, order="C")
     dtype: type = np.float32 if single else np.float64
     wide = None if total.any() else _beyond(a, b, pieces, limits)
     if wide is None:

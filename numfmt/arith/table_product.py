@@ -124,10 +124,10 @@ class TableAccumulator(Accumulator):
     def _floats(self, to: FloatAccumulator, x: np.ndarray, y: np.ndarray, c: np.ndarray) -> np.ndarray:
         x, columns = np.ascontiguousarray(x), np.ascontiguousarray(y.T)
         if str(to) == "fp32":
-            single = c.astype(np.float32)
+            single = c.astype(np.float32, order="C")
             kernels.table_single(self.table.entries.astype(np.float32), x, columns, single)
             return single.astype(np.float64)
-        total = c.astype(np.float64)
+        total = c.astype(np.float64, order="C")
         kernels.table_rounded(self.table.entries.astype(np.float64), x, columns, total, to.mode, *to.facts)
         return total
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .jit import kernel
+from .jit import held_rows, kernel
 from .lanes import above, add, bits, both, either, from_bits, left, like, right_signed, row_of, sub, wide_vectors
 
 
@@ -14,6 +14,8 @@ def decode_rows(codes, out, words):
     [1, bits, man_bits, what to add to the moved word, word of the least subnormal, magnitude's code above which NaN stands, that of
     infinity] of floats with a sign, an exponent and a mantissa.
     """
+    held_rows(codes)
+    held_rows(out)
     top = np.int32(32 - words[1])
     if words[0] == 0:
         signed = words[2] != 0
@@ -72,6 +74,7 @@ def _floats(codes, out, size, top, up, least_normal, offset, least, most, endles
 @kernel
 def code_range(codes, size):
     """The largest code less its sign, and the smallest one but 0. codes: uint8, two axes, rows contiguous; size: its mask."""
+    held_rows(codes)
     most, least = np.uint8(0), np.uint8(255)
     for i in range(codes.shape[0]):
         high, low = _code_range(row_of(codes, i), size)

@@ -7,7 +7,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .jit import kernel
+from .jit import held_rows, kernel
 from .lanes import add, larger, like, mul, row_of, wide_vectors
 
 _COLUMNS = 1024
@@ -114,6 +114,8 @@ def saturating_wide(a, b, out, low, high):
 @kernel
 def widen_rows(x, out):
     """out = x, of another type that holds its values. Two axes, the last contiguous."""
+    held_rows(x)
+    held_rows(out)
     for i in range(x.shape[0]):
         _widen_row(row_of(x, i), row_of(out, i))
 
@@ -131,6 +133,8 @@ def add_wrapped(part, total, width, first):
 
     part: integers in float32 or float64 within 2**53.
     """
+    held_rows(part)
+    held_rows(total)
     for i in range(part.shape[0]):
         if first:
             _set_wrapped(row_of(part, i), row_of(total, i), 64 - width)
@@ -155,6 +159,8 @@ def _set_wrapped(part, total, lost):
 @kernel
 def add_float64(part, total, first):
     """total += part in float64; total = part + 0 where it is the `first`."""
+    held_rows(part)
+    held_rows(total)
     for i in range(part.shape[0]):
         if first:
             _set_float64(row_of(part, i), row_of(total, i))

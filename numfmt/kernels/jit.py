@@ -116,3 +116,10 @@ def _shift32(name):
 
 left32 = _shift32("shl")
 right32 = _shift32("ashr")  # arithmetic: floor, for negative numbers too
+
+
+@kernel
+def held_rows(x):
+    """Raises ValueError where the rows of a matrix are not contiguous, which `lanes.row_of` takes for granted."""
+    if x.shape[1] > 1 and x.shape[0] > 0 and x.strides[1] != x.itemsize:
+        raise ValueError("a kernel was given a matrix whose rows are not contiguous")

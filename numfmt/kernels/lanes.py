@@ -158,7 +158,7 @@ def fetch_ahead(typing_context, array, row):
 @intrinsic
 def row_of(typing_context, x, i):
     """Row i of a matrix whose rows are contiguous, known as such: Numba takes the rows of a part of a matrix for strided, which
-    keeps loops over them out of SIMD code. The caller keeps the matrix alive."""
+    keeps loops over them out of SIMD code. The caller keeps the matrix alive, and has asked `held_rows`."""
     if not isinstance(x, types.Array) or x.ndim != 2:
         return None
     row = types.Array(x.dtype, 1, "C", readonly=not x.mutable)

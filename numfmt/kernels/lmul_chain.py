@@ -6,7 +6,7 @@ import numba
 import numpy as np
 
 from . import lanes
-from .jit import inlined, kernel, left32, parallel_kernel, right32
+from .jit import held_rows, inlined, kernel, left32, parallel_kernel, right32
 from .steps import NEAREST_EVEN, round_nearest, round_step, signed_sum
 
 _SIGN = np.int32(-(1 << 31))
@@ -28,6 +28,8 @@ def add_zeros(word, others, row):
 @kernel
 def words_of(x, least, up, out):
     """out = the words of float32 values, those below `least` as zeros, the others with `up` added. Two axes, rows contiguous."""
+    held_rows(x)
+    held_rows(out)
     for i in range(x.shape[0]):
         _words_of(lanes.row_of(x, i), least, up, lanes.row_of(out, i))
 

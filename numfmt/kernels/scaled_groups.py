@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .jit import fused, inlined, kernel
+from .jit import fused, held_rows, inlined, kernel
 from .lanes import add, bits, both, from_bits, row_of, wide_vectors
 
 
@@ -14,6 +14,8 @@ def add_short(part, rows, columns, out):
 
     part, out: (M, N), rows contiguous; rows: (M,), columns: (N,) float32.
     """
+    held_rows(part)
+    held_rows(out)
     for i in range(part.shape[0]):
         _add_short(row_of(part, i), rows[i], columns, row_of(out, i))
 
@@ -39,6 +41,8 @@ def _odd_product(x, y):
 @kernel
 def add_long(part, rows, columns, out):
     """`add_short` for scales of up to 24 bits. part: float32, or float64 of float32's exponents; rows, columns: float64."""
+    held_rows(part)
+    held_rows(out)
     for i in range(part.shape[0]):
         _add_long(row_of(part, i), rows[i], columns, row_of(out, i))
 
@@ -53,6 +57,8 @@ def _add_long(part, scale, columns, out):
 @kernel
 def add_wide(part, rows, columns, out):
     """`add_long` where float64 holds every part * row * column."""
+    held_rows(part)
+    held_rows(out)
     for i in range(part.shape[0]):
         _add_wide(row_of(part, i), rows[i], columns, row_of(out, i))
 
@@ -67,6 +73,7 @@ def _add_wide(part, scale, columns, out):
 @kernel
 def scale_rows(x, scales, run, first):
     """x times the scale of each run of `run` columns; the first column is number `first`. x: (rows, k); scales: (rows, runs)."""
+    held_rows(x)
     for i in range(x.shape[0]):
         start = 0
         while start < x.shape[1]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .jit import kernel
+from .jit import held_rows, kernel
 from .lanes import add, bits, both, differ, either, larger, row_of, wide_vectors
 
 _SIZE = np.int32(0x7FFFFFFF)
@@ -34,6 +34,7 @@ def _span(row, i, most, least, used):
 @kernel
 def span_all(x):
     """`span_rows` of all elements together, and whether one of them is zero. x: (rows, n) float32, rows contiguous."""
+    held_rows(x)
     high, low, seen = np.int32(0), np.int32(-2147483648), np.int32(0)
     zeros = False
     for i in range(x.shape[0]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .jit import kernel
+from .jit import held_rows, kernel
 from .lanes import both, either, from_bits, left, like, row_of, wide_vectors
 
 
@@ -39,5 +39,7 @@ def widen_bfloat(words, out):
 @kernel
 def widen_bfloat_rows(words, out):
     """`widen_bfloat` of each row, rows contiguous."""
+    held_rows(words)
+    held_rows(out)
     for i in range(words.shape[0]):
         widen_bfloat(row_of(words, i), row_of(out, i))
