@@ -12,7 +12,16 @@ if TYPE_CHECKING:
     from hwmodel.models import load_network
     from hwmodel.scoring import Score, score
     from hwmodel.units import Cost, Unit, unit
-    from hwmodel.workloads import workload, workload_from_network
+    from hwmodel.workloads import (
+        to_scalesim,
+        to_zigzag,
+        workload,
+        workload_from_config,
+        workload_from_network,
+        workload_from_onnx,
+        workload_from_scalesim,
+        workload_from_torch,
+    )
 
 # Names are imported when first used: scoring pulls in numfmt and its compiled kernels, a table of units does not.
 _HOMES = {
@@ -33,6 +42,12 @@ _HOMES = {
     "Unit": "hwmodel.units",
     "unit": "hwmodel.units",
     "workload": "hwmodel.workloads",
+    "to_scalesim": "hwmodel.workloads",
+    "to_zigzag": "hwmodel.workloads",
+    "workload_from_config": "hwmodel.workloads",
+    "workload_from_onnx": "hwmodel.workloads",
+    "workload_from_scalesim": "hwmodel.workloads",
+    "workload_from_torch": "hwmodel.workloads",
     "workload_from_network": "hwmodel.workloads",
 }
 
@@ -53,9 +68,15 @@ __all__ = [
     "scheme_gallery",
     "score",
     "studies",
+    "to_scalesim",
+    "to_zigzag",
     "unit",
     "workload",
+    "workload_from_config",
     "workload_from_network",
+    "workload_from_onnx",
+    "workload_from_scalesim",
+    "workload_from_torch",
 ]
 
 
