@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hwmodel import studies
-    from hwmodel.accelerators import Accelerator, accelerator, presets
+    from hwmodel.accelerators import Accelerator, Machine, accelerator, machine, machines, presets, roofline
     from hwmodel.evaluation import Evaluation, evaluate
     from hwmodel.models import load_network
     from hwmodel.scoring import Score, score
@@ -28,6 +28,10 @@ _HOMES = {
     "Accelerator": "hwmodel.accelerators",
     "accelerator": "hwmodel.accelerators",
     "presets": "hwmodel.accelerators",
+    "Machine": "hwmodel.accelerators",
+    "machine": "hwmodel.accelerators",
+    "machines": "hwmodel.accelerators",
+    "roofline": "hwmodel.accelerators",
     "Score": "hwmodel.scoring",
     "score": "hwmodel.scoring",
     "Cost": "hwmodel.units",
@@ -55,16 +59,20 @@ __all__ = [
     "Accelerator",
     "Cost",
     "Evaluation",
+    "Machine",
     "Score",
     "Study",
     "Unit",
     "accelerator",
     "evaluate",
     "load_network",
+    "machine",
+    "machines",
     "pareto",
     "plot_formats",
     "plot_schemes",
     "presets",
+    "roofline",
     "scheme_gallery",
     "score",
     "studies",
