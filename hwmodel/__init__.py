@@ -7,18 +7,31 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hwmodel import studies
-    from hwmodel.accelerators import Accelerator, accelerator, presets
+    from hwmodel.accelerators import Accelerator, Machine, accelerator, machine, machines, presets, roofline
     from hwmodel.evaluation import Evaluation, evaluate
     from hwmodel.models import load_network
     from hwmodel.scoring import Score, score
     from hwmodel.units import Cost, Unit, unit
-    from hwmodel.workloads import workload, workload_from_network
+    from hwmodel.workloads import (
+        to_scalesim,
+        to_zigzag,
+        workload,
+        workload_from_config,
+        workload_from_network,
+        workload_from_onnx,
+        workload_from_scalesim,
+        workload_from_torch,
+    )
 
 # Names are imported when first used: scoring pulls in numfmt and its compiled kernels, a table of units does not.
 _HOMES = {
     "Accelerator": "hwmodel.accelerators",
     "accelerator": "hwmodel.accelerators",
     "presets": "hwmodel.accelerators",
+    "Machine": "hwmodel.accelerators",
+    "machine": "hwmodel.accelerators",
+    "machines": "hwmodel.accelerators",
+    "roofline": "hwmodel.accelerators",
     "Score": "hwmodel.scoring",
     "score": "hwmodel.scoring",
     "Cost": "hwmodel.units",
@@ -33,6 +46,12 @@ _HOMES = {
     "Unit": "hwmodel.units",
     "unit": "hwmodel.units",
     "workload": "hwmodel.workloads",
+    "to_scalesim": "hwmodel.workloads",
+    "to_zigzag": "hwmodel.workloads",
+    "workload_from_config": "hwmodel.workloads",
+    "workload_from_onnx": "hwmodel.workloads",
+    "workload_from_scalesim": "hwmodel.workloads",
+    "workload_from_torch": "hwmodel.workloads",
     "workload_from_network": "hwmodel.workloads",
 }
 
@@ -40,22 +59,32 @@ __all__ = [
     "Accelerator",
     "Cost",
     "Evaluation",
+    "Machine",
     "Score",
     "Study",
     "Unit",
     "accelerator",
     "evaluate",
     "load_network",
+    "machine",
+    "machines",
     "pareto",
     "plot_formats",
     "plot_schemes",
     "presets",
+    "roofline",
     "scheme_gallery",
     "score",
     "studies",
+    "to_scalesim",
+    "to_zigzag",
     "unit",
     "workload",
+    "workload_from_config",
     "workload_from_network",
+    "workload_from_onnx",
+    "workload_from_scalesim",
+    "workload_from_torch",
 ]
 
 

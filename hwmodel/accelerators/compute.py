@@ -9,12 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hwmodel.accelerators.model import Accelerator, Array
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from hwmodel.accelerators.systolic import Floats, Ints, counts
 
 
 @dataclass(frozen=True)
@@ -57,39 +54,23 @@ def tiled(p: Products, acc: Accelerator, array: Array, cycles_per_tile: Ints) ->
     return Activity(tiles * cycles_per_tile, tiles, tiles, np.zeros_like(tiles), p.n * p.k * p.batch * columns)
 
 
-def weight_stationary(p: Products, acc: Accelerator, array: Array, cycles_per_tile: Ints) -> Activity:
-    """SCALE-Sim 3: ceil(k/R) ceil(n/C) folds of 2R + C + m - 2 cycles, less one in total; no overlap between folds."""
-    rows, columns = ceil_div(p.k, array.height), ceil_div(p.n, array.width)
-    cycles = rows * columns * (2 * array.height + array.width + p.m - 2) - 1
-    weights = p.k * p.n
-    return _systolic(p, cycles, weights, p.m * p.k * columns, p.m * p.n * (rows - 1))
+def systolic(p: Products, acc: Accelerator, array: Array, cycles_per_tile: Ints) -> Activity:
+    """SCALE-Sim 3's cycles and accesses for the dataflow that the accelerator names; a batch runs one after the other.
 
-
-def output_stationary(p: Products, acc: Accelerator, array: Array, cycles_per_tile: Ints) -> Activity:
-    """SCALE-Sim 3: ceil(m/R) ceil(n/C) folds of R + C + k - 2 cycles, less one in total."""
-    rows, columns = ceil_div(p.m, array.height), ceil_div(p.n, array.width)
-    cycles = rows * columns * (array.height + array.width + p.k - 2) - 1
-    return _systolic(p, cycles, p.k * p.n * rows, p.m * p.k * columns, np.zeros_like(rows))
-
-
-def input_stationary(p: Products, acc: Accelerator, array: Array, cycles_per_tile: Ints) -> Activity:
-    """SCALE-Sim 3: ceil(k/R) ceil(m/C) folds of 2R + C + n - 2 cycles, less one in total."""
-    rows, columns = ceil_div(p.k, array.height), ceil_div(p.m, array.width)
-    cycles = rows * columns * (2 * array.height + array.width + p.n - 2) - 1
-    return _systolic(p, cycles, p.k * p.n * columns, p.m * p.k, p.m * p.n * (rows - 1))
-
-
-def _systolic(p: Products, cycles: Ints, weights: Ints, inputs: Ints, partials: Ints) -> Activity:
-    b = p.batch  # the products of a batch run one after the other
-    return Activity(cycles * b, weights * b, inputs * b, partials * b, weights * b)
+    Partial sums of all row folds but the last are written and read back.
+    """
+    found = counts(acc.compute, array.height, array.width, p.m, p.k, p.n)
+    partials = found.output_writes - p.m * p.n
+    parts = (found.cycles, found.weight_reads, found.input_reads, partials, found.weight_reads)
+    return Activity(*(part * p.batch for part in parts))
 
 
 MODELS: dict[str, Callable[[Products, Accelerator, Array, Ints], Activity]] = {
     "bit_parallel": tiled,
     "bit_serial": tiled,
-    "ws": weight_stationary,
-    "os": output_stationary,
-    "is": input_stationary,
+    "ws": systolic,
+    "os": systolic,
+    "is": systolic,
 }
 
 

@@ -21,6 +21,7 @@ _PE = {"datapath", "weights", "activations", "lanes", "two_term_grid", "float16_
 _TOP = {"name", "base", "note", "compute", "pe", "arrays", "weight_buffer", "activation_buffer", "dram", "clock_ghz"}
 _TOP |= {"attention", "kv_bits", "scale_charge", "scale_bits_per_group", "dequantizer_technology"}
 _UNITS = {"pe.energy_pj": "pJ/cycle", "pe.area_um2": "um2", "dram.energy_pj_per_bit": "pJ/bit"}
+_UNITS |= {f"peak_tops.{bits}": "10^12 op/s" for bits in (4, 8, 16, 32)} | {"bandwidth_gb_s": "GB/s", "on_chip_gb_s": "GB/s"}
 _UNITS |= {"dram.bits_per_cycle": "bit/cycle", "clock_ghz": "GHz", "pe.place_and_route": "x energy"}
 
 
@@ -74,7 +75,8 @@ def _systolic(text: str) -> Accelerator:
     return replace(_preset("systolic"), name=name, compute=flow, prefill=shape, decode=shape)
 
 
-def _parse(text: str, where: str) -> dict[str, Any]:
+def yaml_fields(text: str, where: str) -> dict[str, Any]:
+    """The fields of a YAML file; ValueError with the line where it does not parse."""
     try:
         fields = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -83,7 +85,12 @@ def _parse(text: str, where: str) -> dict[str, Any]:
         raise ValueError(f"{where}{line}: not YAML: {getattr(error, 'problem', error)}") from error
     if not isinstance(fields, dict):
         raise ValueError(f"{where}: holds {type(fields).__name__}, not a mapping of fields such as name, pe, arrays")
-    _only(fields, _TOP, "", where)
+    return fields
+
+
+def _parse(text: str, where: str) -> dict[str, Any]:
+    fields = yaml_fields(text, where)
+    only(fields, _TOP, "", where)
     if "base" not in fields:
         return fields
     return _merge(_preset_fields(str(fields.pop("base")).lower()), fields)
@@ -100,12 +107,12 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _build(fields: dict[str, Any], where: str) -> Accelerator:
-    read = _Reader(fields, where)
+    read = Reader(fields, where)
     pe, dram = read.part("pe"), read.part("dram")
-    _only(pe.fields, _PE | {"place_and_route"}, "pe.", where)
-    _only(dram.fields, {"energy_pj_per_bit", "bits_per_cycle"}, "dram.", where)
+    only(pe.fields, _PE | {"place_and_route"}, "pe.", where)
+    only(dram.fields, {"energy_pj_per_bit", "bits_per_cycle"}, "dram.", where)
     arrays = read.part("arrays")
-    _only(arrays.fields, {"prefill", "decode"}, "arrays.", where)
+    only(arrays.fields, {"prefill", "decode"}, "arrays.", where)
     try:
         return Accelerator(
             name=read.text("name"),
@@ -140,32 +147,33 @@ def _build(fields: dict[str, Any], where: str) -> Accelerator:
         raise error if text.startswith(where) else ValueError(f"{where}: {text}") from error
 
 
-def _only(fields: Mapping[str, Any], allowed: set[str], prefix: str, where: str) -> None:
+def only(fields: Mapping[str, Any], allowed: set[str], prefix: str, where: str) -> None:
+    """ValueError for a field that is not allowed, with the nearest that are."""
     for key in fields:
         if key not in allowed:
             raise ValueError(f"{where}: {unknown('field', f'{prefix}{key}', {prefix + a for a in allowed})}")
 
 
-class _Reader:
+class Reader:
     """Fields of one mapping, each checked for its type; errors name the file and the field."""
 
     def __init__(self, fields: Mapping[str, Any], where: str, prefix: str = "") -> None:
         self.fields, self.where, self.prefix = fields, where, prefix
 
-    def _wrong(self, key: str, value: object, want: str) -> ValueError:
+    def _wrong(self, key: Any, value: object, want: str) -> ValueError:
         return ValueError(f"{self.where}: field {self.prefix}{key} is {value!r}; give {want}")
 
-    def _get(self, key: str, default: Any = None) -> Any:
+    def _get(self, key: Any, default: Any = None) -> Any:
         value = self.fields.get(key, default)
         if value is None:
             raise ValueError(f"{self.where}: field {self.prefix}{key} is missing")
         return value
 
-    def part(self, key: str) -> _Reader:
+    def part(self, key: str) -> Reader:
         value = self._get(key)
         if not isinstance(value, Mapping):
             raise self._wrong(key, value, "a mapping of fields")
-        return _Reader(value, self.where, f"{self.prefix}{key}.")
+        return Reader(value, self.where, f"{self.prefix}{key}.")
 
     def text(self, key: str, default: str | None = None) -> str:
         value = self._get(key, default)
@@ -185,7 +193,7 @@ class _Reader:
             raise self._wrong(key, value, "true or false")
         return value
 
-    def number(self, key: str, default: float | None = None) -> float:
+    def number(self, key: Any, default: float | None = None) -> float:
         value = self._get(key, default)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self._wrong(key, value, "a number")
@@ -206,16 +214,16 @@ class _Reader:
 
     def buffer(self, key: str) -> Buffer:
         part = self.part(key)
-        _only(part.fields, {"table", "capacity_kib", "banks", "word_bits"}, part.prefix, self.where)
+        only(part.fields, {"table", "capacity_kib", "banks", "word_bits"}, part.prefix, self.where)
         width = part.whole("word_bits") if "word_bits" in part.fields else None
         return Buffer(part.text("table"), part.whole("capacity_kib"), part.whole("banks", 1), width)
 
-    def fact(self, key: str, default: float | None = None) -> Fact:
+    def fact(self, key: Any, default: float | None = None) -> Fact:
         """A constant: `{value, source, status}`, or a bare number, which then counts as given by the user."""
         name = f"{self.prefix}{key}"
         value, unit = self._get(key, default), _UNITS.get(name, "")
         if isinstance(value, Mapping):
-            inner = _Reader(value, self.where, f"{name}.")
-            _only(value, {"value", "source", "status"}, inner.prefix, self.where)
+            inner = Reader(value, self.where, f"{name}.")
+            only(value, {"value", "source", "status"}, inner.prefix, self.where)
             return Fact(name, inner.number("value"), unit, inner.text("source"), inner.text("status"))
         return Fact(name, self.number(key, default), unit, self.where, "user")

@@ -11,6 +11,7 @@ import pandas as pd
 SHAPE = ("layer", "kind", "count", "batch", "m", "n", "k", "k_in")
 HEADS = ("heads", "kv_heads", "head_dim", "queries", "context")
 COLUMNS = (*SHAPE, "macs", "weights", *HEADS)
+GEOMETRY = ("in_ch", "in_h", "in_w", "k_h", "k_w", "stride_h", "stride_w", "dilation_h", "dilation_w", "groups", "out_h", "out_w")
 KINDS = ("linear", "attention_qk", "attention_pv", "conv2d")
 
 
@@ -34,12 +35,46 @@ def attention(
     return [dict(zip(SHAPE, shape, strict=True)) | extra for shape in (qk, pv)]
 
 
+def conv2d(
+    layer: str,
+    images: int,
+    channels: tuple[int, int],
+    size: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int] = (1, 1),
+    padding: tuple[int, int] = (0, 0),
+    dilation: tuple[int, int] = (1, 1),
+    *,
+    groups: int = 1,
+    partial: bool = False,
+) -> dict[str, Any]:
+    """A convolution as matrix products, one a group: m output pixels of all images, n outputs, k inputs of a window.
+
+    `channels` (in, out), `size` (height, width) of the input, `padding` the rows and columns added in all (both sides).
+    With `partial` a last window that hangs over the edge counts, as SCALE-Sim has it. ValueError where a kernel does not
+    fit or groups do not divide the channels.
+    """
+    if channels[0] % groups or channels[1] % groups:
+        raise ValueError(f"layer {layer}: {groups} groups do not divide {channels[0]} and {channels[1]} channels")
+    padded = tuple(s + p for s, p in zip(size, padding, strict=True))
+    reach = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
+    if padded[0] < reach[0] or padded[1] < reach[1]:
+        raise ValueError(f"layer {layer}: a {kernel[0]}x{kernel[1]} kernel does not fit its {size[0]}x{size[1]} input")
+    over = [s - 1 if partial else 0 for s in stride]
+    out = tuple((p - r + o) // s + 1 for p, r, o, s in zip(padded, reach, over, stride, strict=True))
+    k = channels[0] // groups * kernel[0] * kernel[1]
+    # The input is charged as the unfolded rows that the array reads (k_in = k): no line buffer is modelled.
+    shape = dict(zip(SHAPE, (layer, "conv2d", 1, groups, images * out[0] * out[1], channels[1] // groups, k, k), strict=True))
+    return shape | dict(zip(GEOMETRY, (channels[0], *padded, *kernel, *stride, *dilation, groups, *out), strict=True))
+
+
 def table(rows: Sequence[Mapping[str, Any]], **attrs: Any) -> pd.DataFrame:
     """Rows as a DataFrame with all columns; `attrs` (name, phase, ...) go into `DataFrame.attrs`.
 
     Columns: layer, kind, count, batch, m (tokens or output pixels), n (outputs), k (reduction), k_in (length of a
     stored input row), macs and weights (both over `count`; keys and values are no weights), and for attention rows
-    heads, kv_heads, head_dim, queries, context (0 elsewhere).
+    heads, kv_heads, head_dim, queries, context (0 elsewhere). Convolutions of known shape add in_ch, in_h and in_w (with
+    padding), k_h, k_w, stride_h, stride_w, dilation_h, dilation_w, groups, out_h, out_w.
     """
     columns: dict[str, Any] = {c: [row[c] for row in rows] for c in ("layer", "kind")}
     for name in SHAPE[2:]:
@@ -49,6 +84,8 @@ def table(rows: Sequence[Mapping[str, Any]], **attrs: Any) -> pd.DataFrame:
     columns["weights"] = np.where(weighted, columns["count"] * columns["batch"] * columns["n"] * columns["k"], 0)
     for name in HEADS:
         columns[name] = np.array([row.get(name, 0) for row in rows], dtype=np.int64)
-    out = pd.DataFrame(columns, columns=list(COLUMNS))
+    if any("k_h" in row for row in rows):
+        columns |= {name: np.array([row.get(name, 0) for row in rows], dtype=np.int64) for name in GEOMETRY}
+    out = pd.DataFrame(columns)
     out.attrs.update(attrs)
     return out

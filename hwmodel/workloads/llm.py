@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import isqrt
 from typing import Any
 
 import pandas as pd
@@ -12,13 +13,17 @@ from hwmodel._checks import positive_int, unknown
 from hwmodel._data import csv_rows
 from hwmodel.workloads import frame
 from hwmodel.workloads.network import workload_from_network
+from hwmodel.workloads.vision import vision_nets, vision_workload
 
 LM_HEAD = ("all", "last", "none")
 
 
 @dataclass(frozen=True)
 class Transformer:
-    """Shapes of one transformer. `window_layers`: none, all or alternate layers use the sliding window."""
+    """Shapes of one transformer. `window_layers`: none, all or alternate layers use the sliding window.
+
+    `patch` > 0: a vision transformer on square images of three channels; `classes` outputs of its classifier.
+    """
 
     name: str
     hidden: int
@@ -37,6 +42,8 @@ class Transformer:
     family: str
     source: str
     status: str
+    patch: int = 0
+    classes: int = 0
 
 
 @lru_cache(maxsize=1)
@@ -45,7 +52,7 @@ def transformers() -> dict[str, Transformer]:
     known: dict[str, Transformer] = {}
     for r in csv_rows("hwmodel.workloads", "llm_models"):
         counts = "hidden intermediate heads kv_heads layers vocab head_dim ffn_up_mats sliding_window experts"
-        fields: dict[str, Any] = {c: int(r[c]) for c in [*counts.split(), "experts_per_token"]}
+        fields: dict[str, Any] = {c: int(r[c]) for c in [*counts.split(), "experts_per_token", "patch", "classes"]}
         fields |= {c: r[c] for c in ("window_layers", "family", "source", "status")}
         known[r["model"].lower()] = Transformer(name=r["model"], max_context=int(r["max_ctx"]), **fields)
     return known
@@ -70,13 +77,35 @@ def workload(
     window limits the context of the layers that have one. Mixtures of experts assume a balanced router: the token
     and expert pairs spread evenly over the fewest experts that can hold them.
 
+    Vision transformers on a whole image (their longest context, the default) list the patch embedding and the classifier
+    too. Convolutional networks (ResNet-18, ResNet-50, MobileNetV2, VGG-16: 224x224 images) have no context.
+
     The networks that `hwmodel score` knows by name (pydoc-lm, digits, smollm2) are workloads too, one row a layer.
 
     Raises ValueError for an unknown model (nearest names listed), phase, context or batch.
     """
-    found = transformers().get(str(model).strip().lower())
-    if found is None:
-        return _of_package(model, phase, context, batch)
+    name = str(model).strip().lower()
+    if found := transformers().get(name):
+        return transformer_workload(found, phase, context, batch, lm_head=lm_head, fold=fold)
+    if name in vision_nets():
+        if phase != "prefill" or context is not None:
+            raise ValueError(
+                f"{model} is a network for images, without phases: phase is {phase!r}, context {context!r}; leave both out"
+            )
+        return vision_workload(name, batch)
+    return _of_package(model, phase, context, batch)
+
+
+def transformer_workload(
+    found: Transformer,
+    phase: str = "prefill",
+    context: int | None = None,
+    batch: int = 1,
+    *,
+    lm_head: str = "all",
+    fold: bool = True,
+) -> pd.DataFrame:
+    """`workload` of a transformer given by its shapes."""
     if phase not in ("prefill", "decode"):
         raise unknown("phase", phase, ("prefill", "decode"))
     if phase == "decode" and found.family == "encoder":
@@ -92,6 +121,12 @@ def workload(
     if found.vocab and lm_head != "none":
         tokens = batch * (queries if lm_head == "all" else 1)
         rows.append(frame.linear("lm_head", 1, tokens, found.vocab, found.hidden))
+    if found.patch and length == found.max_context:
+        side = isqrt(length - 1) * found.patch
+        patch, channels = (found.patch, found.patch), (3, found.hidden)
+        rows.insert(0, frame.conv2d("patch_embed", batch, channels, (side, side), patch, patch))
+        if found.classes:
+            rows.append(frame.linear("classifier", 1, batch, found.classes, found.hidden))
     facts = {"model": found.name, "phase": phase, "context": length, "batch": batch}
     return frame.table(rows, **facts, source=found.source, status=found.status)
 
@@ -101,7 +136,7 @@ def _of_package(model: str, phase: str, context: int | None, batch: int) -> pd.D
     from hwmodel.models import load_network, model_names  # weights are read only where they are asked for
 
     if model not in model_names():
-        raise unknown("model", model, (*(t.name for t in transformers().values()), *model_names()))
+        raise unknown("model", model, (*(t.name for t in transformers().values()), *vision_nets().values(), *model_names()))
     network = load_network(model).network
     longest = getattr(getattr(network, "shape", None), "max_position_embeddings", None)
     length = min(256, longest or 256) if context is None else positive_int("context", context)
