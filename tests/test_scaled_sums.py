@@ -119,3 +119,35 @@ def test_memory_beyond_operands_and_result(kind):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak - result.nbytes < 64 << 20, f"{(peak - result.nbytes) / 2**20:.0f} MB"
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("path", ["int32>fp32", "exact>fp32"])
+def test_a_scaled_sum_just_beyond_a_midpoint_of_float32(path, sign):
+    """2469020 times two scales of 24 bits: 70 bits, half a unit of float32 and a little more, which float64 loses."""
+    left, right = 16531789 * 2.0**-24, 14508069 * 2.0**-24
+    codes = np.array([[19441.0, 13.0], [1.0, 1.0]]), np.array([[127.0, 1.0], [1.0, 1.0]]) * sign
+    a = nf.quantize((codes[0] * left).astype(np.float32), "int16/tensor", scales=np.float32([[left]]))
+    b = nf.quantize((codes[1] * right).astype(np.float32), "int8/tensor", scales=np.float32([[right]]))
+    np.testing.assert_array_equal(a.row_values(), codes[0])
+    np.testing.assert_array_equal(b.row_values(), codes[1])
+    exact = 2469020 * 16531789 * 14508069
+    assert np.float32(float(exact)) * np.float32(2.0**-48) != np.nextafter(
+        np.float32(float(exact)), np.float32(np.inf)
+    ) * np.float32(2.0**-48)
+    got = nf.matmul(a, b.T, path)[0, 0]
+    low = np.float32(float(exact)) * np.float32(2.0**-48)  # rounded twice, down
+    assert got == sign * np.nextafter(low, np.float32(np.inf))
+
+
+@pytest.mark.parametrize("most", [8.0, 16.0])
+def test_powers_of_two_beyond_24_bits_are_added_in_order(monkeypatch, most):
+    """Sums of 25 to 32 bits: one product of BLAS would round elsewhere than the outer accumulator does."""
+    rng = np.random.default_rng(3)
+    codes = rng.integers(100, 128, (2, 9, 4096)).astype(np.float32)
+    scales = rng.choice([1.0, most], (9, 128)).astype(np.float32)
+    a = nf.quantize(codes[0] * np.repeat(scales, 32, axis=1), "int8/g32+floor", scales=scales)
+    b = nf.quantize(codes[1], "int8/g32+floor", scales=np.ones((9, 128), np.float32))
+    got = nf.matmul(a, b.T, "exact>fp32")
+    monkeypatch.setattr(steps, "scaled_sums", lambda *arguments: None)
+    np.testing.assert_array_equal(got, nf.matmul(a, b.T, "exact>fp32"))
