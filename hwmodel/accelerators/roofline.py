@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from hwmodel.accelerators.load import Reader, only, yaml_fields
 from hwmodel.accelerators.systolic import Floats
 from hwmodel.sources import Fact, frame
 
+_NEEDED = ("layer", "kind", "count", "batch", "m", "n", "k", "macs")
 ON_CHIP = ("nothing", "scores", "activations")
 _FIELDS = {"name", "base", "note", "peak_tops", "bandwidth_gb_s", "on_chip_gb_s", "compute_efficiency", "memory_efficiency"}
 _FIELDS |= {"duplex"}
@@ -134,11 +135,15 @@ class Roofline:
     """Times of a workload on a machine: `.layers` one row a layer, over `count`; times in seconds."""
 
     machine: Machine
-    layers: pd.DataFrame
+    columns: Mapping[str, Any]
+
+    @cached_property
+    def layers(self) -> pd.DataFrame:
+        return pd.DataFrame(dict(self.columns))
 
     @property
     def latency_s(self) -> float:
-        return float(self.layers["time_s"].sum())
+        return float(self.columns["time_s"].sum())
 
     @property
     def sources(self) -> pd.DataFrame:
@@ -174,17 +179,21 @@ def roofline(
         raise unknown("on_chip", on_chip, ON_CHIP)
     if not isinstance(work, pd.DataFrame) or not len(work):
         raise ValueError("workload has no rows; build it with hw.workload")
-    if missing := [c for c in ("layer", "kind", "count", "batch", "m", "n", "k", "macs") if c not in work.columns]:
+    if missing := [c for c in _NEEDED if c not in work.columns]:
         raise ValueError(f"workload lacks the columns {', '.join(missing)}; build it with hw.workload")
-    names = [str(name) for name in work["layer"].tolist()]
-    qk, pv = ((work["kind"] == f"attention_{part}").to_numpy() for part in ("qk", "pv"))
+    bare = work.copy(deep=False)
+    bare.attrs = {}  # pandas copies attrs deeply with every column that it hands out
+    table = {name: bare[name].to_numpy() for name in bare.columns}
+    names = [str(name) for name in table["layer"].tolist()]
+    kinds = table["kind"].tolist()
+    qk, pv = (np.array([kind == f"attention_{part}" for kind in kinds], dtype=bool) for part in ("qk", "pv"))
     weights = _bits("weight_bits", weight_bits, names)
     inputs = weights if activation_bits is None else _bits("activation_bits", activation_bits, names)
     if kv_bits is not None:
         weights = np.where(qk | pv, finite("kv_bits", kv_bits, above=0), weights)
-    count, m, n, k = (work[c].to_numpy(np.float64) for c in ("count", "m", "n", "k"))
-    times = count * work["batch"].to_numpy(np.float64)
-    read, stored, written = times * _input_words(work, m, k) * inputs / 8, times * n * k * weights / 8, times * m * n * inputs / 8
+    count, m, n, k = (table[c].astype(np.float64) for c in ("count", "m", "n", "k"))
+    times = count * table["batch"].astype(np.float64)
+    read, stored, written = times * _input_words(table, m, k) * inputs / 8, times * n * k * weights / 8, times * m * n * inputs / 8
     inside = np.zeros(len(names))
     if on_chip == "activations":
         inside, read, written = read + written, 0 * read, 0 * written
@@ -192,29 +201,29 @@ def roofline(
         inside = np.where(qk, written, np.where(pv, read, 0.0))
         read, written = np.where(pv, 0.0, read), np.where(qk, 0.0, written)
     outside = read + stored + written
-    operations = 2.0 * work["macs"].to_numpy(np.float64)
+    operations = 2.0 * table["macs"].astype(np.float64)
     compute = operations / np.array([device.peak(b) for b in np.maximum(weights, inputs).tolist()])
     moved = np.maximum(read + stored, written) if device.duplex else outside
     memory = moved / device.bytes_per_second
     if device.on_chip_gb_s is not None:
         memory = memory + inside / (device.on_chip_gb_s.value * 1e9 * device.memory_efficiency.value)
-    layers = pd.DataFrame({name: work[name].to_numpy() for name in ("layer", "kind", "count", "batch", "m", "n", "k", "macs")})
     with np.errstate(divide="ignore"):
         intensity = operations / outside
-    layers = layers.assign(operations=operations, bytes=outside, intensity=intensity, compute_s=compute, memory_s=memory)
-    bound = np.where(compute >= memory, "compute", "memory")
-    return Roofline(device, layers.assign(time_s=np.maximum(compute, memory) if overlap else compute + memory, bound=bound))
+    columns = {name: table[name] for name in _NEEDED} | {"operations": operations, "bytes": outside, "intensity": intensity}
+    columns |= {"compute_s": compute, "memory_s": memory}
+    columns["time_s"] = np.maximum(compute, memory) if overlap else compute + memory
+    columns["bound"] = np.where(compute >= memory, "compute", "memory")
+    return Roofline(device, columns)
 
 
-def _input_words(work: pd.DataFrame, m: Floats, k: Floats) -> Floats:
+def _input_words(table: Mapping[str, Any], m: Floats, k: Floats) -> Floats:
     """Words of one product's input: a convolution of known shape reads its image (with padding) once, not every window."""
-    if "k_h" not in work.columns:
+    if "k_h" not in table:
         return m * k
-    known = work["k_h"].to_numpy() > 0
-    pixels = np.maximum(work["out_h"].to_numpy() * work["out_w"].to_numpy(), 1)
-    channels = work["in_ch"].to_numpy() / np.maximum(work["groups"].to_numpy(), 1)
-    whole = m / pixels * channels * work["in_h"].to_numpy() * work["in_w"].to_numpy()
-    return np.where(known, np.minimum(whole, m * k), m * k)
+    pixels = np.maximum(table["out_h"] * table["out_w"], 1)
+    channels = table["in_ch"] / np.maximum(table["groups"], 1)
+    whole = m / pixels * channels * table["in_h"] * table["in_w"]
+    return np.where(table["k_h"] > 0, np.minimum(whole, m * k), m * k)
 
 
 def _bits(what: str, given: Bits, names: list[str]) -> Floats:

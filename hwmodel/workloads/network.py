@@ -80,14 +80,9 @@ def _conv(
     if size is None:
         raise ValueError(f"layer {name} is a convolution; give input_hw={{{name!r}: (height, width)}}")
     outputs, channels, kh, kw = shape
-    rows = (size[0] + 2 * layer.padding - kh) // layer.stride + 1
-    columns = (size[1] + 2 * layer.padding - kw) // layer.stride + 1
-    if rows < 1 or columns < 1:
-        raise ValueError(f"layer {name}: a {kh}x{kw} kernel does not fit its {size[0]}x{size[1]} input")
-    k = channels * kh * kw
-    # The input is charged as the unfolded rows that the array reads (k_in = k): no line buffer is modelled.
-    values = (name, "conv2d", 1, 1, batch * rows * columns, outputs, k, k)
-    return dict(zip(frame.SHAPE, values, strict=True)), (rows, columns)
+    stride, padding = (layer.stride,) * 2, (2 * layer.padding,) * 2
+    row = frame.conv2d(name, batch, (channels, outputs), size, (kh, kw), stride, padding)
+    return row, (row["out_h"], row["out_w"])
 
 
 _CONFIG = {
