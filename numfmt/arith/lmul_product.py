@@ -14,10 +14,11 @@ from .._threads import in_pieces
 from ..formats import Float, cast, lmul, parse
 from ..formats.lmul import offset_bits
 from ..kernels import lmul_chain as kernels
-from .accumulator import Accumulator, Compute, Step
+from .accumulator import Compute, Step
 from .float_format import accumulator_format, short
 from .float_steps import FloatAccumulator, behind
 from .operands import Operand
+from .own_product import OwnProduct
 
 _FLOAT32 = parse("float32")
 
@@ -27,7 +28,7 @@ _COLUMNS = 1024
 
 
 @dataclass(frozen=True)
-class LMulAccumulator(Accumulator):
+class LMulAccumulator(OwnProduct):
     """Each product is `nf.lmul` in `format` (operands are values of it); the sum is rounded as `sum` says.
 
     method: "adder" (the integer adder on bit patterns) or "formula" (arXiv 2410.00907). Subnormal operands count as zeros; see
@@ -71,10 +72,6 @@ class LMulAccumulator(Accumulator):
         with np.errstate(over="ignore"):
             return all(np.array_equal(cast(part, fmt), part, equal_nan=True) for part in x.parts(0, x.depth))
 
-    def start(self, c: Any, shape: tuple[int, int]) -> np.ndarray:
-        """As the accumulator of the sum."""
-        return self.sum.start(c, shape)
-
     def plan(self, a: Operand, b: Operand, start: int, stop: int) -> tuple[Step, Compute]:
         """Integer additions of float32 words where every sum of two fits 31 bits; else `nf.lmul` k by k."""
         x, y = a.extent(start, stop), b.extent(start, stop)
@@ -95,23 +92,6 @@ class LMulAccumulator(Accumulator):
         return Step(start, stop, "lmul_rows", f"{word}, sums rounded at each step"), lambda c: self._tiles(
             a, b, start, stop, c, None
         )
-
-    def finish(self, total: np.ndarray) -> np.ndarray:
-        """As the accumulator of the sum."""
-        return self.sum.finish(total)
-
-    def codes(self, result: np.ndarray) -> np.ndarray:
-        """Words of the accumulator's format."""
-        return self.sum.codes(result)
-
-    def to_float64(self, part: np.ndarray) -> np.ndarray:
-        """The sum of a run."""
-        return part.astype(np.float64)
-
-    @property
-    def default_outer(self) -> Accumulator:
-        """Pieces of k are added in the same format and rounding."""
-        return self.sum
 
     def terms(self, a: Operand, b: Operand, k: int) -> np.ndarray:
         """The products of one k, (M, N) float64."""

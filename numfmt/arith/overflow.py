@@ -17,11 +17,9 @@ from .datapath import Datapath, datapath
 from .exact_sum import ExactAccumulator
 from .float_steps import FloatAccumulator
 from .integer_steps import IntAccumulator, to_int
-from .lmul_product import LMulAccumulator
 from .matmul import _alone, _prepared, last_accumulator, matmul
 from .operands import Operand, operand
-from .shift_product import ShiftAccumulator
-from .table_product import TableAccumulator
+from .own_product import OwnProduct
 from .unit import Unit
 from .unit_watch import watch_unit
 
@@ -162,7 +160,7 @@ def watch_piece(
         return watch_unit(inner, a, b, None, counts, (start, stop))
     if isinstance(inner, ExactAccumulator):
         return inner.plan(a, b, start, stop)[1](total)
-    total_of = inner.sum if isinstance(inner, LMulAccumulator | TableAccumulator | ShiftAccumulator) else inner
+    total_of = inner.sum if isinstance(inner, OwnProduct) else inner
     if isinstance(total_of, FloatAccumulator):
         if total_of.kahan or total_of.pairwise or total_of.random_width:
             raise ValueError(f"accumulator {inner} cannot be watched: its sums are no plain chain of rounded steps")
@@ -187,7 +185,7 @@ def watch_piece(
 def _terms(inner: Accumulator, a: Operand, b: Operand, start: int, stop: int) -> Iterator[np.ndarray]:
     """The products of each k of a run, (M, N): exact ones as float64 or int64, others as the unit makes them."""
     for k in range(start, stop):
-        if isinstance(inner, LMulAccumulator | TableAccumulator | ShiftAccumulator):
+        if isinstance(inner, OwnProduct):
             yield inner.terms(a, b, k)
         elif isinstance(inner, IntAccumulator):
             yield _integers(a, k, k + 1) * _integers(b, k, k + 1).T
@@ -215,7 +213,7 @@ class _Extent:
         if not (np.isfinite(x).all() and np.isfinite(y).all()):
             self.finite = False
             return
-        if isinstance(inner, LMulAccumulator | TableAccumulator | ShiftAccumulator):
+        if isinstance(inner, OwnProduct):
             raise_to = [np.array(t, np.float64) for t in _terms(inner, a, b, start, stop)]
             flat = np.stack(raise_to, -1).reshape(-1, stop - start) if raise_to else np.zeros((1, 0))
             if not np.isfinite(flat).all():

@@ -10,10 +10,11 @@ import numpy as np
 
 from ..formats import Rounding
 from ..kernels import shift_chain as kernels
-from .accumulator import Accumulator, Compute, Step
+from .accumulator import Compute, Step
 from .fixed_rule import addends
 from .integer_steps import IntAccumulator, to_int
 from .operands import Operand
+from .own_product import OwnProduct
 
 _ROUNDINGS = {
     "floor": Rounding.DOWN,
@@ -26,7 +27,7 @@ _MOST = 62  # places of a shift
 
 
 @dataclass(frozen=True)
-class ShiftAccumulator(Accumulator):
+class ShiftAccumulator(OwnProduct):
     """a: integers; b: powers of two with sign, or zero (`pot4`, `denseshift4`, ...). Each product is sign * round(a * 2**e): the
     shifter first, then the sign; `rounding` "floor" is the plain arithmetic right shift. Exponents of 0 and above lose nothing.
 
@@ -58,10 +59,6 @@ class ShiftAccumulator(Accumulator):
         if sizes.size and (int(exponent.max()) - 1 > _MOST or a.largest * float(sizes.max()) > 2.0**_MOST):
             raise ValueError(f"a and b make products beyond 2**{_MOST}, which {self} does not add; use smaller exponents")
 
-    def start(self, c: Any, shape: tuple[int, int]) -> np.ndarray:
-        """As the integer accumulator."""
-        return self.sum.start(c, shape)
-
     def plan(self, a: Operand, b: Operand, start: int, stop: int) -> tuple[Step, Compute]:
         """The exact integer product where no exponent is below zero, else shifts in int64."""
         y = b.values[:, start:stop]
@@ -73,28 +70,6 @@ class ShiftAccumulator(Accumulator):
         return Step(start, stop, "shift_matmul", "int64 shifts, rounded at each product"), lambda c: self._shift(
             a, y, start, stop, c
         )
-
-    def finish(self, total: np.ndarray) -> np.ndarray:
-        """int64."""
-        return self.sum.finish(total)
-
-    def codes(self, result: np.ndarray) -> np.ndarray:
-        """Two's complement words."""
-        return self.sum.codes(result)
-
-    def to_float64(self, part: np.ndarray) -> np.ndarray:
-        """As the integer accumulator."""
-        return self.sum.to_float64(part)
-
-    @property
-    def integers(self) -> bool:
-        """As the accumulator of the sum."""
-        return self.sum.integers
-
-    @property
-    def default_outer(self) -> Accumulator:
-        """Pieces of k are added in the integer accumulator."""
-        return self.sum
 
     def terms(self, a: Operand, b: Operand, k: int) -> np.ndarray:
         """The products of one k, (M, N) int64."""

@@ -11,15 +11,16 @@ import numpy as np
 from ..formats import Format, encode
 from ..kernels import table_chain as kernels
 from . import approximate
-from .accumulator import Accumulator, Compute, Step
+from .accumulator import Compute, Step
 from .float_steps import FloatAccumulator, behind
 from .integer_steps import IntAccumulator, to_int
 from .operands import Operand
+from .own_product import OwnProduct
 from .product_table import ProductTable, product_table
 
 
 @dataclass(frozen=True)
-class TableAccumulator(Accumulator):
+class TableAccumulator(OwnProduct):
     """Each product is `table.entries[code of a, code of b]`; the sum goes the way of `sum`.
 
     Operands: quantized tensors whose elements have the table's formats, or arrays of values of those formats. Tables of integers go
@@ -47,10 +48,6 @@ class TableAccumulator(Accumulator):
         _codes(a, "a", self.table.a)
         _codes(b, "b", self.table.b)
 
-    def start(self, c: Any, shape: tuple[int, int]) -> np.ndarray:
-        """As the accumulator of the sum."""
-        return self.sum.start(c, shape)
-
     def plan(self, a: Operand, b: Operand, start: int, stop: int) -> tuple[Step, Compute]:
         """Look-ups of two rows at once where sums of 31 bits hold, else one by one."""
         x, y = _codes(a, "a", self.table.a)[:, start:stop], _codes(b, "b", self.table.b)[:, start:stop]
@@ -64,28 +61,6 @@ class TableAccumulator(Accumulator):
             return Step(start, stop, "table_steps", "saturates at each step, k upward"), lambda c: self._steps(integer, x, y, c)
         reason = f"pairs of 32-bit sums: {self._piece()} * {self.table.largest:g} < 2**31"
         return Step(start, stop, "table_fours", reason), lambda c: integer.wrap(self._fours(x, y, to_int(c)))
-
-    def finish(self, total: np.ndarray) -> np.ndarray:
-        """As the accumulator of the sum."""
-        return self.sum.finish(total)
-
-    def codes(self, result: np.ndarray) -> np.ndarray:
-        """Words of the accumulator."""
-        return self.sum.codes(result)
-
-    def to_float64(self, part: np.ndarray) -> np.ndarray:
-        """As the accumulator of the sum."""
-        return self.sum.to_float64(part)
-
-    @property
-    def integers(self) -> bool:
-        """As the accumulator of the sum."""
-        return self.sum.integers
-
-    @property
-    def default_outer(self) -> Accumulator:
-        """Pieces of k are added in the accumulator of the sum."""
-        return self.sum
 
     def terms(self, a: Operand, b: Operand, k: int) -> np.ndarray:
         """The products of one k, (M, N), in the table's type."""
