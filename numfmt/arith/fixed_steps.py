@@ -149,7 +149,7 @@ def named() -> dict[str, tuple[str, str, str]]:
     """Rows of `nf.datapaths()`."""
     return {
         "hls4ml": (
-            "hls4ml's default accumulator ap_fixed<16,6>: products and sums truncated and wrapped at each step",
+            "hls4ml's default accumulator: products and sums truncated and wrapped at each step (fixed<16,6,down,wrap>)",
             _HLS4ML,
             "measured",
         ),
