@@ -126,7 +126,7 @@ class Conv2d:
         else:
             codes = whole
             values = _values(whole, part, images.shape, slice(top, bottom))
-        values = np.ascontiguousarray(values, np.float64 if values.dtype == np.float64 else np.float32)
+        values = np.ascontiguousarray(values, _narrowest(codes, values))
         pixels = len(images) * len(span) * width
         each = self.shape[1]
         row_scales = None if scales is None else np.repeat(scales, len(span) * width)[:, None]
@@ -149,6 +149,20 @@ class Conv2d:
             made.append(product(Operand(patches, row_scales, _integers(codes), None), right, self.path))
         y = made[0] if len(made) == 1 else np.concatenate(made, axis=1)
         return add_bias(y, self.bias)
+
+
+def _narrowest(codes: QuantizedTensor, values: np.ndarray) -> type:
+    """The dtype that patches are gathered in: short integers without zero points keep their own, which products take as it is."""
+    fmt = codes.scheme.candidates[0]
+    if (
+        _integers(codes)
+        and codes.row_zero_points is None
+        and isinstance(fmt, Fixed)
+        and fmt.bits <= 8
+        and len(codes.scheme.candidates) == 1
+    ):
+        return np.int8 if fmt.signed else np.uint8
+    return np.float64 if values.dtype == np.float64 else np.float32
 
 
 def _integers(codes: QuantizedTensor) -> bool | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -76,14 +77,15 @@ class _Pool(FixedLayer):
             return f"input_t={given}, accum_t=auto, result_t={self.result or given}"
         return super().explain(given)
 
+    @abstractmethod
     def _auto(self, x: Fixed, size: tuple[int, int]) -> Fixed:
-        raise NotImplementedError
+        """The accumulator's type where none is stated."""
 
+    @abstractmethod
     def _pooled(
         self, images: np.ndarray, fmt: Fixed, window: Window, first: int, last: int, columns: int, acc: Fixed
     ) -> np.ndarray:
         """Raw accumulators (n, last - first, columns, C) of some rows of the result."""
-        raise NotImplementedError
 
     def _shape(self) -> str:
         size = "all" if self.size is None else f"{self.size[0]}x{self.size[1]}"

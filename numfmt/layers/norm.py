@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def _row(given: np.ndarray | None, x: np.ndarray, neutral: float) -> np.ndarray:
     return np.full(x.shape[1], neutral, np.float32) if given is None else given
 
 
-class _Norm:
+class _Norm(ABC):
     """What both norms share: formats, order of sums, the mean and the division by the root."""
 
     def __init__(
@@ -72,8 +73,9 @@ class _Norm:
         """
         return over_rows(x, self.fmt, self._rows, length=self.features, serial=self.sum == "exact")
 
+    @abstractmethod
     def _rows(self, x: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
+        """Normalized rows."""
 
     def _mean(self, x: np.ndarray) -> np.ndarray:
         s, n = total(x, self.steps, self.sum), x.shape[1]
