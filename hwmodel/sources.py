@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-STATUS = ("read", "measured", "cross-checked", "recalled", "inferred", "derived", "user")
+# Best known first: a value made of several is known as well as the weakest of them.
+STRENGTH = ("measured", "read", "cross-checked", "user", "derived", "recalled", "inferred")
+STATUS = STRENGTH
 COLUMNS = ("name", "value", "unit", "source", "status")
 
 
