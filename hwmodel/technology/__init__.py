@@ -13,6 +13,7 @@ from hwmodel.technology.cells import Technology
 from hwmodel.technology.library import technologies, technology
 from hwmodel.technology.memory import Memory, memory
 from hwmodel.technology.offchip import Dram, dram, drams, interconnect, wire
+from hwmodel.technology.published import families, published, published_table
 from hwmodel.technology.sram import SramPoint, sram
 from hwmodel.technology.tables import rows
 
@@ -23,8 +24,11 @@ __all__ = [
     "Technology",
     "dram",
     "drams",
+    "families",
     "interconnect",
     "memory",
+    "published",
+    "published_table",
     "rows",
     "sram",
     "technologies",

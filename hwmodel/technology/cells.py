@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from hwmodel._checks import finite, unknown
-from hwmodel.sources import Fact, frame
+from hwmodel.sources import Fact, frame, worst
 from hwmodel.technology import laws
 
 CELLS = ("inv", "nand2", "and2", "xor2", "mux2", "half_adder", "full_adder", "dff")
@@ -130,11 +130,20 @@ class Technology:
         Raises ValueError for unknown cells, values that are not finite and positive, and where energy or delay is left out
         without a node to take it from.
         """
-        from hwmodel.technology.user_library import user_library
+        from hwmodel.technology import user_library as own
 
-        return user_library(
-            cls, name, cells, node_nm, vdd, energy_fj_per_ge, delay_ps_per_level, leakage_nw_per_ge, style, library, source, status
-        )
+        known_style(style)
+        areas = own.areas(name, cells, source, status)
+        node = 0.0 if node_nm is None else finite("node_nm", node_nm, above=0)
+        volts = None if vdd is None else finite("vdd", vdd, above=0)
+        figures = {"energy_fj_per_ge": energy_fj_per_ge, "delay_ps_per_level": delay_ps_per_level}
+        per_ge, per_level = own.coefficients(name, figures, node, volts, source, status)
+        leakage = None
+        if leakage_nw_per_ge is not None:
+            value = finite("leakage_nw_per_ge", leakage_nw_per_ge, above=0)
+            leakage = Fact(f"{name} leakage_per_ge", value, "nW/GE", source, status)
+        scaling = own.scaling_on(library, name, areas["nand2"], per_ge, per_level, leakage) if library else {}
+        return cls(name, areas, per_ge, per_level, leakage, node, volts, style, library, scaling, source, status)
 
 
 def times(fact: Fact, factor: Fact, name: str) -> Fact:
@@ -143,13 +152,6 @@ def times(fact: Fact, factor: Fact, name: str) -> Fact:
         return Fact(name, fact.value, fact.unit, fact.source, fact.status)
     status = worst((fact.status, factor.status, "derived"))
     return Fact(name, fact.value * factor.value, fact.unit, f"{fact.source}; times {factor.name} ({factor.source})", status)
-
-
-def worst(statuses: Iterable[str]) -> str:
-    """The weakest of some statuses."""
-    from hwmodel.sources import STRENGTH
-
-    return max(statuses, key=STRENGTH.index)
 
 
 def known_style(style: str) -> str:

@@ -124,8 +124,9 @@ def memory(
 
     fit: one read-write port. Every bank is a memory of its own; the wires between banks are not in it. 22 to 45 nm; status
     "derived" where the fitted rows surround the point (itrs-hp: banks of 1 to 2048 KiB, words of 32 to 1024 bits; itrs-lop: 8
-    to 1024 KiB, 64 bits), else "inferred", down to 32 bytes a bank. Error beside the rows: `sram_law.residuals()`. Leakage of
-    itrs-lop at 22 nm follows the 45 nm rows and the trend of itrs-hp, because the 22 nm rows leak more than itrs-hp's.
+    to 1024 KiB, 64 bits), else "inferred", down to 32 bytes a bank. An area is never below that of the bit cells. Error beside
+    the rows: `sram_law.residuals()`. Leakage of itrs-lop at 22 nm follows the 45 nm rows and the trend of itrs-hp, because the
+    22 nm rows leak more than itrs-hp's.
     scaling="jouppi": 7 to 22 nm, by the SRAM energies of Jouppi 2021 and the area of bit cells (never the logic factors).
     cacti: the exact rows, 22, 32, 45 nm (one bank); at 28 nm those of the BitMoD simulator (itrs-hp, a read and a write port),
     where a word counts all banks.
@@ -180,7 +181,7 @@ def _fitted(kib: float, bits: int, banks: int, node: float, cell: str, scaling: 
         return Fact(label, value, unit, note, "inferred" if lop22 else status)
 
     read, write = fact("read", "read_pj", "pJ/word"), fact("write", "write_pj", "pJ/word")
-    area = fact("area", "area_mm2", "mm2", banks)
+    area = _floored(fact("area", "area_mm2", "mm2", banks), kib, at)
     if not beyond:
         leak, access = fact("leakage", "leak_mw", "mW", banks), fact("access", "access_ns", "ns")
         return Memory(name, kib, bits, banks, read, write, area, leak, access, node)
@@ -194,6 +195,15 @@ def _fitted(kib: float, bits: int, banks: int, node: float, cell: str, scaling: 
     note = f"22 nm by {source}; times the ratio of bit cells {cells[0].value:.4g} / {cells[1].value:.4g} um2 ({cells[0].source})"
     area = Fact(area.name, area.value * cells[0].value / cells[1].value, area.unit, note, "inferred")
     return Memory(name, kib, bits, banks, read, write, area, None, None, node)
+
+
+def _floored(area: Fact, kib: float, node: float) -> Fact:
+    """The area, or that of the bit cells alone where the law falls below it."""
+    cell = sram_law.bitcell(node)
+    least = cell.value * kib * 8192 * 1e-6
+    if area.value >= least:
+        return area
+    return Fact(area.name, least, area.unit, f"bit cells of {cell.value:.4g} um2 alone ({cell.source})", "inferred")
 
 
 def _row(kib: float, bits: int, banks: int, node: float, cell: str) -> Memory:

@@ -79,9 +79,11 @@ def neighbours(node_nm: float) -> tuple[tuple[int, float], ...]:
 
 
 def nominal_vdd(node_nm: float, flavour: str) -> float:
-    """Nominal supply voltage, interpolated on a logarithmic scale of nodes and rounded to 10 mV."""
-    found = sum(w * _nominal()[n, _row(n, flavour)] for n, w in neighbours(node_nm))
-    return round(found, 2)
+    """Nominal supply voltage in V; between nodes interpolated, rounded to 10 mV and kept within both neighbours' ranges."""
+    around = neighbours(node_nm)
+    found = round(sum(w * _nominal()[n, _row(n, flavour)] for n, w in around), 2)
+    ranges = [voltage_range(n, flavour) for n, _ in around]
+    return min(max(found, *(low for low, _ in ranges)), *(high for _, high in ranges))
 
 
 @lru_cache(maxsize=64)
@@ -128,6 +130,8 @@ def _areas() -> dict[tuple[int, int], float]:
 def _area(from_nm: float, to_nm: float) -> float:
     if from_nm == to_nm:
         return 1.0
+    if (from_nm, to_nm) in _areas():
+        return _areas()[int(from_nm), int(to_nm)]
     return math.exp(sum(wa * wb * math.log(_areas()[a, b]) for a, wa in neighbours(from_nm) for b, wb in neighbours(to_nm)))
 
 

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwmodel._checks import finite, unknown
-from hwmodel.sources import Fact
-from hwmodel.technology.tables import rows
+from hwmodel.sources import Fact, worst
 from hwmodel.technology.yaml_file import Fields, read
 
 if TYPE_CHECKING:
@@ -30,76 +29,70 @@ _NUMBERS = ("node_nm", "vdd", "energy_fj_per_ge", "delay_ps_per_level", "leakage
 _FIELDS = ("name", "style", "source", "library", "cells", *_NUMBERS)
 
 
-def user_library(
-    cls: type[Technology],
-    name: str,
-    cells: Mapping[str, Any],
-    node_nm: float | None,
-    vdd: float | None,
-    energy: float | None,
-    delay: float | None,
-    leakage: float | None,
-    style: str,
-    library: str | None,
-    source: str,
-    status: str,
-) -> Technology:
-    """See `Technology.from_cells`."""
-    from hwmodel.technology.cells import CELLS, known_style
+def areas(name: str, given: Mapping[str, Any], source: str, status: str) -> dict[str, Fact]:
+    """Cell areas in um2; those left out take the ratio to nand2 that they have in nangate45 (inferred)."""
+    from hwmodel.technology.cells import CELLS
     from hwmodel.technology.library import technology
 
-    known_style(style)
-    models = tuple(dict.fromkeys(r["library"] for r in rows("synthesis_libraries")))
-    if library is not None and library not in models:
-        raise unknown("library of the synthesis model", library, models)
-    for cell in cells:
+    for cell in given:
         if cell not in CELLS:
             raise unknown(f"cell of {name}", cell, CELLS)
-    if "nand2" not in cells:
-        raise ValueError(f"cells of {name} is {dict(cells)!r}; give at least nand2, its area in um2")
-    node = 0.0 if node_nm is None else finite("node_nm", node_nm, above=0)
-    volts = None if vdd is None else finite("vdd", vdd, above=0)
-    given = {c: Fact(f"{name} {c}", finite(f"cells.{c} of {name}", a, above=0), "um2", source, status) for c, a in cells.items()}
+    if "nand2" not in given:
+        raise ValueError(f"cells of {name} is {dict(given)!r}; give at least nand2, its area in um2")
+    values = {cell: finite(f"cells.{cell} of {name}", area, above=0) for cell, area in given.items()}
     base = technology(REFERENCE)
-    nand2 = given["nand2"].value
+    found = {}
     for cell in CELLS:
         ratio = base.cells[cell].value / base.nand2_um2
         note = f"nand2 x {ratio:.4g}, the ratio of {REFERENCE}"
-        given.setdefault(cell, Fact(f"{name} {cell}", nand2 * ratio, "um2", note, "inferred"))
-    missing = [w for w, v in (("energy_fj_per_ge", energy), ("delay_ps_per_level", delay)) if v is None]
-    if missing and not node:
-        raise ValueError(f"{' and '.join(missing)} of {name} left out without a node to scale from; give them, or node_nm")
-    at_node = base.scaled(node, vdd=volts, name=name) if missing else base
-
-    def value(what: str, unit: str, number: float | None, inferred: Fact) -> Fact:
-        return inferred if number is None else Fact(f"{name} {what}", finite(what, number, above=0), unit, source, status)
-
-    per_ge = value("energy_per_ge", "fJ/GE", energy, at_node.energy_fj_per_ge)
-    per_level = value("delay_per_level", "ps", delay, at_node.delay_ps_per_level)
-    leak = (
-        None if leakage is None else Fact(f"{name} leakage_per_ge", finite("leakage", leakage, minimum=0), "nW/GE", source, status)
-    )
-    scaling = _scaling(name, base, library, nand2, per_ge, per_level, leak) if library else {}
-    kept = {cell: given[cell] for cell in CELLS}
-    return cls(name, kept, per_ge, per_level, leak, node, volts, style, library, scaling, source, status)
+        inferred = Fact(f"{name} {cell}", values["nand2"] * ratio, "um2", note, "inferred")
+        found[cell] = Fact(f"{name} {cell}", values[cell], "um2", source, status) if cell in values else inferred
+    return found
 
 
-def _scaling(
-    name: str, base: Technology, library: str, nand2: float, energy: Fact, delay: Fact, leakage: Fact | None
-) -> dict[str, Fact]:
-    """Factors on a synthesis library's figures: by nand2 area, and by the coefficients of energy, delay and leakage."""
+def coefficients(
+    name: str, given: Mapping[str, float | None], node: float, vdd: float | None, source: str, status: str
+) -> tuple[Fact, Fact]:
+    """Energy of a gate equivalent and delay of a level; those left out are nangate45's, scaled by stillmaker.hp (inferred)."""
     from hwmodel.technology.library import technology
 
-    here = base if library == base.library else technology(library)
-    pairs = {"area": (nand2, here.nand2_um2), "energy": (energy.value, here.energy_fj_per_ge.value)}
-    pairs["delay"] = (delay.value, here.delay_ps_per_level.value)
+    missing = [what for what, value in given.items() if value is None]
+    if missing and not node:
+        raise ValueError(f"{' and '.join(missing)} of {name} left out without a node to scale from; give them, or node_nm")
+    base = technology(REFERENCE)
+    at_node = base.scaled(node, vdd=vdd, name=name) if missing else base
+    found = []
+    for what, value in given.items():
+        scaled: Fact = getattr(at_node, what)
+        label = f"{name} {'energy_per_ge' if 'energy' in what else 'delay_per_level'}"
+        if value is None:
+            found.append(Fact(label, scaled.value, scaled.unit, scaled.source, "inferred"))
+        else:
+            found.append(Fact(label, finite(what, value, above=0), scaled.unit, source, status))
+    return found[0], found[1]
+
+
+def scaling_on(library: str, name: str, nand2: Fact, energy: Fact, delay: Fact, leakage: Fact | None) -> dict[str, Fact]:
+    """Factors on a synthesis library's figures: by nand2 area, and by the coefficients of energy, delay and leakage."""
+    from hwmodel.technology.library import table_names, technology
+
+    models = {technology(n).library: n for n in reversed(table_names()) if not technology(n).scaling}
+    if library not in models:
+        raise unknown("library of the synthesis model", library, [m for m in models if m])
+    here = technology(models[library])
+    pairs = {
+        "area": (nand2, here.cells["nand2"]),
+        "energy": (energy, here.energy_fj_per_ge),
+        "delay": (delay, here.delay_ps_per_level),
+    }
     if leakage and here.leakage_nw_per_ge:
-        pairs["leakage"] = (leakage.value, here.leakage_nw_per_ge.value)
-    status = {"area": "derived", "energy": energy.status, "delay": delay.status, "leakage": "derived"}
+        pairs["leakage"] = (leakage, here.leakage_nw_per_ge)
     note = f"{name} over {library}: gate equivalents agree between libraries within about 15 %"
     return {
-        q: Fact(f"{name} {q} on {library}", a / b, "factor", note, "derived" if status[q] == "user" else status[q])
-        for q, (a, b) in pairs.items()
+        q: Fact(
+            f"{name} {q} on {library}", ours.value / theirs.value, "factor", note, worst((ours.status, theirs.status, "derived"))
+        )
+        for q, (ours, theirs) in pairs.items()
     }
 
 
