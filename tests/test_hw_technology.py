@@ -120,6 +120,10 @@ def test_any_node_of_the_law_round_trips(base, node, law):
 
 def test_scaling_is_on_the_figures_of_the_library():
     made, base = technology("nangate45@16nm"), technology("nangate45")
+    assert (base.factor("area"), base.factor("leakage"), made.factor("leakage")) == (1.0, 1.0, None)
+    assert made.factor("area") == 0.19
+    with pytest.raises(ValueError, match="did you mean area"):
+        made.factor("aera")
     assert not base.scaling
     assert base.library == "nangate45"
     assert technology("sky130").library == "sky130hd"
@@ -131,6 +135,17 @@ def test_scaling_is_on_the_figures_of_the_library():
     again = technology("zigzag28").scaled(22)
     law = stillmaker.factor("area", "hp", 28, 22)
     assert again.scaling["area"].value == pytest.approx(0.614 / 0.798 * law.value)
+
+
+def test_a_scaled_figure_is_known_as_well_as_the_weakest_of_its_factors():
+    assert technology("nangate45@16nm").cells["nand2"].status == "derived"
+    assert technology("nangate45@28nm").cells["nand2"].status == "inferred"
+    assert technology("asap7@10nm").cells["mux2"].status == "inferred"
+    assert technology("nangate45@45nm,1.1V").cells["nand2"].status == "read"
+    assert technology("sky130@90nm").cells["and2"].status == "recalled"
+    found = technology("sky130@90nm").cells["and2"].source
+    assert "sky130_fd_sc_hd__and2_1" in found
+    assert "Stillmaker" in found
 
 
 def test_authors_check_value():
@@ -506,6 +521,16 @@ def test_where_the_rows_end():
     assert four.read_pj == one.read_pj
     assert four.area_mm2 == pytest.approx(4 * one.area_mm2)
     assert four.leakage_mw == pytest.approx(4 * one.leakage_mw)
+
+
+@pytest.mark.parametrize("value", [True, None, "64", [64], math.inf])
+def test_a_memory_takes_numbers(value):
+    memory(1), memory(1, node_nm=45)
+    for name in ("capacity_kib", "word_bits", "banks", "node_nm"):
+        with pytest.raises(ValueError, match=name):
+            memory(**{"capacity_kib": 64, name: value})
+    with pytest.raises(ValueError, match="unknown kind of DRAM"):
+        dram(value)
 
 
 @pytest.mark.parametrize(

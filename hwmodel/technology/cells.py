@@ -14,6 +14,7 @@ from hwmodel.sources import Fact, frame, worst
 from hwmodel.technology import laws
 
 CELLS = ("inv", "nand2", "and2", "xor2", "mux2", "half_adder", "full_adder", "dff")
+QUANTITIES = ("area", "energy", "delay", "leakage")
 STYLES = ("adder cells", "gates")
 
 
@@ -51,6 +52,14 @@ class Technology:
     @property
     def nand2_um2(self) -> float:
         return self.cells["nand2"].value
+
+    def factor(self, quantity: str) -> float | None:
+        """What a figure of `library` is multiplied with: 1 for the library itself, None where unknown (leakage under a law)."""
+        if quantity not in QUANTITIES:
+            raise unknown("quantity", quantity, QUANTITIES)
+        if not self.scaling:
+            return 1.0
+        return self.scaling[quantity].value if quantity in self.scaling else None
 
     def facts(self) -> tuple[Fact, ...]:
         leakage = (self.leakage_nw_per_ge,) if self.leakage_nw_per_ge else ()

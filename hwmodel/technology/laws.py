@@ -2,8 +2,9 @@
 
 `stillmaker.hp`, `stillmaker.lp`: see `hwmodel.technology.stillmaker`.
 `jouppi`: energies only, 45 to 7 nm, from an industrial table of pJ an operation; `jouppi.int8_mul` and the like take the ratio of
-one operation, plain `jouppi` the geometric mean of the eight (0.23 to 0.48), which is what a unit made of several gets. Area and
-delay come from `stillmaker.hp`, and say so. Its energies fall 2.1 to 4.3 times where the polynomials say 10 to 15 times.
+one operation, plain `jouppi` the geometric mean of the eight (0.23 to 0.48), which is what a unit made of several gets. The ratios
+are taken as they are, whatever the base's voltage (the table's 45 nm column is at 0.9 V). Area and delay come from
+`stillmaker.hp`, and say so. Its energies fall 2.1 to 4.3 times where the polynomials say 10 to 15 times.
 A mapping or a file: the user's own factors (`hwmodel.technology.factors`).
 
 None of them scales a memory: SRAM has factors of its own (`hwmodel.technology.memory`).

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
 import pandas as pd
 
@@ -51,7 +50,6 @@ def drams() -> tuple[str, ...]:
     return tuple(r["kind"] for r in rows("dram"))
 
 
-@lru_cache(maxsize=32)
 def dram(kind: str) -> Dram:
     """A kind (`ddr4`, `lpddr4`, `lpddr5`, `gddr5`, `gddr6`, `hbm2`, `hbm3`, `hbm3e`) or a simulator's constant (`bitmod`, ...).
 
@@ -71,7 +69,6 @@ def dram(kind: str) -> Dram:
     return Dram(name, fact("energy", "pj_per_bit", "pJ/bit", r["status"]), low, high, rate, int(r["pins"]) if r["pins"] else None)
 
 
-@lru_cache(maxsize=64)
 def wire(node_nm: float) -> Fact:
     """Energy in pJ of a bit moved one millimetre on chip, at a node of 5 to 40 nm.
 

@@ -67,7 +67,7 @@ def published(
     if op not in ops:
         raise unknown(f"operation with a published {quantity}", op, ops)
     found = [r for r in every if r["asked_op"] == op]
-    fmt = ALIASES.get(fmt, fmt)
+    fmt = ALIASES.get(str(fmt), str(fmt))
     if fmt not in {r["asked_format"] for r in found}:
         raise unknown(f"format with a published {quantity} of {op}", fmt, {r["asked_format"] for r in found})
     found = [r for r in found if r["asked_format"] == fmt]
