@@ -30,6 +30,7 @@ _SCALED = re.compile(
 )
 
 
+@lru_cache(maxsize=1)
 def table_names() -> tuple[str, ...]:
     """Names of the technologies with a cell table."""
     return tuple(sorted(r["technology"] for r in rows("technologies")))
