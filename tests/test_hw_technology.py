@@ -400,6 +400,23 @@ def test_a_library_of_ones_own(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ({"cells": {"nand2": 1, "nand3": 1}}, "unknown cell of mine 'nand3': did you mean nand2"),
+        ({"cells": {"nand2": math.nan}}, "cells.nand2 of mine is nan"),
+        ({"node_nm": -22}, "node_nm is -22"),
+        ({"vdd": 0}, "vdd is 0"),
+        ({"energy_fj_per_ge": math.inf}, "energy_fj_per_ge is inf"),
+        ({"leakage_nw_per_ge": -1}, "leakage_nw_per_ge is -1"),
+        ({"status": "guessed"}, "allowed: measured"),
+    ],
+)
+def test_bad_libraries(args, message):
+    with pytest.raises(ValueError, match=message):
+        Technology.from_cells("mine", **{"cells": {"nand2": 1}, "node_nm": 22, **args})
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("cells: {nand2: 0.2}\n", "energy_fj_per_ge and delay_ps_per_level .* node_nm"),
