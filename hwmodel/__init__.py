@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from hwmodel.evaluation import Evaluation, evaluate
     from hwmodel.models import load_network
     from hwmodel.scoring import Score, score
+    from hwmodel.technology import Technology, technologies, technology
     from hwmodel.units import Cost, Unit, unit
     from hwmodel.workloads import (
         to_scalesim,
@@ -43,6 +44,8 @@ _HOMES = {
     "plot_formats": "hwmodel.report.format_pictures",
     "plot_schemes": "hwmodel.report.scheme_plot",
     "scheme_gallery": "hwmodel.studies.gallery",
+    "Technology": "hwmodel.technology",
+    "technologies": "hwmodel.technology",
     "Unit": "hwmodel.units",
     "unit": "hwmodel.units",
     "workload": "hwmodel.workloads",
@@ -62,6 +65,7 @@ __all__ = [
     "Machine",
     "Score",
     "Study",
+    "Technology",
     "Unit",
     "accelerator",
     "evaluate",
@@ -76,6 +80,8 @@ __all__ = [
     "scheme_gallery",
     "score",
     "studies",
+    "technologies",
+    "technology",
     "to_scalesim",
     "to_zigzag",
     "unit",
@@ -89,8 +95,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "studies":
-        return import_module("hwmodel.studies")
+    if name in ("studies", "technology"):  # hwmodel.technology is a package that can be called
+        return import_module(f"hwmodel.{name}")
     if name in _HOMES:
         value = getattr(import_module(_HOMES[name]), name)
         globals()[name] = value

@@ -49,7 +49,7 @@ LIBRARIES = {"nangate45": "nangate45", "sky130hd": "sky130", "ihp130": "ihp130"}
 
 def test_every_component_has_an_example():
     assert set(EXAMPLES) == set(KINDS)
-    assert technologies() == TECHNOLOGIES
+    assert set(TECHNOLOGIES) <= set(technologies()["name"])
 
 
 @pytest.mark.parametrize("tech", TECHNOLOGIES)
