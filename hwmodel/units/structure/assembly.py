@@ -89,8 +89,12 @@ class Assembly:
         return Assembly(tuple(Part(p.name, p.cells, activity, p.depth) for p in self.parts), self.path, self.travel)
 
     def bounded(self, inputs: int, outputs: int) -> Assembly:
-        """No synthesis takes more than a table of `outputs` functions of `inputs` bits: 2**inputs / inputs gates each."""
-        return replace(self, table=outputs * 2.0 ** min(inputs, 100) / inputs)
+        """No synthesis takes more than a table of `outputs` functions of `inputs` bits: 2**inputs / inputs gates each, and a mux
+        an input on the path, each with twice the fanout of the one before."""
+        table = outputs * 2.0 ** min(inputs, 100) / inputs
+        path = {"mux": inputs, "fan": inputs * (inputs - 1) / 2}
+        small = table < sum(self.cells().values()) and length({"mux": inputs}) < length(self.path)
+        return replace(self, table=table, path=path if small else self.path)
 
     def cells(self) -> dict[str, float]:
         return total(*(p.cells for p in self.parts))

@@ -26,7 +26,14 @@ def rows(a: int, b: int, width: int, signed: bool) -> list[Word]:
 
 
 def compress(
-    words: list[Word], width: int, name: str, activity: str, related: bool = False, overlap: bool = False, quiet: int | None = None
+    words: list[Word],
+    width: int,
+    name: str,
+    activity: str,
+    related: bool = False,
+    overlap: bool = False,
+    quiet: int | None = None,
+    sign: bool = False,
 ) -> Assembly:
     """The sum of the words modulo 2**width: a tree of compressors, then an adder.
 
@@ -45,7 +52,7 @@ def compress(
         levels += 1
     tree = part(name, low, {"compress": levels}, activity) | part(f"{name} extension", high, {"compress": levels}, "sum")
     if len(words) == 2:
-        tree = tree >> final_adder(words, width, f"{name} adder", activity, overlap, quiet)
+        tree = tree >> final_adder(words, width, f"{name} adder", activity, overlap, quiet, sign)
     return tree
 
 
@@ -73,7 +80,7 @@ def _tally(a: int, b: int, c: int) -> tuple[int, int, int]:
     return either | c, both & c, both | either & c
 
 
-def final_adder(words: list[Word], width: int, name: str, activity: str, overlap: bool, quiet: int) -> Assembly:
+def final_adder(words: list[Word], width: int, name: str, activity: str, overlap: bool, quiet: int, sign: bool = False) -> Assembly:
     """Carry-propagate adder over the columns from the first that both words fill."""
     (d, s), (e, t) = words
     any_, both = d | s | e | t, (d | s) & (e | t)
@@ -88,7 +95,10 @@ def final_adder(words: list[Word], width: int, name: str, activity: str, overlap
     ]
     cells[0]["ha"] += 1
     # the topmost column keeps no carry
-    cells[quiet < width]["xor"] = float(bool(any_ & top) + bool(both & top)) if start < top else 0.0
+    last = bool(any_ & top) + bool(both & top) if start < top else 0
+    cells[quiet < width] |= {"gate": 1.0} if sign and last else {"xor": float(last)}
     chain = float(above.bit_count())
-    path = {"carry": 1.0 if overlap else chain, "gate": 2}
+    full = float((inner & both).bit_count())
+    # a column with one bit passes a carry on through a gate
+    path = {"carry": min(full, 1.0), "gate": 2} if overlap else {"carry": full, "gate": 1 + chain - full}
     return part(name, cells[0], path, activity) | part(f"{name}, high bits", cells[1], {}, "sum", chain)

@@ -58,4 +58,4 @@ def requant(A: int, MB: int, O: int, SB: int) -> Assembly:  # noqa: E741
     half = parts.adder(wide, "rounding", "product", overlap=True)
     shift = parts.barrel(wide, SB, arithmetic=True)
     clip = parts.any_of(2 * wide, "overflow") >> parts.mask(O, "clip")
-    return parts.product(A, MB, True) >> half >> shift >> clip
+    return parts.product(A, MB, True, plain_rows=MB <= A) >> half >> shift >> clip

@@ -39,11 +39,18 @@ def increment(bits: int, name: str = "increment", activity: str = "data", overla
     return part(name, {"xor": bits, "gate": bits}, {"gate": 2 if overlap else bits + 2}, activity)
 
 
-def product(a: int, b: int, signed: bool = False, name: str = "product", overlap: bool = False) -> Assembly:
-    """a x b multiplier: partial products, a carry-save tree and an adder. `overlap`: as for `increment`."""
+def product(
+    a: int, b: int, signed: bool = False, name: str = "product", overlap: bool = False, plain_rows: bool | None = None
+) -> Assembly:
+    """a x b multiplier: partial products, a carry-save tree and an adder. `overlap`: as for `increment`.
+
+    `plain_rows`: the operand with fewer bits is unsigned (if left out, as the product). Where all rows meet in columns of the same
+    multiplier bits, half of the first three partial products go into the gates of the adders (an empirical share).
+    """
     width = a + b
-    ands = part(f"{name} bits", {"and": a * b}, {"gate": 1, "fan": log(max(a, b))}, "product")
-    return ands >> compress(rows(a, b, width, signed), width, name, "product", True, overlap)
+    merged = 1.5 * (max(a, b) - min(a, b)) if (not signed if plain_rows is None else plain_rows) and min(a, b) > 1 else 0.0
+    ands = part(f"{name} bits", {"and": a * b - merged}, {"gate": 1, "fan": log(max(a, b))}, "product")
+    return ands >> compress(rows(a, b, width, signed), width, name, "product", True, overlap, sign=signed)
 
 
 def left_shift(bits: int, stages: int, limit: int | None = None, name: str = "shift", activity: str = "shift") -> Assembly:
@@ -83,14 +90,16 @@ def barrel(
 
 
 def leading_zeros(bits: int, name: str = "leading zeros", activity: str = "count") -> Assembly:
-    """A tree over pairs (a gate each): a node joins two halves with a gate and selects one of their counts, an and-or a bit."""
+    """A tree over pairs (a gate each): a node joins two halves with a gate and selects one of their counts, an and-or a bit.
+
+    The pairs and the nodes above them see random bits; higher up the flags and counts hardly change.
+    """
     nodes, muxes = _zero_tree(bits)
-    return part(
-        name,
-        {"gate": nodes + bits // 2 + 1.5 * muxes},
-        {"gate": max(bits_of(bits) - 1, 0), "mux": max(bits_of(bits) - 1, 0)},
-        activity,
-    )
+    pairs = min(bits // 2 + bits // 4, nodes)
+    depth = max(bits_of(bits) - 1, 0)
+    path = {"gate": depth, "mux": depth}
+    first = part(name, {"gate": pairs + bits // 2 + 1.5 * (bits // 4)}, path)
+    return first | part(f"{name}, upper levels", {"gate": nodes - pairs + 1.5 * (muxes - bits // 4)}, path, activity)
 
 
 def _zero_tree(bits: int) -> tuple[float, float]:
