@@ -93,7 +93,7 @@ class Assembly:
         an input on the path, each with twice the fanout of the one before."""
         table = outputs * 2.0 ** min(inputs, 100) / inputs
         path = {"mux": inputs, "fan": inputs * (inputs - 1) / 2}
-        small = table < sum(self.cells().values()) and length({"mux": inputs}) < length(self.path)
+        small = table < 2 * sum(self.cells().values()) and length({"mux": inputs}) < length(self.path)  # most cells are two gates
         return replace(self, table=table, path=path if small else self.path)
 
     def cells(self) -> dict[str, float]:
