@@ -20,7 +20,8 @@ def fp_mul_exact(E1: int, M1: int, E2: int, M2: int, overlap: bool = False) -> A
 def fp_mul(E: int, M: int, FTZ: int = 0) -> Assembly:
     p = 2 * (M + 1)
     exponent = parts.adder(E, "exponent sum") >> parts.gates(4, 2, "exponent bias")
-    out = (hidden(E) | hidden(E)) >> (parts.product(M + 1, M + 1, name="significand product") | exponent)
+    significands = parts.product(M + 1, M + 1, name="significand product", normal=bool(FTZ))
+    out = (hidden(E) | hidden(E)) >> (significands | exponent)
     if FTZ:
         out = out >> parts.select(M + 2, "normalise")
     else:
@@ -32,19 +33,19 @@ def fp_mul(E: int, M: int, FTZ: int = 0) -> Assembly:
 
 
 def fp_add(E: int, M: int, FTZ: int = 0) -> Assembly:
+    """FTZ: subnormals flushed; what the alignment shifts out is kept whole until the rounding, not as one bit."""
     w = M + 4
     order = parts.compare(E + M, "magnitude compare") >> parts.select(2 * (E + M), "operand swap")
     distance = parts.adder(E, "exponent difference", overlap=True)
-    align = parts.barrel(w, bits_of(w), "align", sticky=True)
+    if FTZ:
+        align = parts.left_shift(w, bits_of(w), 2 * w, "align") >> parts.any_of(w, "sticky")
+    else:
+        align = parts.barrel(w, bits_of(w), "align", sticky=True)
     add = parts.invert(w) >> parts.adder(w, "significand sum")
-    normal = parts.leading_zeros(w) >> (
-        parts.barrel(w, name="normalise")
-        | (
-            parts.compare(E, "subnormal limit")
-            >> parts.select(E, "subnormal limit")
-            >> parts.adder(E, "exponent update", overlap=True)
-        )
-    )
+    update = parts.adder(E, "exponent update", overlap=True)
+    if not FTZ:
+        update = parts.compare(E, "subnormal limit") >> parts.select(E, "subnormal limit") >> update
+    normal = parts.leading_zeros(w) >> (parts.barrel(w, name="normalise") | update)
     end = parts.select(M + 1, "carry") >> parts.increment(E + M, "round") >> parts.mask(E + M, "limits")
     out = (hidden(E) | hidden(E)) >> order >> distance >> align >> add >> normal >> end
     return out.bounded(2 * (E + M + 1), E + M + 1)

@@ -59,3 +59,29 @@ def requant(A: int, MB: int, O: int, SB: int) -> Assembly:  # noqa: E741
     shift = parts.barrel(wide, SB, arithmetic=True)
     clip = parts.any_of(2 * wide, "overflow") >> parts.mask(O, "clip")
     return parts.product(A, MB, True, plain_rows=MB <= A) >> half >> shift >> clip
+
+
+def less_than(N: int) -> Assembly:
+    return parts.compare(N)
+
+
+def mux(N: int) -> Assembly:
+    return parts.select(N)
+
+
+def booth_mul(W: int, A: int, S: int = 1) -> Assembly:
+    return parts.booth(A, W, bool(S))
+
+
+def mul_add(W: int, A: int, K: int) -> Assembly:
+    """A signed product of its own, then an adder (int_mac: all in one tree)."""
+    return parts.product(W, A, True) >> parts.adder(K, "accumulate")
+
+
+def mul_sum(L: int, W: int, A: int) -> Assembly:
+    """L signed products of their own, then a tree of adders (int_dot: all in one tree)."""
+    out, lanes, bits = parts.product(W, A, True) * L, L, W + A
+    while lanes > 1:
+        out = out >> parts.adder(bits, f"sum of {bits} bits", "product", overlap=lanes < L) * (lanes // 2)
+        lanes, bits = lanes - lanes // 2, bits + 1
+    return out

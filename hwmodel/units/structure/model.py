@@ -18,6 +18,9 @@ from hwmodel.units.structure.features import GLITCHES, Features
 
 LIBRARIES = ("nangate45", "sky130hd", "ihp130", "osu018")
 FLOWS = ("area", "delay")
+# A library and a flow for which only areas were measured.
+AREA_LIBRARIES = (*LIBRARIES, "asap7")
+AREA_FLOWS = (*FLOWS, "mapped")
 # Factors of the libraries on the gate equivalents of nangate45, by group of cells, and on its delays, by group of steps.
 _AREA_GROUP = {"fa": "compressors", "mux": "muxes"}
 AREA_SCALES = (
@@ -25,10 +28,11 @@ AREA_SCALES = (
     ("sky130hd", "other"),
     ("ihp130", "all"),
     *(("osu018", g) for g in ("compressors", "muxes", "other")),
+    ("asap7", "all"),
 )
 DELAY_SCALES = tuple((lib, group) for lib in LIBRARIES[1:] for group in ("carry", "other"))
 AREA_NAMES = tuple(f"ge {c}" for c in (*CELLS, "table")) + tuple(f"area {lib} {group}" for lib, group in AREA_SCALES)
-FLOW_NAMES = ("delay flow area factor", "delay flow area exponent")
+FLOW_NAMES = ("delay flow area factor", "delay flow area exponent", "mapped flow area factor")
 DELAY_NAMES = (
     tuple(f"ps {s}" for s in STEPS) + tuple(f"delay {lib} {group}" for lib, group in DELAY_SCALES) + ("delay flow delay factor",)
 )
@@ -69,6 +73,8 @@ def gate_equivalents(f: Features, c: Values, library: str, flow: str) -> np.ndar
     area = built / np.sqrt(1 + (built / table) ** 2)
     if flow == "area":
         return area
+    if flow == "mapped":
+        return area * c[FLOW_NAMES[2]]
     return np.maximum(area, c[FLOW_NAMES[0]] * area ** c[FLOW_NAMES[1]])
 
 
@@ -89,9 +95,15 @@ def energies(f: Features, c: Values, ge: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def predict(f: Features, library: str, flow: str, c: Values | None = None) -> Prediction:
-    """Units in a library and flow. Energies are those of nangate45 at 1.1 V, by gate equivalents."""
+    """Units in a library and flow. Energies are those of nangate45 at 1.1 V, by gate equivalents.
+
+    NaN for all but areas in the library asap7 and the flow "mapped".
+    """
     c = values() if c is None else c
     ge = gate_equivalents(f, c, library, flow)
+    if library not in LIBRARIES or flow not in FLOWS:
+        unknown = np.full_like(ge, np.nan)
+        return Prediction(ge, unknown, unknown, unknown, unknown)
     zero, unit = energies(f, c, ge)
     return Prediction(ge, delay(f, c, library, flow), zero, unit, ge * c["leakage nw"])
 

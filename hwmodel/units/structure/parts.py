@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil, log2
 
 from hwmodel.units.structure.assembly import Assembly, part
-from hwmodel.units.structure.heap import compress, rows
+from hwmodel.units.structure.heap import compress, rows, word
 
 
 def bits_of(n: int) -> int:
@@ -40,17 +40,34 @@ def increment(bits: int, name: str = "increment", activity: str = "data", overla
 
 
 def product(
-    a: int, b: int, signed: bool = False, name: str = "product", overlap: bool = False, plain_rows: bool | None = None
+    a: int,
+    b: int,
+    signed: bool = False,
+    name: str = "product",
+    overlap: bool = False,
+    plain_rows: bool | None = None,
+    normal: bool = False,
 ) -> Assembly:
     """a x b multiplier: partial products, a carry-save tree and an adder. `overlap`: as for `increment`.
 
     `plain_rows`: the operand with fewer bits is unsigned (if left out, as the product). Where all rows meet in columns of the same
-    multiplier bits, half of the first three partial products go into the gates of the adders (an empirical share).
+    multiplier bits, half of the first three partial products go into the gates of the adders (an empirical share). `normal`: the
+    highest bit of both operands is one, and takes no partial products.
     """
     width = a + b
     merged = 1.5 * (max(a, b) - min(a, b)) if (not signed if plain_rows is None else plain_rows) and min(a, b) > 1 else 0.0
-    ands = part(f"{name} bits", {"and": a * b - merged}, {"gate": 1, "fan": log(max(a, b))}, "product")
+    bits = (a - 1) * (b - 1) if normal else a * b - merged
+    ands = part(f"{name} bits", {"and": bits}, {"gate": 1, "fan": log(max(a, b))}, "product")
     return ands >> compress(rows(a, b, width, signed), width, name, "product", True, overlap, sign=signed)
+
+
+def booth(a: int, b: int, signed: bool = False, name: str = "product") -> Assembly:
+    """a x b multiplier with radix-4 Booth recoding of b: a row for two bits, each bit 0, 1 or 2 times the multiplicand and a
+    complement; the complement's carry goes into an empty place of the next row."""
+    width, count = a + b, (b + 1) // 2 if signed else b // 2 + 1
+    code = part(f"{name} recoding", {"xor": count, "gate": 3 * count}, {"gate": 3, "fan": log(a)})
+    bits = part(f"{name} bits", {"mux": count * (a + 1), "xor": count * (a + 1)}, {"mux": 1, "gate": 2}, "product")
+    return code >> bits >> compress([word(2 * i, a + 2, width) for i in range(count)], width, name, "product", True)
 
 
 def left_shift(bits: int, stages: int, limit: int | None = None, name: str = "shift", activity: str = "shift") -> Assembly:
@@ -111,8 +128,8 @@ def _zero_tree(bits: int) -> tuple[float, float]:
 
 
 def compare(bits: int, name: str = "compare", activity: str = "data") -> Assembly:
-    """Magnitude comparator: the carry chain of a subtraction, an xor or mux a bit."""
-    return part(name, {"gate": 3 * bits}, {"carry": bits}, activity)
+    """Magnitude comparator: the carry chain of a subtraction."""
+    return part(name, {"gate": 3.5 * bits}, {"carry": bits}, activity)
 
 
 def select(bits: float, name: str = "select", activity: str = "data") -> Assembly:
