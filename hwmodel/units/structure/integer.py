@@ -41,8 +41,12 @@ def xnor_popcount(N: int) -> Assembly:
 
 
 def tern_mac(L: int, A: int, K: int) -> Assembly:
-    """Each lane: complement, increment, gate with the nonzero bit; then the tree with the accumulator."""
-    lane = parts.invert(A, "negate") >> parts.increment(A, overlap=True) >> parts.mask(A + 1, activity="product")
+    """Each lane: complement, gate with the nonzero bit; then the tree with the accumulator. The increment of a single lane comes
+    before the adder; those of several take empty lowest places of the tree's words."""
+    lane = parts.invert(A, "negate")
+    if L == 1:
+        lane = lane >> parts.increment(A, overlap=True)
+    lane = lane >> parts.mask(A + 1, activity="product")
     return lane * L >> compress([word(0, K, K)] + [word(0, A + 1, K, True) for _ in range(L)], K, "sum", "product")
 
 
