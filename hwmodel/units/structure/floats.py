@@ -8,8 +8,9 @@ from hwmodel.units.structure.parts import bits_of
 
 
 def hidden(e: int) -> Assembly:
-    """The hidden bit, and the exponent of a subnormal."""
-    return parts.gates(e, parts.log(e), "hidden bit", "count")
+    """The hidden bit, and the exponent of a subnormal: a tree of gates, the first level of which sees random bits."""
+    first = (e + 1) // 2
+    return parts.gates(first, parts.log(e), "hidden bit") | parts.gates(e - first, parts.log(e), "hidden bit, upper levels", "count")
 
 
 def fp_mul_exact(E1: int, M1: int, E2: int, M2: int, overlap: bool = False) -> Assembly:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil, log2
 
-from hwmodel.units.structure.assembly import Assembly, part
+from hwmodel.units.structure.assembly import Assembly, part, total
 from hwmodel.units.structure.heap import compress, rows, word
 
 
@@ -137,8 +138,9 @@ def select(bits: float, name: str = "select", activity: str = "data") -> Assembl
 
 
 def invert(bits: float, name: str = "negate", activity: str = "data") -> Assembly:
-    """Conditional complement."""
-    return part(name, {"xor": bits}, {"gate": 2, "fan": log(bits)}, activity)
+    """Conditional complement. Its sign turns a whole word, after which carries run in what adds it: two, in the mean."""
+    made = part(name, {"xor": bits}, {"gate": 2, "fan": log(bits)}, activity)
+    return replace(made, travel=total(made.travel, {"carry": 2.0}))
 
 
 def gates(count: float, levels: float, name: str, activity: str = "data") -> Assembly:
