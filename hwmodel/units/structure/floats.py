@@ -8,13 +8,21 @@ from hwmodel.units.structure.parts import bits_of
 
 
 def hidden(e: int) -> Assembly:
-    """The hidden bit, and the exponent of a subnormal: a tree of gates, the first level of which sees random bits."""
+    """The hidden bit, and the exponent of a subnormal: a tree of gates, the first level of which sees random bits.
+    An exponent of one bit is the hidden bit."""
+    if e == 1:
+        return Assembly()
     first = (e + 1) // 2
     return parts.gates(first, parts.log(e), "hidden bit") | parts.gates(e - first, parts.log(e), "hidden bit, upper levels", "count")
 
 
 def fp_mul_exact(E1: int, M1: int, E2: int, M2: int, overlap: bool = False) -> Assembly:
-    exponent = parts.adder(max(E1, E2), "exponent sum") | parts.invert(1, "sign")
+    more = max(E1, E2)
+    exponent = parts.invert(1, "sign")
+    if min(E1, E2) > 1:
+        exponent = parts.adder(more, "exponent sum") | exponent
+    elif more > 1:  # the other exponent is always 1
+        exponent = parts.increment(more, "exponent sum") | exponent
     return (hidden(E1) | hidden(E2)) >> (parts.product(M1 + 1, M2 + 1, name="significand product", overlap=overlap) | exponent)
 
 

@@ -31,7 +31,9 @@ AREA_SCALES = (
     ("asap7", "all"),
 )
 DELAY_SCALES = tuple((lib, group) for lib in LIBRARIES[1:] for group in ("carry", "other"))
-AREA_NAMES = tuple(f"ge {c}" for c in (*CELLS, "table")) + tuple(f"area {lib} {group}" for lib, group in AREA_SCALES)
+# A half adder at the end of a row costs one gate: the rest of it merges with its neighbours.
+PRICED = tuple("gate" if c == "ha" else c for c in CELLS)
+AREA_NAMES = tuple(f"ge {c}" for c in (*dict.fromkeys(PRICED), "table")) + tuple(f"area {lib} {group}" for lib, group in AREA_SCALES)
 FLOW_NAMES = ("delay flow area factor", "delay flow area exponent", "mapped flow area factor")
 DELAY_NAMES = (
     tuple(f"ps {s}" for s in STEPS) + tuple(f"delay {lib} {group}" for lib, group in DELAY_SCALES) + ("delay flow delay factor",)
@@ -56,11 +58,11 @@ class Prediction:
 
 def cell_ge(c: Values, library: str) -> np.ndarray:
     """Gate equivalents of each primitive, and of a table's gate."""
-    out = [c[f"ge {cell}"] for cell in (*CELLS, "table")]
+    out = [c[f"ge {cell}"] for cell in (*PRICED, "table")]
     if library == LIBRARIES[0]:
         return np.array(out)
     factors = []
-    for cell in (*CELLS, "table"):
+    for cell in (*PRICED, "table"):
         group = _AREA_GROUP.get(cell, "other")
         names = (f"area {library} {group}", f"area {library} other", f"area {library} all")
         factors.append(next(c[n] for n in names if n in c))
