@@ -14,8 +14,10 @@ CELLS = ("fa", "cpa", "ha", "and", "xor", "mux", "gate")
 ACTIVITIES = ("data", "product", "shift", "count", "sum", "float sum")
 # Primitives of a path: a carry, a level of compressors, of muxes, of gates; `fan` doublings of fanout to be buffered.
 STEPS = ("carry", "compress", "mux", "gate", "fan")
-# Nominal length of a step in unit gates (an xor is two): only to tell which of two paths is longer, and the depth of a part.
+# Length of a step in unit gates (an xor is two) of a library's own cells.
 LEVELS = {"carry": 2.0, "compress": 4.0, "mux": 2.0, "gate": 1.0, "fan": 1.0}
+# The same as synthesised, roughly: to tell which of two paths is longer.
+ORDER = {"carry": 1.75, "compress": 6.0, "mux": 1.6, "gate": 1.0, "fan": 0.15}
 
 Counts = Mapping[str, float]
 
@@ -43,7 +45,16 @@ def travel(path: Counts) -> dict[str, float]:
 
 
 def longer(a: Counts, b: Counts) -> Counts:
-    return a if length(a) >= length(b) else b
+    return a if _order(a) >= _order(b) else b
+
+
+def most(a: Counts, b: Counts) -> Counts:
+    """The larger count of each step: signals of both meet in what follows."""
+    return {step: max(a.get(step, 0.0), b.get(step, 0.0)) for step in {**a, **b}}
+
+
+def _order(path: Counts) -> float:
+    return sum(ORDER[step] * n for step, n in path.items())
 
 
 @dataclass(frozen=True)
@@ -77,7 +88,7 @@ class Assembly:
 
     def __or__(self, other: Assembly) -> Assembly:
         """Both at once."""
-        return Assembly(self.parts + other.parts, longer(self.path, other.path), longer(self.travel, other.travel))
+        return Assembly(self.parts + other.parts, longer(self.path, other.path), most(self.travel, other.travel))
 
     def __mul__(self, count: int) -> Assembly:
         """`count` of it side by side."""
@@ -93,7 +104,7 @@ class Assembly:
         an input on the path, each with twice the fanout of the one before."""
         table = outputs * 2.0 ** min(inputs, 100) / inputs
         path = {"mux": inputs, "fan": inputs * (inputs - 1) / 2}
-        small = table < 2 * sum(self.cells().values()) and length({"mux": inputs}) < length(self.path)  # most cells are two gates
+        small = table < 2 * sum(self.cells().values()) and _order(path) < _order(self.path)  # most cells are two gates
         return replace(self, table=table, path=path if small else self.path)
 
     def cells(self) -> dict[str, float]:
