@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -49,14 +50,17 @@ def synthesis(frame: pd.DataFrame | None = None) -> pd.DataFrame:
             raise ValueError(
                 f"frame lacks the columns {', '.join(missing)}; give {', '.join(NEEDED)} (or {', '.join(COLUMNS)})"
             )
-        pairs = list(zip(frame["kind"], frame["params"], strict=True))
-        cases = list(zip(frame["lib"], frame["flow"], strict=True))
+        pairs = list(zip(frame["kind"].tolist(), frame["params"].tolist(), strict=True))
+        cases = list(zip(frame["lib"].tolist(), frame["flow"].tolist(), strict=True))
     names = list(dict.fromkeys(pairs))
     where = {name: i for i, name in enumerate(names)}
     rows = features([_key(*name, blocks) for name in names])
     index = np.array([where[pair] for pair in pairs], dtype=np.intp)
     out = {name: np.full(len(frame), np.nan) for name in PREDICTED}
-    for lib, flow in dict.fromkeys(cases):
+    groups: dict[tuple[str, str], list[int]] = {}
+    for i, case in enumerate(cases):
+        groups.setdefault(case, []).append(i)
+    for (lib, flow), chosen in groups.items():
         library = lib if lib in model.AREA_LIBRARIES else library_of(lib)
         if flow not in model.AREA_FLOWS:
             raise unknown("flow", flow, model.AREA_FLOWS)
@@ -64,7 +68,7 @@ def synthesis(frame: pd.DataFrame | None = None) -> pd.DataFrame:
         p = model.predict(rows, library, flow)
         factor = facts["energy_factor"].value if "energy_factor" in facts else np.nan
         found = (p.area_ge * facts["nand2_area"].value, p.area_ge, p.delay_ps, p.e_zero_fj * factor, p.e_unit_fj * factor)
-        here = np.array([case == (lib, flow) for case in cases])
+        here = np.array(chosen, dtype=np.intp)
         for name, values in zip(PREDICTED, found, strict=True):
             out[name][here] = values[index[here]]
     kept = frame.rename(columns={name: f"{name}_measured" for name in PREDICTED})
@@ -88,6 +92,7 @@ def measured_blocks() -> pd.DataFrame:
     return table
 
 
+@lru_cache(maxsize=1 << 16)
 def _key(kind: Hashable, params: Hashable, blocks: bool = False) -> Key:
     known = KINDS | BLOCKS if blocks else KINDS
     if kind not in known:

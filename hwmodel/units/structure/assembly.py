@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from math import inf, log2
+from typing import TypeVar, cast
 
 # Primitives that are counted. `fa` compresses three bits to two, `cpa` is a bit of a carry-propagate adder, `ha` a bit of an
 # increment, `gate` any simple two-input gate.
@@ -20,6 +22,7 @@ LEVELS = {"carry": 2.0, "compress": 4.0, "mux": 2.0, "gate": 1.0, "fan": 1.0}
 ORDER = {"carry": 1.75, "compress": 6.0, "mux": 1.6, "gate": 1.0, "fan": 0.15}
 
 Counts = Mapping[str, float]
+Build = TypeVar("Build", bound=Callable[..., "Assembly"])
 
 
 def total(*counts: Counts) -> dict[str, float]:
@@ -114,6 +117,13 @@ class Assembly:
 def part(name: str, cells: Counts, path: Counts | None = None, activity: str = "data", chain: float = 0.0) -> Assembly:
     """One part. `chain`: length of the carry chain that it belongs to if that is not in its own path."""
     path = path or {}
-    far = longer(travel(path), travel({"carry": chain}))
+    far = travel(path)
+    if chain:
+        far = longer(far, travel({"carry": chain}))
     kept = {cell: n for cell, n in cells.items() if n}
     return Assembly((Part(name, kept, activity, scaled(0.5, far)),) if kept else (), path, far)
+
+
+def remembered(build: Build) -> Build:
+    """Parts return again and again in a sweep, and nothing changes one: each is made once."""
+    return cast(Build, lru_cache(maxsize=1 << 12)(build))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from hwmodel.units.structure import parts
-from hwmodel.units.structure.assembly import Assembly
+from hwmodel.units.structure.assembly import Assembly, remembered
 from hwmodel.units.structure.parts import bits_of
 
 
+@remembered
 def hidden(e: int) -> Assembly:
     """The hidden bit, and the exponent of a subnormal: a tree of gates, the first level of which sees random bits.
     An exponent of one bit is the hidden bit."""
@@ -16,6 +17,7 @@ def hidden(e: int) -> Assembly:
     return parts.gates(first, parts.log(e), "hidden bit") | parts.gates(e - first, parts.log(e), "hidden bit, upper levels", "count")
 
 
+@remembered
 def fp_mul_exact(E1: int, M1: int, E2: int, M2: int, overlap: bool = False) -> Assembly:
     more = max(E1, E2)
     exponent = parts.invert(1, "sign")

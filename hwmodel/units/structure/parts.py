@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from math import ceil, log2
 
-from hwmodel.units.structure.assembly import Assembly, part, total
+from hwmodel.units.structure.assembly import Assembly, part, remembered, total
 from hwmodel.units.structure.heap import compress, rows, word
 
 
@@ -18,6 +19,7 @@ def log(n: float) -> float:
     return log2(max(n, 1))
 
 
+@remembered
 def accumulate(term: int, places: int, bits: int, activity: str = "data") -> Assembly:
     """A signed term of `term` bits at one of `places` + 1 places into a sum of `bits`: complement, then an adder with the sign as
     its first carry. What the term does not fill is quiet."""
@@ -28,6 +30,7 @@ def accumulate(term: int, places: int, bits: int, activity: str = "data") -> Ass
     return invert(term, activity=activity) >> (low | high)
 
 
+@remembered
 def adder(bits: int, name: str = "adder", activity: str = "data", overlap: bool = False) -> Assembly:
     """Carry-propagate adder with carry out. `overlap`: its operands arrive bit by bit from another carry chain."""
     if bits < 1:
@@ -35,11 +38,13 @@ def adder(bits: int, name: str = "adder", activity: str = "data", overlap: bool 
     return part(name, {"cpa": bits - 1, "gate": 1}, {"carry": 1 if overlap else bits, "gate": 2}, activity)
 
 
+@remembered
 def increment(bits: int, name: str = "increment", activity: str = "data", overlap: bool = False) -> Assembly:
     """A chain of and gates, an xor a bit. `overlap`: the adder that follows starts with the first bit."""
     return part(name, {"xor": bits, "gate": bits}, {"gate": 2 if overlap else bits + 2}, activity)
 
 
+@remembered
 def product(
     a: int,
     b: int,
@@ -62,6 +67,7 @@ def product(
     return ands >> compress(rows(a, b, width, signed), width, name, "product", True, overlap, sign=signed)
 
 
+@remembered
 def booth(a: int, b: int, signed: bool = False, name: str = "product") -> Assembly:
     """a x b multiplier with radix-4 Booth recoding of b: a row for two bits, each bit 0, 1 or 2 times the multiplicand and a
     complement; the complement's carry goes into an empty place of the next row."""
@@ -71,6 +77,7 @@ def booth(a: int, b: int, signed: bool = False, name: str = "product") -> Assemb
     return code >> bits >> compress([word(2 * i, a + 2, width) for i in range(count)], width, name, "product", True)
 
 
+@remembered
 def left_shift(bits: int, stages: int, limit: int | None = None, name: str = "shift", activity: str = "shift") -> Assembly:
     """Shifter that grows: a stage of 2**s places makes the word that much wider, at most `limit`; zeros come in."""
     muxes = ands = fan = busy = 0.0
@@ -87,6 +94,7 @@ def left_shift(bits: int, stages: int, limit: int | None = None, name: str = "sh
     return full | part(f"{name}, empty places", {"mux": muxes - busy, "and": ands}, {"mux": stages}, "sum")
 
 
+@remembered
 def barrel(
     bits: int,
     stages: int | None = None,
@@ -107,6 +115,7 @@ def barrel(
     return part(name, cells, {"mux": stages, "fan": stages * log(bits)}, activity)
 
 
+@remembered
 def leading_zeros(bits: int, name: str = "leading zeros", activity: str = "count") -> Assembly:
     """A tree over pairs (a gate each): a node joins two halves with a gate and selects one of their counts, an and-or a bit.
 
@@ -120,6 +129,7 @@ def leading_zeros(bits: int, name: str = "leading zeros", activity: str = "count
     return first | part(f"{name}, upper levels", {"gate": nodes - pairs + 1.5 * (muxes - bits // 4)}, path, activity)
 
 
+@lru_cache(maxsize=1 << 12)
 def _zero_tree(bits: int) -> tuple[float, float]:
     if bits < 2:
         return 0.0, 0.0
@@ -128,21 +138,25 @@ def _zero_tree(bits: int) -> tuple[float, float]:
     return left[0] + right[0] + 1, left[1] + right[1] + bits_of(bits - low)
 
 
+@remembered
 def compare(bits: int, name: str = "compare", activity: str = "data") -> Assembly:
     """Magnitude comparator: the carry chain of a subtraction."""
     return part(name, {"gate": 3.5 * bits}, {"carry": bits}, activity)
 
 
+@remembered
 def select(bits: float, name: str = "select", activity: str = "data") -> Assembly:
     return part(name, {"mux": bits}, {"mux": 1, "fan": log(bits)}, activity)
 
 
+@remembered
 def invert(bits: float, name: str = "negate", activity: str = "data") -> Assembly:
     """Conditional complement. Its sign turns a whole word, after which carries run in what adds it: two, in the mean."""
     made = part(name, {"xor": bits}, {"gate": 2, "fan": log(bits)}, activity)
     return replace(made, travel=total(made.travel, {"carry": 2.0}))
 
 
+@remembered
 def gates(count: float, levels: float, name: str, activity: str = "data") -> Assembly:
     return part(name, {"gate": count}, {"gate": levels}, activity)
 
@@ -152,6 +166,7 @@ def any_of(bits: float, name: str = "zero detection") -> Assembly:
     return gates(max(bits - 1, 0), log(bits), name, "count")
 
 
+@remembered
 def mask(bits: float, name: str = "mask", activity: str = "data") -> Assembly:
     """Words forced to a constant: a gate a bit."""
     return part(name, {"gate": bits}, {"gate": 1, "fan": log(bits)}, activity)
