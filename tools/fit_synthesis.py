@@ -122,11 +122,11 @@ def _blocks() -> tuple[pd.DataFrame, Features]:
 def block_ratios(c: dict[str, float]) -> pd.DataFrame:
     """Rows of synth_arith.csv with measured over predicted area."""
     table, rows = _blocks()
-    ge = np.array([np.nan] * len(table))
+    found = np.full(len(table), np.nan)
     for lib in table.lib.unique():
         here = np.flatnonzero(table.lib == lib)
-        ge[here] = model.gate_equivalents(take(rows, here), c, lib, "mapped")
-    return table.assign(ge=ge, ratio=table.area_nand2_eq / ge)
+        found[here] = model.gate_equivalents(take(rows, here), c, lib, "mapped")
+    return table.assign(predicted=found, ratio=table.area_nand2_eq / found)
 
 
 def errors(data: Measured, c: dict[str, float]) -> pd.DataFrame:
@@ -134,7 +134,8 @@ def errors(data: Measured, c: dict[str, float]) -> pd.DataFrame:
     out = []
     for lib, flow in CASES:
         p = model.predict(data.rows, lib, flow, c)
-        pairs = (("area_ge", p.area_ge), ("delay_ps", p.delay_ps), ("e_zero_fJ", p.e_zero_fj), ("e_unit_fJ", p.e_unit_fj))
+        pairs = [("area_ge", p.area_ge), ("delay_ps", p.delay_ps), ("e_zero_fJ", p.e_zero_fj), ("e_unit_fJ", p.e_unit_fj)]
+        pairs += [("leak_nW", p.leakage_nw)]
         for column, values in pairs:
             for unit, m, v in zip(data.keys, data.table[column, lib, flow], values, strict=True):
                 if np.isfinite(m):
@@ -154,6 +155,20 @@ def extrapolated(data: Measured) -> pd.DataFrame:
     size = model.gate_equivalents(data.rows, START, *CASES[0])
     kinds = np.array([k for k, _ in data.keys])
     return _left_out(data, [np.array([np.flatnonzero(kinds == k)[size[kinds == k].argmax()] for k in dict.fromkeys(kinds)])])
+
+
+def strangers(data: Measured) -> pd.DataFrame:
+    """Errors of every kind of unit when the fit has seen no unit of that kind."""
+    kinds = np.array([k for k, _ in data.keys])
+    return _left_out(data, [np.flatnonzero(kinds == k) for k in dict.fromkeys(kinds)])
+
+
+def block_errors(c: dict[str, float]) -> pd.DataFrame:
+    """Rows of synth_arith.csv as `errors` has them; kind: the block."""
+    table = block_ratios(c)
+    made = pd.DataFrame({"kind": table.block, "params": table.width_or_format + " " + table.variant, "lib": table.lib})
+    made = made.assign(flow="mapped", quantity="area_ge", measured=table.area_nand2_eq, predicted=table.predicted)
+    return made.assign(error=made.predicted / made.measured - 1)
 
 
 def _left_out(data: Measured, folds: Sequence[np.ndarray]) -> pd.DataFrame:
@@ -191,12 +206,32 @@ def main() -> None:
     if "--write" in sys.argv:
         write(c)
     if "--report" in sys.argv:
-        for title, table in (("all rows", errors(data, c)), ("left out", crossed(data)), ("largest left out", extrapolated(data))):
-            print(f"\n{title}\n", summary(table, ["quantity"]).to_string())
-            print(summary(table, ["quantity", "lib", "flow"]).to_string())
-            if title == "left out":
-                print(summary(table, ["quantity", "kind"]).to_string())
-            print(table[table.quantity.isin(["area_ge", "e_zero_fJ"]) & (table.error.abs() > 0.25)].round(3).to_string())
+        report(data, c)
+
+
+def report(data: Measured, c: dict[str, float]) -> None:
+    tables = {"all rows": errors(data, c), "whole combinations left out, six folds": crossed(data)}
+    tables |= {"largest combination of each kind left out": extrapolated(data), "each kind left out": strangers(data)}
+    for title, table in tables.items():
+        print(f"\n{title}\n", summary(table, ["quantity"]).to_string())
+        print(summary(table, ["quantity", "lib", "flow"]).to_string())
+    seen, unseen = list(tables.values())[:2]
+    for title, table in (("all rows", seen), ("six folds", unseen)):
+        print(f"\nby kind, {title}: median / 90th percentile / worst, percent\n{by_kind(table).to_string()}")
+    large = unseen[(unseen.error.abs() > 0.2) & unseen.quantity.isin(["area_ge", "e_zero_fJ"])]
+    order = large.error.abs().sort_values(ascending=False).index
+    print(f"\nabove 20 percent in six folds: area and settled energy\n{large.loc[order].round(3).to_string(index=False)}")
+    blocks = block_errors(c)
+    print("\nsynth_arith.csv\n", summary(blocks, ["quantity"]).to_string())
+    for columns in (["lib"], ["kind"], ["kind", "lib"]):
+        print(summary(blocks, columns).to_string())
+
+
+def by_kind(table: pd.DataFrame) -> pd.DataFrame:
+    """Errors in percent by kind (rows) and quantity and flow (columns)."""
+    cells = table.assign(what=table.quantity + " " + table.flow).groupby(["kind", "what"], sort=False).error
+    text = cells.agg(lambda e: "/".join(f"{100 * x:.0f}" for x in (e.abs().median(), e.abs().quantile(0.9), e.abs().max())))
+    return text.unstack()
 
 
 if __name__ == "__main__":

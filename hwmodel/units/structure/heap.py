@@ -34,21 +34,24 @@ def compress(
     overlap: bool = False,
     quiet: int | None = None,
     sign: bool = False,
+    single: bool = False,
 ) -> Assembly:
     """The sum of the words modulo 2**width: a tree of compressors, then an adder.
 
     `related`: the words are rows of one product, whose extensions are copies of one sign; a bit beside two of them needs no
     compressor of its own. `overlap`: an adder that follows starts with the first bit. `quiet`: from this column on there are only
-    extensions and the accumulator's high bits, activity class "sum".
+    extensions and the accumulator's high bits, activity class "sum". `sign`: the topmost column is the sign of one product, which
+    takes a gate. `single`: words of one bit, whose sums meet before their carries do.
     """
     quiet = width if quiet is None else min(quiet, width)
     low, high = dict.fromkeys(("fa", "ha", "xor"), 0.0), dict.fromkeys(("fa", "ha", "xor"), 0.0)
     levels = 0
     while len(words) > 2:
-        left: list[Word] = []
+        left: list[tuple[Word, Word]] = []
         for i in range(0, len(words) - 2, 3):
-            left += _row(words[i], words[i + 1], words[i + 2], width, (low, high), related, quiet)
-        words = left + words[len(words) - len(words) % 3 :]
+            left.append(_row(words[i], words[i + 1], words[i + 2], width, (low, high), related, quiet))
+        made = [w[i] for i in (0, 1) for w in left] if single else [w for pair in left for w in pair]
+        words = made + words[len(words) - len(words) % 3 :]
         levels += 1
     tree = part(name, low, {"compress": levels}, activity) | part(f"{name} extension", high, {"compress": levels}, "sum")
     if len(words) == 2:

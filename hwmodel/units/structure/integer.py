@@ -37,7 +37,7 @@ def lzc(N: int) -> Assembly:
 
 def xnor_popcount(N: int) -> Assembly:
     width = N.bit_length()
-    return parts.invert(N, "xnor") >> compress([word(0, 1, width) for _ in range(N)], width, "count", "data")
+    return parts.invert(N, "xnor") >> compress([word(0, 1, width) for _ in range(N)], width, "count", "data", single=True)
 
 
 def tern_mac(L: int, A: int, K: int) -> Assembly:
