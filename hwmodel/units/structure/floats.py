@@ -48,10 +48,11 @@ def fp_add(E: int, M: int, FTZ: int = 0) -> Assembly:
     w = M + 4
     order = parts.compare(E + M, "magnitude compare") >> parts.select(2 * (E + M), "operand swap")
     distance = parts.adder(E, "exponent difference", overlap=True)
+    places = min(bits_of(w), E)  # exponents differ by less than 2**E
     if FTZ:
-        align = parts.left_shift(w, bits_of(w), 2 * w, "align") >> parts.any_of(w, "sticky")
+        align = parts.left_shift(w, places, 2 * w, "align") >> parts.any_of(w, "sticky")
     else:
-        align = parts.barrel(w, bits_of(w), "align", sticky=True)
+        align = parts.barrel(w, places, "align", sticky=True)
     add = parts.invert(w) >> parts.adder(w, "significand sum")
     update = parts.adder(E, "exponent update", overlap=True)
     if not FTZ:
