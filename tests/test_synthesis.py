@@ -221,7 +221,9 @@ GAPS = {
 def test_no_kinks_between_measured_sizes(kind):
     """From one size to the next, area and energy grow by no more than a power of the size, and not in jumps."""
     text, sizes = GAPS[kind]
-    frame = pd.DataFrame([(kind, text.format(n), *case) for case in CASES for n in sizes], columns=["kind", "params", "lib", "flow"])
+    frame = pd.DataFrame(
+        [(kind, text.format(n), *case) for case in CASES for n in sizes], columns=["kind", "params", "lib", "flow"]
+    )
     for _, here in hw.studies.synthesis(frame).groupby(["lib", "flow"]):
         for quantity in ("area_ge", "e_zero_fJ"):
             slope = np.diff(np.log(here[quantity])) / np.diff(np.log(np.array(sizes) + 1.0))
@@ -232,7 +234,12 @@ def test_no_kinks_between_measured_sizes(kind):
 
 @settings(max_examples=120, deadline=None)
 @given(
-    lanes=st.integers(1, 5), w=st.integers(1, 9), a=st.integers(1, 9), extra=st.integers(0, 12), signed=st.booleans(), n=st.integers(2, 70)
+    lanes=st.integers(1, 5),
+    w=st.integers(1, 9),
+    a=st.integers(1, 9),
+    extra=st.integers(0, 12),
+    signed=st.booleans(),
+    n=st.integers(2, 70),
 )
 def test_cells_against_plain_counts(lanes, w, a, extra, signed, n):
     c = model.values()
@@ -257,14 +264,12 @@ def test_cells_against_plain_counts(lanes, w, a, extra, signed, n):
 
 
 def test_speed():
-    """The whole table in milliseconds; a unit that was not met before in one. Four times the time measured on an idle core."""
+    """The whole table in milliseconds (6 measured), a unit that was not met before in one (0.3 measured)."""
     hw.studies.synthesis()
-    times = []
+    start = time.process_time()
     for _ in range(5):
-        start = time.perf_counter()
         hw.studies.synthesis()
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.04
+    assert (time.process_time() - start) / 5 < 0.03
     keys = [("int_mac", (("W", w), ("A", 9), ("K", k))) for w in range(2, 9) for k in range(50, 60)]
     start = time.process_time()
     features(keys)

@@ -21,8 +21,8 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import least_squares
 
-from hwmodel.studies.synthesis import measured_blocks
 from hwmodel.studies.synth_blocks import as_kinds
+from hwmodel.studies.synthesis import measured_blocks
 from hwmodel.units.structure import model
 from hwmodel.units.structure.features import Features, Key, features
 

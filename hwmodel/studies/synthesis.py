@@ -47,9 +47,7 @@ def synthesis(frame: pd.DataFrame | None = None) -> pd.DataFrame:
     else:
         missing = [name for name in NEEDED if name not in frame.columns]
         if missing:
-            raise ValueError(
-                f"frame lacks the columns {', '.join(missing)}; give {', '.join(NEEDED)} (or {', '.join(COLUMNS)})"
-            )
+            raise ValueError(f"frame lacks the columns {', '.join(missing)}; give {', '.join(NEEDED)} (or {', '.join(COLUMNS)})")
         pairs = list(zip(frame["kind"].tolist(), frame["params"].tolist(), strict=True))
         cases = list(zip(frame["lib"].tolist(), frame["flow"].tolist(), strict=True))
     names = list(dict.fromkeys(pairs))

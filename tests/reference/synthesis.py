@@ -99,7 +99,7 @@ def shifter(n, arithmetic):
 
 
 def int_add(n):
-    return {"cpa": n - 1, "gate": 1}
+    return {"cpa": n - 1, "ha": 1}
 
 
 def area(cells, coefficients, table=None):

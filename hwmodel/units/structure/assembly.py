@@ -117,7 +117,7 @@ class Assembly:
 def part(name: str, cells: Counts, path: Counts | None = None, activity: str = "data", chain: float = 0.0) -> Assembly:
     """One part. `chain`: length of the carry chain that it belongs to if that is not in its own path."""
     path = path or {}
-    far = travel(path)
+    far: Counts = travel(path)
     if chain:
         far = longer(far, travel({"carry": chain}))
     kept = {cell: n for cell, n in cells.items() if n}

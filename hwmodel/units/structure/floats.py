@@ -14,7 +14,9 @@ def hidden(e: int) -> Assembly:
     if e == 1:
         return Assembly()
     first = (e + 1) // 2
-    return parts.gates(first, parts.log(e), "hidden bit") | parts.gates(e - first, parts.log(e), "hidden bit, upper levels", "count")
+    return parts.gates(first, parts.log(e), "hidden bit") | parts.gates(
+        e - first, parts.log(e), "hidden bit, upper levels", "count"
+    )
 
 
 @remembered

@@ -34,7 +34,9 @@ AREA_SCALES = (
 DELAY_SCALES = tuple((lib, group) for lib in LIBRARIES[1:] for group in ("carry", "other"))
 # A half adder at the end of a row costs one gate: the rest of it merges with its neighbours.
 PRICED = tuple("gate" if c == "ha" else c for c in CELLS)
-AREA_NAMES = tuple(f"ge {c}" for c in (*dict.fromkeys(PRICED), "table")) + tuple(f"area {lib} {group}" for lib, group in AREA_SCALES)
+AREA_NAMES = tuple(f"ge {c}" for c in (*dict.fromkeys(PRICED), "table")) + tuple(
+    f"area {lib} {group}" for lib, group in AREA_SCALES
+)
 FLOW_NAMES = ("delay flow area factor", "delay flow area exponent", "mapped flow area factor")
 DELAY_NAMES = (
     tuple(f"ps {s}" for s in STEPS) + tuple(f"delay {lib} {group}" for lib, group in DELAY_SCALES) + ("delay flow delay factor",)

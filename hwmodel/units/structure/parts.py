@@ -35,7 +35,7 @@ def adder(bits: int, name: str = "adder", activity: str = "data", overlap: bool 
     """Carry-propagate adder with carry out. `overlap`: its operands arrive bit by bit from another carry chain."""
     if bits < 1:
         return Assembly()
-    return part(name, {"cpa": bits - 1, "gate": 1}, {"carry": 1 if overlap else bits, "gate": 2}, activity)
+    return part(name, {"cpa": bits - 1, "ha": 1}, {"carry": 1 if overlap else bits, "gate": 2}, activity)
 
 
 @remembered
