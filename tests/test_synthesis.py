@@ -173,6 +173,9 @@ def test_parts_sum_to_the_totals_and_to_the_study(kind):
         assert row.lib in cost.technology
         assert set(cost.sources.status) <= {"derived", "read", "measured", "inferred"}
         assert row.e_unit_fJ >= row.e_zero_fJ
+        used = " ".join(cost.sources.iloc[:, 0])
+        assert not any(other in used for other in ("asap7", "mapped", *model.LIBRARIES) if other != row.lib)
+        assert ("delay flow" in used) == (row.flow == "delay")
     fast, small = (table[table.flow == flow].set_index("lib") for flow in ("delay", "area"))
     assert (fast.area_ge >= small.area_ge).all()
     assert (fast.delay_ps < small.delay_ps).all()
