@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
 from hwmodel._checks import unknown
 from hwmodel._data import csv_rows
+from hwmodel.studies.synth_blocks import COLUMNS, as_kinds, has_blocks
 from hwmodel.units.structure import model
 from hwmodel.units.structure.features import Key, features
-from hwmodel.units.structure.kinds import KINDS
+from hwmodel.units.structure.kinds import BLOCKS, KINDS
 from hwmodel.units.structure.pricing import library_facts, library_of
 from hwmodel.units.unit import checked
 
@@ -22,12 +24,14 @@ NEEDED = ("kind", "params", "lib", "flow")
 def synthesis(frame: pd.DataFrame | None = None) -> pd.DataFrame:
     """The rows of `frame` with predicted area_um2, area_ge, delay_ps, e_zero_fJ and e_unit_fJ.
 
-    frame: columns kind, params ("W=8;A=8;S=1"), lib (nangate45, sky130hd, ihp130, osu018) and flow (area, delay); None means the
+    frame: columns kind, params ("W=8;A=8;S=1"), lib (nangate45, sky130hd, ihp130, osu018, asap7) and flow (area, delay, mapped);
+    or columns block, width_or_format, variant ("default", "booth") and library, all mapped (`measured_blocks()`). None means the
     measured rows that come with the package. Other columns are kept; those named like a prediction get the suffix _measured.
 
     area_ge counts the library's smallest nand2. Energies are of one operation on random operands: e_zero_fJ counts settled
     transitions, e_unit_fJ every glitch of gates of equal delay. They were measured for nangate45 in the area flow; in the delay
     flow they follow the area, in other libraries also the node and voltage (inferred). No wires, registers or clocks.
+    In asap7 and in the flow "mapped" only areas were measured: the other predictions are NaN.
 
     Raises ValueError for rows of an FPGA (a `target`), missing columns, and unknown kinds, parameters, libraries and flows.
     """
@@ -37,25 +41,32 @@ def synthesis(frame: pd.DataFrame | None = None) -> pd.DataFrame:
         raise ValueError(f"frame is {type(frame).__name__}; give a DataFrame with columns {', '.join(NEEDED)}")
     if "target" in frame.columns and bool(frame["target"].notna().any()):
         raise ValueError("frame has rows of an FPGA (column target), which are not modelled here yet; give rows with lib and flow")
-    missing = [name for name in NEEDED if name not in frame.columns]
-    if missing:
-        raise ValueError(f"frame lacks the columns {', '.join(missing)}; give {', '.join(NEEDED)}")
-    pairs = list(zip(frame["kind"], frame["params"], strict=True))
+    blocks = has_blocks(frame)
+    if blocks:
+        pairs, cases = as_kinds(frame)
+    else:
+        missing = [name for name in NEEDED if name not in frame.columns]
+        if missing:
+            raise ValueError(f"frame lacks the columns {', '.join(missing)}; give {', '.join(NEEDED)} (or {', '.join(COLUMNS)})")
+        pairs = list(zip(frame["kind"].tolist(), frame["params"].tolist(), strict=True))
+        cases = list(zip(frame["lib"].tolist(), frame["flow"].tolist(), strict=True))
     names = list(dict.fromkeys(pairs))
     where = {name: i for i, name in enumerate(names)}
-    rows = features([_key(*name) for name in names])
+    rows = features([_key(*name, blocks) for name in names])
     index = np.array([where[pair] for pair in pairs], dtype=np.intp)
     out = {name: np.full(len(frame), np.nan) for name in PREDICTED}
-    cases = list(zip(frame["lib"], frame["flow"], strict=True))
-    for lib, flow in dict.fromkeys(cases):
-        library = library_of(lib)
-        if flow not in model.FLOWS:
-            raise unknown("flow", flow, model.FLOWS)
+    groups: dict[tuple[str, str], list[int]] = {}
+    for i, case in enumerate(cases):
+        groups.setdefault(case, []).append(i)
+    for (lib, flow), chosen in groups.items():
+        library = lib if lib in model.AREA_LIBRARIES else library_of(lib)
+        if flow not in model.AREA_FLOWS:
+            raise unknown("flow", flow, model.AREA_FLOWS)
         facts = library_facts(library)
         p = model.predict(rows, library, flow)
-        factor = facts["energy_factor"].value
+        factor = facts["energy_factor"].value if "energy_factor" in facts else np.nan
         found = (p.area_ge * facts["nand2_area"].value, p.area_ge, p.delay_ps, p.e_zero_fj * factor, p.e_unit_fj * factor)
-        here = np.array([case == (lib, flow) for case in cases])
+        here = np.array(chosen, dtype=np.intp)
         for name, values in zip(PREDICTED, found, strict=True):
             out[name][here] = values[index[here]]
     kept = frame.rename(columns={name: f"{name}_measured" for name in PREDICTED})
@@ -70,9 +81,20 @@ def measured() -> pd.DataFrame:
     return table
 
 
-def _key(kind: Hashable, params: Hashable) -> Key:
-    if kind not in KINDS:
-        raise unknown("kind of unit", str(kind), KINDS)
+def measured_blocks() -> pd.DataFrame:
+    """Measured areas by block: block, width_or_format, variant, library, node_nm, generic_cells, area_um2, area_nand2_eq, source,
+    status."""
+    table = pd.DataFrame(csv_rows("hwmodel.studies", "synth_arith"))
+    numbers = ["node_nm", "generic_cells", "area_um2", "area_nand2_eq"]
+    table[numbers] = table[numbers].astype(float)
+    return table
+
+
+@lru_cache(maxsize=1 << 16)
+def _key(kind: Hashable, params: Hashable, blocks: bool = False) -> Key:
+    known = KINDS | BLOCKS if blocks else KINDS
+    if kind not in known:
+        raise unknown("kind of unit", str(kind), known)
     given: dict[str, int] = {}
     for pair in str(params).split(";"):
         name, _, value = pair.partition("=")
@@ -82,4 +104,4 @@ def _key(kind: Hashable, params: Hashable) -> Key:
             raise ValueError(
                 f"params of {kind} is {params!r}, where {pair!r} is not NAME=whole number; write 'W=8;A=8;S=1'"
             ) from error
-    return str(kind), tuple(checked(str(kind), given).items())
+    return str(kind), tuple((checked(str(kind), given) if kind in KINDS else given).items())

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from hwmodel.units.structure.assembly import ACTIVITIES, CELLS, STEPS, Assembly
-from hwmodel.units.structure.kinds import KINDS
+from hwmodel.units.structure.kinds import BLOCKS, KINDS
 
 GLITCHES = ("carry", "compress", "mux")  # steps whose arrivals make glitches; flags and counters make none
 Key = tuple[str, tuple[tuple[str, int], ...]]
@@ -45,7 +45,7 @@ def of_assembly(made: Assembly) -> Features:
 @lru_cache(maxsize=1 << 16)
 def _row(key: Key) -> Features:
     kind, parameters = key
-    return of_assembly(KINDS[kind](**dict(parameters)))
+    return of_assembly((KINDS.get(kind) or BLOCKS[kind])(**dict(parameters)))
 
 
 def features(keys: Sequence[Key]) -> Features:

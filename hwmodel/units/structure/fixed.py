@@ -29,7 +29,9 @@ def fpint_mac(E1: int, M1: int, A: int, K: int) -> Assembly:
     places = max(2**E1 - 2, 0)
     bits = M1 + 1 + A
     shift = parts.left_shift(bits, bits_of(places + 1), min(K, bits + places), "align")
-    return hidden(E1) >> parts.product(M1 + 1, A, True, overlap=True) >> shift >> parts.accumulate(bits, places, K)
+    return (
+        hidden(E1) >> parts.product(M1 + 1, A, True, overlap=True, plain_rows=M1 < A) >> shift >> parts.accumulate(bits, places, K)
+    )
 
 
 def bitserial_int(A: int, X: int, K: int) -> Assembly:

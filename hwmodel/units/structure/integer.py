@@ -37,12 +37,16 @@ def lzc(N: int) -> Assembly:
 
 def xnor_popcount(N: int) -> Assembly:
     width = N.bit_length()
-    return parts.invert(N, "xnor") >> compress([word(0, 1, width) for _ in range(N)], width, "count", "data")
+    return parts.invert(N, "xnor") >> compress([word(0, 1, width) for _ in range(N)], width, "count", "data", single=True)
 
 
 def tern_mac(L: int, A: int, K: int) -> Assembly:
-    """Each lane: complement, increment, gate with the nonzero bit; then the tree with the accumulator."""
-    lane = parts.invert(A, "negate") >> parts.increment(A, overlap=True) >> parts.mask(A + 1, activity="product")
+    """Each lane: complement, gate with the nonzero bit; then the tree with the accumulator. The increment of a single lane comes
+    before the adder; those of several take empty lowest places of the tree's words."""
+    lane = parts.invert(A, "negate")
+    if L == 1:
+        lane = lane >> parts.increment(A, overlap=True)
+    lane = lane >> parts.mask(A + 1, activity="product")
     return lane * L >> compress([word(0, K, K)] + [word(0, A + 1, K, True) for _ in range(L)], K, "sum", "product")
 
 
@@ -58,4 +62,30 @@ def requant(A: int, MB: int, O: int, SB: int) -> Assembly:  # noqa: E741
     half = parts.adder(wide, "rounding", "product", overlap=True)
     shift = parts.barrel(wide, SB, arithmetic=True)
     clip = parts.any_of(2 * wide, "overflow") >> parts.mask(O, "clip")
-    return parts.product(A, MB, True) >> half >> shift >> clip
+    return parts.product(A, MB, True, plain_rows=MB <= A) >> half >> shift >> clip
+
+
+def less_than(N: int) -> Assembly:
+    return parts.compare(N)
+
+
+def mux(N: int) -> Assembly:
+    return parts.select(N)
+
+
+def booth_mul(W: int, A: int, S: int = 1) -> Assembly:
+    return parts.booth(A, W, bool(S))
+
+
+def mul_add(W: int, A: int, K: int) -> Assembly:
+    """A signed product of its own, then an adder (int_mac: all in one tree)."""
+    return parts.product(W, A, True) >> parts.adder(K, "accumulate")
+
+
+def mul_sum(L: int, W: int, A: int) -> Assembly:
+    """L signed products of their own, then a tree of adders (int_dot: all in one tree)."""
+    out, lanes, bits = parts.product(W, A, True) * L, L, W + A
+    while lanes > 1:
+        out = out >> parts.adder(bits, f"sum of {bits} bits", "product", overlap=lanes < L) * (lanes // 2)
+        lanes, bits = lanes - lanes // 2, bits + 1
+    return out

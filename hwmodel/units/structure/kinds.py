@@ -1,4 +1,4 @@
-"""The kinds of component by name."""
+"""The kinds of component by name: those of the units, and blocks that only the study of synthesised units asks for."""
 
 from __future__ import annotations
 
@@ -30,3 +30,11 @@ _ALL: tuple[Callable[..., Assembly], ...] = (
     fixed.lmul,
 )
 KINDS = {build.__name__: build for build in _ALL}
+_BLOCKS: tuple[Callable[..., Assembly], ...] = (
+    integer.less_than,
+    integer.mux,
+    integer.booth_mul,
+    integer.mul_add,
+    integer.mul_sum,
+)
+BLOCKS = {build.__name__: build for build in _BLOCKS}

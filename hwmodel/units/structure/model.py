@@ -18,6 +18,10 @@ from hwmodel.units.structure.features import GLITCHES, Features
 
 LIBRARIES = ("nangate45", "sky130hd", "ihp130", "osu018")
 FLOWS = ("area", "delay")
+# A library and a flow for which only areas were measured.
+AREA_LIBRARIES = (*LIBRARIES, "asap7")
+AREA_FLOWS = (*FLOWS, "mapped")
+MAPPED_MUX = 3.0  # GE: that flow makes a mux of three nand2 in every library
 # Factors of the libraries on the gate equivalents of nangate45, by group of cells, and on its delays, by group of steps.
 _AREA_GROUP = {"fa": "compressors", "mux": "muxes"}
 AREA_SCALES = (
@@ -25,10 +29,15 @@ AREA_SCALES = (
     ("sky130hd", "other"),
     ("ihp130", "all"),
     *(("osu018", g) for g in ("compressors", "muxes", "other")),
+    ("asap7", "all"),
 )
 DELAY_SCALES = tuple((lib, group) for lib in LIBRARIES[1:] for group in ("carry", "other"))
-AREA_NAMES = tuple(f"ge {c}" for c in (*CELLS, "table")) + tuple(f"area {lib} {group}" for lib, group in AREA_SCALES)
-FLOW_NAMES = ("delay flow area factor", "delay flow area exponent")
+# A half adder at the end of a row costs one gate: the rest of it merges with its neighbours.
+PRICED = tuple("gate" if c == "ha" else c for c in CELLS)
+AREA_NAMES = tuple(f"ge {c}" for c in (*dict.fromkeys(PRICED), "table")) + tuple(
+    f"area {lib} {group}" for lib, group in AREA_SCALES
+)
+FLOW_NAMES = ("delay flow area factor", "delay flow area exponent", "mapped flow area factor")
 DELAY_NAMES = (
     tuple(f"ps {s}" for s in STEPS) + tuple(f"delay {lib} {group}" for lib, group in DELAY_SCALES) + ("delay flow delay factor",)
 )
@@ -52,11 +61,11 @@ class Prediction:
 
 def cell_ge(c: Values, library: str) -> np.ndarray:
     """Gate equivalents of each primitive, and of a table's gate."""
-    out = [c[f"ge {cell}"] for cell in (*CELLS, "table")]
+    out = [c[f"ge {cell}"] for cell in (*PRICED, "table")]
     if library == LIBRARIES[0]:
         return np.array(out)
     factors = []
-    for cell in (*CELLS, "table"):
+    for cell in (*PRICED, "table"):
         group = _AREA_GROUP.get(cell, "other")
         names = (f"area {library} {group}", f"area {library} other", f"area {library} all")
         factors.append(next(c[n] for n in names if n in c))
@@ -65,9 +74,12 @@ def cell_ge(c: Values, library: str) -> np.ndarray:
 
 def gate_equivalents(f: Features, c: Values, library: str, flow: str) -> np.ndarray:
     ge = cell_ge(c, library)
+    if flow == "mapped":
+        ge = ge * c[FLOW_NAMES[2]]
+        ge[CELLS.index("mux")] = MAPPED_MUX
     built, table = f.cells @ ge[:-1], f.table * ge[-1]
     area = built / np.sqrt(1 + (built / table) ** 2)
-    if flow == "area":
+    if flow != "delay":
         return area
     return np.maximum(area, c[FLOW_NAMES[0]] * area ** c[FLOW_NAMES[1]])
 
@@ -89,9 +101,15 @@ def energies(f: Features, c: Values, ge: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def predict(f: Features, library: str, flow: str, c: Values | None = None) -> Prediction:
-    """Units in a library and flow. Energies are those of nangate45 at 1.1 V, by gate equivalents."""
+    """Units in a library and flow. Energies are those of nangate45 at 1.1 V, by gate equivalents.
+
+    NaN for all but areas in the library asap7 and the flow "mapped".
+    """
     c = values() if c is None else c
     ge = gate_equivalents(f, c, library, flow)
+    if library not in LIBRARIES or flow not in FLOWS:
+        unknown = np.full_like(ge, np.nan)
+        return Prediction(ge, unknown, unknown, unknown, unknown)
     zero, unit = energies(f, c, ge)
     return Prediction(ge, delay(f, c, library, flow), zero, unit, ge * c["leakage nw"])
 

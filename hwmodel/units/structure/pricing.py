@@ -74,7 +74,10 @@ def synthesised(made: Assembly, library: str, flow: str) -> Cost:
         size = float(counts @ here) * ge / built
         leak = size * c["leakage nw"] if library == model.LIBRARIES[0] else None
         parts.append(Part(name, size * facts["nand2_area"].value, size, energy[name] * fj / total_energy * 1e-3, leak))
-    used = tuple(f for f in model.facts() if library in f.name or not any(other in f.name for other in model.LIBRARIES))
+    unused = [name for name in model.AREA_LIBRARIES if name != library] + [
+        f"{name} flow" for name in model.AREA_FLOWS if name != flow
+    ]
+    used = tuple(f for f in model.facts() if not any(name in f.name for name in unused))
     return Cost(f"{library}, {flow} flow", tuple(parts), float(found.delay_ps[0]), (*used, *facts.values()))
 
 
