@@ -69,10 +69,10 @@ def _held(x: Any, bits: int, signed: bool, name: str) -> np.ndarray:
     return array
 
 
-def _float(p: Parameters, name: str = "") -> str:
-    """The unit's float format: IEEE bias, no NaN and no infinity, as the synthesised units have it."""
+def _float(p: Parameters, name: str = "") -> nf.Float:
+    """The unit's float format: IEEE bias; results saturate. Exact products take the highest exponent as a number."""
     e, m = p["E" + name], p["M" + name]
-    return f"float<{e},{m},{(1 << (e - 1)) - 1},none>"
+    return nf.Float(e, m, (1 << (e - 1)) - 1, "none" if name or not m else "ieee")
 
 
 def _binary(operation: Callable[..., Any]) -> Callable[..., Any]:
@@ -160,7 +160,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {
     "shift_mac": (_power_of_two, 3),
     "bitserial_int": (_terms, 3),
     "requant": (_requant, 3),
-    "lmul": (lambda p, a, b: nf.lmul(a, b, f"float<{p['E']},{p['M']},{(1 << (p['E'] - 1)) - 1},none>"), 2),
+    "lmul": (lambda p, a, b: nf.lmul(a, b, nf.Float(p["E"], p["M"], (1 << (p["E"] - 1)) - 1, "none")), 2),
     "fp_add": (_binary(nf.add), 2),
     "fp_mul": (_binary(nf.multiply), 2),
     "fp_div": (_binary(nf.divide), 2),

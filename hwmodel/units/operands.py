@@ -54,6 +54,7 @@ class Operand:
         if not self.integer or self.format.bits > 2 or self.low != 0 or self.largest != 1:
             return 0
         values = np.asarray(self.format.values(), np.float64)
+        values = values[np.isfinite(values)]
         return (2 if (values != 0).all() else 3) if values.min() == -1 else 0
 
     @property

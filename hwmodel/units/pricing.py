@@ -9,7 +9,7 @@ from functools import lru_cache
 from hwmodel._checks import finite, unknown
 from hwmodel._data import csv_rows
 from hwmodel.sources import Fact
-from hwmodel.technology.library import Technology, technologies, technology
+from hwmodel.technology.library import Technology, technology
 from hwmodel.units.cost import Cost, Part
 from hwmodel.units.structure import model
 from hwmodel.units.structure.assembly import Assembly, length
@@ -36,9 +36,12 @@ class Place:
 @lru_cache(maxsize=64)
 def place(tech: str | Technology) -> Place:
     """Raises ValueError for an unknown technology, naming the nearest."""
-    if isinstance(tech, str) and _ALIASES.get(tech, tech) not in technologies() and tech in model.LIBRARIES:
-        return Place(tech, None, tech, {})
-    made = tech if isinstance(tech, Technology) else technology(_ALIASES.get(tech, tech))
+    try:
+        made = tech if isinstance(tech, Technology) else technology(_ALIASES.get(tech, tech))
+    except ValueError:
+        if tech in model.LIBRARIES:
+            return Place(str(tech), None, str(tech), {})
+        raise
     library = getattr(made, "library", {"sky130": "sky130hd"}.get(made.name, made.name))
     return Place(made.name, made, library, getattr(made, "scaling", None) or {})
 
@@ -66,7 +69,9 @@ class FlipFlop:
 def flip_flop(where: Place) -> FlipFlop:
     """The rows of the technology, or of the library that it is scaled from; else the ratios to a gate that rows named `any` give."""
     found = _rows()
-    base = {"sky130hd": "sky130"}.get(where.library or where.name, where.library or where.name)
+    own = any(name == where.name for name, _ in found)  # of the technology, or of the library that it is scaled from
+    base = {"sky130hd": "sky130"}.get(where.library or "", where.library or "") if not own else where.name
+    energy, leaking = (1.0, 1.0) if own else (where.factor("energy"), where.factor("leakage"))
     facts: list[Fact] = []
 
     def row(quantity: str) -> Fact | None:
@@ -84,7 +89,7 @@ def flip_flop(where: Place) -> FlipFlop:
         nand2 = tech.nand2_um2 if tech else library_facts(base)["nand2_area"].value
         area = drawn.value if drawn.unit == "um2" else drawn.value * nand2
         facts.append(drawn)
-    clock, energy = row("dff_clock"), where.factor("energy")
+    clock = row("dff_clock")
     toggle = found["any", "dff_toggle"]
     if clock:
         pulse = clock.value * energy
@@ -96,10 +101,10 @@ def flip_flop(where: Place) -> FlipFlop:
         facts += [ratio, tech.energy_fj_per_ge]
         pulse, change = ratio.value * tech.energy_fj_per_ge.value, 0.0
     leak = row("dff_leakage")
-    leakage = leak.value * where.factor("leakage") if leak else None
+    leakage = leak.value * leaking if leak else None
     if leakage is None and tech is not None and tech.leakage_nw_per_ge:
         leakage = tech.leakage_nw_per_ge.value * area / tech.nand2_um2
-    return FlipFlop(area, pulse, change, leakage, (*facts, toggle, *where.scaling.values()))
+    return FlipFlop(area, pulse, change, leakage, (*facts, toggle, *(() if own else where.scaling.values())))
 
 
 def price(
