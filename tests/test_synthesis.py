@@ -160,8 +160,6 @@ def test_other_refusals():
         hw.unit("int_add", N=8).cost("nangate45", flow="areas")
     with pytest.raises(ValueError, match="zigzag28"):
         hw.unit("int_add", N=8).cost("zigzag28", flow="area")
-    with pytest.raises(ValueError, match="no structure"):
-        hw.unit("int32", weight="int8", activation="int8").cost("nangate45", flow="area")
     with pytest.raises(ValueError, match="words"):
         hw.unit("int_dot", L=4096, W=64, A=64, K=128)
 

@@ -6,8 +6,9 @@ from hwmodel.units.float_parts import exact_product
 from hwmodel.units.operands import Operand
 from hwmodel.units.request import Made, Request, tree
 from hwmodel.units.structure import ends, integer, parts
-from hwmodel.units.structure.assembly import Assembly
-from hwmodel.units.structure.parts import bits_of
+from hwmodel.units.structure.assembly import Assembly, part
+from hwmodel.units.structure.heap import compress, rows, word
+from hwmodel.units.structure.parts import bits_of, log
 from hwmodel.units.structure.registers import beside, chain, named, register, seldom
 from numfmt.arith.datapath import ExactAccumulator, IntAccumulator
 
@@ -55,13 +56,25 @@ def _product(w: Operand, a: Operand) -> Assembly:
 
 
 def _dot(lanes: int, w: Operand, a: Operand, k: int) -> Assembly:
-    """Products and the accumulator in one tree; digits -1, 0 and 1 take no multiplier, and two of -1 and 1 only an xnor."""
+    """The products in one carry-save tree no wider than their sum, then the accumulator's adder: a tree that takes the accumulator
+    in as well carries every sign through its width, which synthesis makes larger. Digits -1, 0 and 1 take no multiplier, and
+    pairs of -1 and 1 an xnor."""
     if w.digits == a.digits == 2:
         return integer.xnor_popcount(lanes) >> parts.adder(k, "accumulate")
     for one, other in ((w, a), (a, w)):
         if one.digits:
-            return (integer.tern_mac if one.digits == 3 else integer.bin_mac)(lanes, other.factor_bits, k)
-    return integer.int_dot(lanes, *_factors(w, a), k)
+            bits = other.factor_bits
+            lane = parts.invert(bits, "negate") >> (parts.mask(bits + 1, activity="product") if one.digits == 3 else Assembly())
+            width = min(bits + 1 + bits_of(lanes), k)
+            words = [word(0, min(bits + 1, width), width, True) for _ in range(lanes)]
+            carries = [word(0, 1, width) for _ in range(lanes)]  # of the complements
+            summed = compress(words + carries, width, "sum", "product") if lanes > 1 else parts.increment(bits, overlap=True)
+            return chain(lane * lanes, summed, parts.adder(k, "accumulate"))
+    left, right = _factors(w, a)
+    width = min(left + right + bits_of(lanes), k)
+    ands = part("product bits", {"and": lanes * left * right}, {"gate": 1, "fan": log(max(left, right))}, "product")
+    heap = [row for _ in range(lanes) for row in rows(left, right, width, w.signed or a.signed)]
+    return chain(ands, compress(heap, width, "sum", "product", True), parts.adder(k, "accumulate"))
 
 
 def exact_bits(w: Operand, a: Operand, count: int) -> int:
@@ -100,6 +113,6 @@ def exact_sum(ask: Request, inner: ExactAccumulator) -> Made:
 
 
 def _sum(lanes: int, bits: int, k: int) -> Assembly:
-    from hwmodel.units.structure.heap import compress, word
-
-    return compress([word(0, k, k)] + [word(0, min(bits, k), k, True) for _ in range(lanes)], k, "sum", "data")
+    width = min(bits + bits_of(lanes), k)
+    words = [word(0, min(bits, width), width, True) for _ in range(lanes)]
+    return compress(words, width, "sum", "data") >> parts.adder(k, "accumulate")

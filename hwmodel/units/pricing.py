@@ -159,7 +159,7 @@ def _drawn(logic: Assembly, where: Place, activity: float) -> Cost:
 def _synthesised(logic: Assembly, where: Place, flow: str, activity: float, glitches: float) -> Cost:
     if where.library is None or where.library not in model.LIBRARIES:
         raise unknown("library of the synthesis model", where.library or where.name, model.LIBRARIES)
-    label = f"{where.name}, {flow} flow"
+    label = f"{where.name if where.scaling else where.library}, {flow} flow"
     if not logic.parts:
         return Cost(label, (), 0.0, ())
     cost = synthesised(logic, where.library, flow)
