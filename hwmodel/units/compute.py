@@ -33,7 +33,8 @@ def compute(unit: Unit, a: Any, b: Any, c: Any, options: dict[str, Any]) -> Any:
     function, count = FUNCTIONS[unit.kind]
     if len(given) != count:
         raise ValueError(f"{unit} takes {count} operand{'s' * (count > 1)}, {len(given)} are given")
-    return function(dict(unit.parameters), *given)
+    made = function(dict(unit.parameters), *given)
+    return made if unit.kind in FLOATS else _plain(made)
 
 
 def _operand(x: Any, spec: str, unit: Unit, right: bool) -> Any:
@@ -42,10 +43,9 @@ def _operand(x: Any, spec: str, unit: Unit, right: bool) -> Any:
         return x
     if isinstance(unit.datapath.inner if unit.datapath else None, Instruction) and np.asarray(x).dtype.kind not in "fiu":
         return x  # ml_dtypes arrays name their format
-    made = nf.scheme(spec)
-    if right and made.scaled:
-        return nf.quantize(np.ascontiguousarray(np.asarray(x).T), made).T
-    return nf.quantize(x, made)
+    if right:
+        return nf.quantize(np.ascontiguousarray(np.asarray(x).T), spec).T
+    return nf.quantize(x, spec)
 
 
 def _ints(x: Any) -> np.ndarray:
@@ -55,10 +55,15 @@ def _ints(x: Any) -> np.ndarray:
     return array.astype(object)
 
 
+def _plain(x: Any) -> Any:
+    """Integers as int64 where they fit, else as Python's."""
+    array = np.asarray(x, object)
+    return array.astype(np.int64) if not array.size or -(2**63) <= array.min() <= array.max() < 2**63 else array
+
+
 def _wrap(x: np.ndarray, bits: int, signed: bool = True) -> Any:
     low = 1 << (bits - 1) if signed else 0
-    made = (x + low) % (1 << bits) - low
-    return made.astype(np.int64) if bits <= 63 else made
+    return (x + low) % (1 << bits) - low
 
 
 def _held(x: Any, bits: int, signed: bool, name: str) -> np.ndarray:
@@ -99,13 +104,13 @@ def _shift(p: Parameters, a: Any, b: Any) -> Any:
     n = p["N"]
     places = _held(b, max(n - 1, 1).bit_length(), False, "b")
     if p.get("AR"):
-        return (_held(a, n, True, "a") >> places).astype(np.int64) if n <= 63 else _held(a, n, True, "a") >> places
+        return _held(a, n, True, "a") >> places
     return _wrap(_held(a, n, False, "a") << places, n, False)
 
 
 def _leading_zeros(p: Parameters, a: Any) -> Any:
     x = _held(a, p["N"], False, "a")
-    return np.frompyfunc(lambda v: p["N"] - int(v).bit_length(), 1, 1)(x).astype(np.int64)
+    return np.frompyfunc(lambda v: p["N"] - int(v).bit_length(), 1, 1)(x)
 
 
 def _power_of_two(p: Parameters, a: Any, b: Any, c: Any) -> Any:
@@ -122,7 +127,7 @@ def _requant(p: Parameters, a: Any, b: Any, c: Any) -> Any:
     places = _held(c, p["SB"], False, "c")
     half = np.frompyfunc(lambda s: (1 << int(s)) >> 1, 1, 1)(places)
     top = 1 << (p["O"] - 1)
-    return np.clip((product + half) >> places, -top, top - 1).astype(np.int64)
+    return np.clip((product + half) >> places, -top, top - 1)
 
 
 def _terms(p: Parameters, a: Any, b: Any, c: Any) -> Any:
@@ -138,7 +143,7 @@ def _fused(p: Parameters, a: Any, b: Any, c: Any) -> Any:
 
 
 def _divide(p: Parameters, a: Any, b: Any) -> Any:
-    return (_held(a, p["W"], False, "a") // _held(b, p["A"], False, "b")).astype(np.int64)
+    return _held(a, p["W"], False, "a") // _held(b, p["A"], False, "b")
 
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {
@@ -167,7 +172,8 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {
     "fp_mac_float": (_fused, 3),
     "fp_mul_exact": (lambda p, a, b: np.multiply(nf.cast(a, _float(p, "1")), nf.cast(b, _float(p, "2")), dtype=np.float64), 2),
 }
+FLOATS = ("lmul", "fp_add", "fp_mul", "fp_div", "fp_mac_float", "fp_mul_exact")
 
 
 def _ones(x: np.ndarray) -> np.ndarray:
-    return np.frompyfunc(lambda v: int(v).bit_count(), 1, 1)(x).astype(np.int64)
+    return np.frompyfunc(lambda v: int(v).bit_count(), 1, 1)(x)
