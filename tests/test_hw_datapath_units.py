@@ -15,14 +15,16 @@ from numfmt.formats.flushed import FlushedFloat
 FLOATS = ("float16", "float16")
 INTS = ("int8", "int8")
 PATHS = {
-    **{p: FLOATS for p in ("fp32", "fp16", "bf16", "e5m2", "fp32+fma", "fp16+rz", "bf16+ru", "fp16+rd", "fp16+rna+fma")},
-    **{p: FLOATS for p in ("bf16+sr8", "fp16+fma+sr4", "fp32+kahan", "fp16+fma+kahan", "fp16+pairwise", "fp16+fma+pairwise")},
-    **{p: FLOATS for p in ("fp16+product=fp32", "exact", "exact:fp32", "fp16>bf16", "fp16>fp32+rz", "fp16+chunk64")},
-    **{p: FLOATS for p in ("fp16+chunk64>fp32", "fp16+splitk4", "fp16+order<2,0,3,1>", "fp32|bias|relu|cast=bf16")},
-    **{p: FLOATS for p in ("aligned<16,25,rz>", "aligned<8,13,e0=-20,f16_rne>", "fp16+lmul", "fp32+lmul<fp16>=formula")},
-    **{p: INTS for p in ("int32", "int24+saturate", "int16+saturate+pairwise", "int32+pairwise", "int32>bf16", "exact:fp16")},
-    **{p: INTS for p in ("int16+saturate+chunk4>int32", "int32+table<exact8s>", "fp32+table<drum6_8s>", "int32|clip=0:6|cast=uint4")},
-    **{p: INTS for p in ("tflite", "hawqv3", "fbgemm", "qnnpack", "tosa", "onnxruntime", "x86.vpmaddubsw", "table<mitchell8s>")},
+    **dict.fromkeys(("fp32", "fp16", "bf16", "e5m2", "fp32+fma", "fp16+rz", "bf16+ru", "fp16+rd", "fp16+rna+fma"), FLOATS),
+    **dict.fromkeys(("bf16+sr8", "fp16+fma+sr4", "fp32+kahan", "fp16+fma+kahan", "fp16+pairwise", "fp16+fma+pairwise"), FLOATS),
+    **dict.fromkeys(("fp16+product=fp32", "exact", "exact:fp32", "fp16>bf16", "fp16>fp32+rz", "fp16+chunk64"), FLOATS),
+    **dict.fromkeys(("fp16+chunk64>fp32", "fp16+splitk4", "fp16+order<2,0,3,1>", "fp32|bias|relu|cast=bf16"), FLOATS),
+    **dict.fromkeys(("aligned<16,25,rz>", "aligned<8,13,e0=-20,f16_rne>", "fp16+lmul", "fp32+lmul<fp16>=formula"), FLOATS),
+    **dict.fromkeys(("int32", "int24+saturate", "int16+saturate+pairwise", "int32+pairwise", "int32>bf16", "exact:fp16"), INTS),
+    **dict.fromkeys(
+        ("int16+saturate+chunk4>int32", "int32+table<exact8s>", "fp32+table<drum6_8s>", "int32|clip=0:6|cast=uint4"), INTS
+    ),
+    **dict.fromkeys(("tflite", "hawqv3", "fbgemm", "qnnpack", "tosa", "onnxruntime", "x86.vpmaddubsw", "table<mitchell8s>"), INTS),
     "int32+table<kulkarni8u>": ("uint8", "uint8"),
     "int32+table<trunc4_8u>": ("uint8", "uint8"),
     "int32+shift": ("pot4", "int8"),
@@ -30,7 +32,7 @@ PATHS = {
     "hls4ml": ("ap_fixed<8,3>", "ap_fixed<8,3>"),
     **{f"ap_fixed<16,6,{q},{o}>": ("ap_fixed<8,3>", "ap_fixed<10,4>") for q, o in (("AP_RND", "AP_SAT"), ("AP_TRN", "AP_WRAP"))},
     "ap_fixed<16,6,AP_RND_CONV,AP_SAT_SYM>+full": ("ap_fixed<8,3>", "ap_fixed<10,4>"),
-    **{p: ("int4", "float16") for p in ("bitmod.paper", "bitmod.rtl", "bitmod.ideal", "bitmod.paper>fp32")},
+    **dict.fromkeys(("bitmod.paper", "bitmod.rtl", "bitmod.ideal", "bitmod.paper>fp32"), ("int4", "float16")),
     "bitmod.paper<guard=5,kept=20,nearest,down>": ("int6", "float16"),
 }
 
@@ -62,7 +64,13 @@ def test_every_named_datapath_has_a_price_or_a_reason():
             else:
                 refused.pop(name, None)
                 break
-    assert set(refused) == {"dsp48e1", "dsp48e2", "dsp58", "dsp48e2.int8x2", *(f"cublas.h100.{x}" for x in ("fp8_fast", "fp8_slow", "16bit"))}
+    assert set(refused) == {
+        "dsp48e1",
+        "dsp48e2",
+        "dsp58",
+        "dsp48e2.int8x2",
+        *(f"cublas.h100.{x}" for x in ("fp8_fast", "fp8_slow", "16bit")),
+    }
     assert all(("FPGA" in why and "int48" in why) or ("library" in why and "wgmma" in why) for why in refused.values())
 
 
@@ -89,7 +97,10 @@ def test_schemes_give_element_scale_and_group(weight):
 
 
 def test_scales_of_powers_of_two_take_no_multiplier():
-    area = {s: hw.unit("fp32>fp32", weight="e2m1", activation="e2m1", group=32, scale=s).cost().area_um2 for s in ("e8m0", "e4m3fn", "float16", "float32")}
+    area = {
+        s: hw.unit("fp32>fp32", weight="e2m1", activation="e2m1", group=32, scale=s).cost().area_um2
+        for s in ("e8m0", "e4m3fn", "float16", "float32")
+    }
     assert list(area) == sorted(area, key=area.get)
     parts = hw.unit("fp32", weight="mxfp4", activation="mxfp8_e4m3").cost().breakdown.part
     assert not parts.str.contains("scale: significand").any()
@@ -248,7 +259,9 @@ def test_more_bits_are_never_cheaper(data, flow):
     assert large.energy_pj >= small.energy_pj * (1 - 1e-9)
 
 
-@pytest.mark.parametrize(("path", "operands"), [("fp32", FLOATS), ("int32", INTS), ("exact", ("e4m3fn", "e4m3fn")), ("fp16+pairwise", FLOATS)])
+@pytest.mark.parametrize(
+    ("path", "operands"), [("fp32", FLOATS), ("int32", INTS), ("exact", ("e4m3fn", "e4m3fn")), ("fp16+pairwise", FLOATS)]
+)
 def test_lanes_scale(path, operands):
     costs = {n: hw.unit(path, weight=operands[0], activation=operands[1], lanes=n) for n in (1, 2, 4, 8)}
     areas = [c.cost().area_um2 for c in costs.values()]
@@ -268,11 +281,17 @@ def test_unit_of_a_matrix_instruction():
     fp8 = hw.unit("h100.wgmma_m64n8k32_e4m3_e4m3_f32")
     each = [u.cost(flow="area").area_um2 / u.macs for u in (fp8, made)]
     assert each[0] < each[1]  # 13 fraction bits and four-bit significands
-    assert hw.unit("h100.mma_m8n8k4_f64_f64_f64").cost().area_um2 > hw.unit("fp32+fma", weight="float32", activation="float32").cost().area_um2
+    assert (
+        hw.unit("h100.mma_m8n8k4_f64_f64_f64").cost().area_um2
+        > hw.unit("fp32+fma", weight="float32", activation="float32").cost().area_um2
+    )
 
 
 def test_encoders_and_outer_accumulators_are_shared():
-    few, many = (hw.unit("bitmod.paper>fp32", weight="bitmod4/g128", activation="float16", share=n).cost().breakdown.set_index("part") for n in (1, 8))
+    few, many = (
+        hw.unit("bitmod.paper>fp32", weight="bitmod4/g128", activation="float16", share=n).cost().breakdown.set_index("part")
+        for n in (1, 8)
+    )
     shared = [p for p in few.index if p.startswith(("encoder", "outer"))]
     assert len(shared) > 5
     assert np.allclose(few.area_um2[shared], 8 * many.area_um2[shared])
@@ -303,7 +322,9 @@ def test_schemes_compute():
     rng = np.random.default_rng(1)
     x, w = rng.standard_normal((4, 64)).astype(np.float32), rng.standard_normal((64, 3)).astype(np.float32)
     made = hw.unit("int32>fp32", weight="int4/g32", activation="int8/token")
-    assert np.array_equal(made.compute(x, w), nf.matmul(nf.quantize(x, "int8/token"), nf.quantize(w.T.copy(), "int4/g32").T, "int32>fp32"))
+    assert np.array_equal(
+        made.compute(x, w), nf.matmul(nf.quantize(x, "int8/token"), nf.quantize(w.T.copy(), "int4/g32").T, "int32>fp32")
+    )
     out = hw.unit("int32|bias|relu", **dict(zip(("weight", "activation"), INTS, strict=True)))
     sums = np.array([[3, -4]]), np.array([[5, 1], [2, -9]])
     assert out.compute(*sums, bias=[1, 1]).tolist() == [[8, 40]]
@@ -318,7 +339,9 @@ def test_components_compute():
     assert np.array_equal(unit("int_mul", W=4, A=8).compute(a, b), a * b)
     wrapped = (c + (a * b).sum(-1) + 2048) % 4096 - 2048
     assert np.array_equal(unit("int_dot", L=4, W=4, A=8, K=12).compute(a, b, c), wrapped)
-    assert np.array_equal(unit("tern_mac", L=4, A=8, K=12).compute(a, np.sign(b), c), (c + (a * np.sign(b)).sum(-1) + 2048) % 4096 - 2048)
+    assert np.array_equal(
+        unit("tern_mac", L=4, A=8, K=12).compute(a, np.sign(b), c), (c + (a * np.sign(b)).sum(-1) + 2048) % 4096 - 2048
+    )
     u = a & 255
     assert unit("lzc", N=8).compute(u).tolist() == [[8 - int(v).bit_length() for v in row] for row in u]
     assert unit("int_add", N=8).compute(u, u).tolist() == (2 * u).tolist()

@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -139,18 +140,35 @@ def test_areas_beside_synthesis():
 
 
 LIMITS = {"E": (2, 8), "E1": (1, 5), "E2": (1, 5), "M": (1, 23), "M1": (0, 10), "M2": (0, 10), "X": (0, 4), "G": (0, 8)}
-LIMITS |= {"L": (2, 16), "T": (0, 6), "S": (0, 1), "AR": (0, 1), "FTZ": (0, 1), "F": (1, 6), "ES": (0, 3), "B": (1, 8), "C": (1, 4000)}
+LIMITS |= {
+    "L": (2, 16),
+    "T": (0, 6),
+    "S": (0, 1),
+    "AR": (0, 1),
+    "FTZ": (0, 1),
+    "F": (1, 6),
+    "ES": (0, 3),
+    "B": (1, 8),
+    "C": (1, 4000),
+}
 NARROWEST = {"decoder": 2, "takum_decode": 6, "posit_decode": 4, "posit_encode": 4}
 FLAGS = ("S", "AR", "FTZ")
 
 
 @settings(max_examples=200, deadline=None)
-@given(data=st.data(), kind=st.sampled_from(sorted(EXAMPLES)), tech=st.sampled_from(TECHNOLOGIES), flow=st.sampled_from([None, "area"]))
+@given(
+    data=st.data(), kind=st.sampled_from(sorted(EXAMPLES)), tech=st.sampled_from(TECHNOLOGIES), flow=st.sampled_from([None, "area"])
+)
 def test_a_wider_unit_is_never_smaller(data, kind, tech, flow):
     flow = None if tech == "zigzag28" else flow
-    given = {p: data.draw(st.integers(*LIMITS.get(p, (NARROWEST.get(kind, 1), 12 if kind == "decoder" else 40))), label=p) for p in EXAMPLES[kind]}
+    given = {
+        p: data.draw(st.integers(*LIMITS.get(p, (NARROWEST.get(kind, 1), 12 if kind == "decoder" else 40))), label=p)
+        for p in EXAMPLES[kind]
+    }
     # an output wider than its input, a constant with more digits, and more random bits than are rounded away are other units
-    grow = data.draw(st.sampled_from([p for p in given if p not in (*FLAGS, "C") and (kind, p) not in (("saturate", "N"), ("rounding", "B"))]))
+    grow = data.draw(
+        st.sampled_from([p for p in given if p not in (*FLAGS, "C") and (kind, p) not in (("saturate", "N"), ("rounding", "B"))])
+    )
     # one more word in a tree may leave less to its last adder, as words are compressed in threes: twice as many never does
     words = grow == "L" or (kind, grow) in (("xnor_popcount", "N"), ("popcount", "N"))
     larger = given | {grow: 2 * given[grow] if words else given[grow] + 1}
@@ -319,7 +337,10 @@ def test_multiplier_styles(n):
 
 def test_booth_pays_from_where_it_is_measured_to():
     """hardware.md: 20 % at 24 x 24 unsigned, worse at 4 x 4."""
-    ratio = {n: hw.unit("int_mul", W=n, A=n, S=0, style="booth").cost().area_um2 / hw.unit("int_mul", W=n, A=n, S=0).cost().area_um2 for n in (4, 24)}
+    ratio = {
+        n: hw.unit("int_mul", W=n, A=n, S=0, style="booth").cost().area_um2 / hw.unit("int_mul", W=n, A=n, S=0).cost().area_um2
+        for n in (4, 24)
+    }
     assert ratio[4] > 1 > ratio[24]
 
 
@@ -344,12 +365,15 @@ def test_constants_by_their_signed_digits(constant, digits):
     found = csd(constant)
     assert sum(d * 2**i for i, d in enumerate(found)) == constant
     assert sum(map(abs, found)) == digits
-    assert not any(a and b for a, b in zip(found, found[1:], strict=False))
+    assert not any(a and b for a, b in pairwise(found))
     assert len(hw.unit("constant_mul", A=8, C=constant).structure.parts) == digits - 1
 
 
 def test_roundings_cost_what_they_look_at():
-    cost = {m: hw.unit("rounding", N=11, R=11, mode=m).cost().area_um2 for m in ("toward_zero", "to_odd", "ties_away", "up", "ties_even")}
+    cost = {
+        m: hw.unit("rounding", N=11, R=11, mode=m).cost().area_um2
+        for m in ("toward_zero", "to_odd", "ties_away", "up", "ties_even")
+    }
     assert list(cost) == sorted(cost, key=cost.get)
     assert cost["toward_zero"] == 0
     assert hw.unit("rounding", N=11, R=11, S=1, mode="down").cost().area_um2 == 0  # truncation of two's complement
@@ -379,6 +403,10 @@ def test_glitches_bracket():
     energies = [made.cost(flow="area", glitches=g).energy_pj for g in (0.0, 0.5, 1.0)]
     assert energies[1] - energies[0] == pytest.approx(energies[2] - energies[1])
     assert energies[2] > 2 * energies[0]
-    for arguments, words in (({"glitches": 0.5}, "flow="), ({"flow": "area", "glitches": 2.0}, "0 to 1"), ({"activity": -1.0}, "activity")):
+    for arguments, words in (
+        ({"glitches": 0.5}, "flow="),
+        ({"flow": "area", "glitches": 2.0}, "0 to 1"),
+        ({"activity": -1.0}, "activity"),
+    ):
         with pytest.raises(ValueError, match=words):
             made.cost(**arguments)

@@ -38,7 +38,10 @@ _LIBRARY = "nangate45"
 @lru_cache(maxsize=1)
 def constants() -> dict[str, Fact]:
     """What the study takes as given."""
-    return {r["name"]: Fact(r["name"], float(r["value"]), r["unit"], r["source"], r["status"]) for r in csv_rows("hwmodel.studies", "pe_constants")}
+    return {
+        r["name"]: Fact(r["name"], float(r["value"]), r["unit"], r["source"], r["status"])
+        for r in csv_rows("hwmodel.studies", "pe_constants")
+    }
 
 
 def _value(name: str) -> float:
@@ -64,8 +67,8 @@ class _Priced:
 
 
 def stages() -> dict[str, dict[str, Assembly]]:
-    """Element -> stage -> logic. The FP16 element of a multiplier and an adder, subnormals kept; the second as its Verilog has it; the
-    third's blocks."""
+    """Element -> stage -> logic: a multiplier and an adder of float16, subnormals kept; the second element as its Verilog has it;
+    the blocks of the third."""
     magnitude = chain(parts.invert(8, "magnitude"), parts.increment(8, "magnitude increment"), parts.product(11, 8))
     first = floats.hidden(5) | magnitude | parts.adder(5, "exponent")
     w, x = 19, 5
@@ -145,7 +148,19 @@ def pe(styles: tuple[str, ...] = STYLES) -> pd.DataFrame:
                 low, high = one.energy_pj(quiet), one.energy_pj(1.0)
                 ours = (low * high) ** 0.5
             rows.append(
-                (r["element"], r["quantity"], r["variant"], published, ours, low, high, ours / published - 1, style, r["source"], r["status"])
+                (
+                    r["element"],
+                    r["quantity"],
+                    r["variant"],
+                    published,
+                    ours,
+                    low,
+                    high,
+                    ours / published - 1,
+                    style,
+                    r["source"],
+                    r["status"],
+                )
             )
     return pd.DataFrame(rows, columns=list(COLUMNS))
 

@@ -175,4 +175,3 @@ def _cast(fmt: Format, bits: int, goal: Rounded | None) -> Assembly:
 def zero_point(bits: int) -> Assembly:
     """Subtraction of a zero point from a code, exactly: a bit more."""
     return parts.adder(bits + 1, "zero point")
-

@@ -67,7 +67,9 @@ def aligned(w: Operand, a: Operand, rule: Rule) -> tuple[Assembly, dict[str, int
     words = terms + 1 + (rule.floor is not None)
     largest = ends.maximum(e, "largest exponent", words)
     near = min(width, p) if f >= p - _INTEGER_BITS else width  # bits of a product that can survive the cut
-    align = chain(parts.adder(e, "exponent distance"), parts.barrel(width, bits_of(width + 1), "align")) >> parts.mask(near, "too small")
+    align = chain(parts.adder(e, "exponent distance"), parts.barrel(width, bits_of(width + 1), "align")) >> parts.mask(
+        near, "too small"
+    )
     accumulator = chain(parts.adder(e, "accumulator distance"), parts.barrel(width, bits_of(width + 1), "accumulator align"))
     signs = parts.invert(width, "signs") * (terms + 1)
     summed = compress([word(0, width + 1, total, True) for _ in range(terms + 1)], total, "block sum", "product")

@@ -115,7 +115,8 @@ def fp_div(E: int, M: int, FTZ: int = 0) -> Assembly:
     exponent = parts.adder(E, "exponent difference") >> parts.gates(4, 2, "exponent bias")
     row = parts.adder(M + 2, "quotient subtract") >> parts.select(M + 2, "quotient select")
     rows = row * (M + 3)
-    rows = Assembly(rows.parts, *({k: (M + 3) * v for k, v in t.items()} for t in (row.path, row.travel)))
+    path, travel = ({k: (M + 3) * v for k, v in t.items()} for t in (row.path, row.travel))
+    rows = Assembly(rows.parts, path, travel)
     out = (floats.hidden(E) | floats.hidden(E)) >> (rows | exponent)
     if FTZ:
         out = out >> parts.select(M + 2, "normalise")
@@ -141,7 +142,9 @@ def lns_add(E: int, F: int) -> Assembly:
 def posit_decode(N: int, ES: int) -> Assembly:
     """N-bit posit to sign, exponent and significand: complement, regime length, shift."""
     sign = chain(parts.invert(N - 1, "magnitude"), parts.increment(N - 1, "magnitude increment"))
-    regime = chain(parts.invert(N - 2, "regime"), parts.leading_zeros(N - 1, "regime length"), parts.barrel(N - 1, name="regime shift"))
+    regime = chain(
+        parts.invert(N - 2, "regime"), parts.leading_zeros(N - 1, "regime length"), parts.barrel(N - 1, name="regime shift")
+    )
     return beside(chain(sign, regime), parts.any_of(N - 1, "zero, NaR")) >> parts.invert(bits_of(N) + 1 + ES, "exponent")
 
 

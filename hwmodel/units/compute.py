@@ -152,7 +152,10 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {
     "int_square": (lambda p, a: _held(a, p["A"], bool(p["S"]), "a") ** 2, 1),
     "constant_mul": (lambda p, a: _held(a, p["A"], True, "a") * p["C"], 1),
     "int_div": (_divide, 2),
-    "int_mac": (lambda p, a, b, c: _wrap(_held(c, p["K"], True, "c") + _held(a, p["A"], True, "a") * _held(b, p["W"], True, "b"), p["K"]), 3),
+    "int_mac": (
+        lambda p, a, b, c: _wrap(_held(c, p["K"], True, "c") + _held(a, p["A"], True, "a") * _held(b, p["W"], True, "b"), p["K"]),
+        3,
+    ),
     "int_dot": (_dot, 3),
     "adder_tree": (lambda p, a: _held(a, p["N"], bool(p["S"]), "a").sum(-1), 1),
     "shifter": (_shift, 2),

@@ -1,4 +1,4 @@
-"""The hardware of a datapath: which parts multiply and accumulate two operand formats, from the very object that numfmt emulates."""
+"""The hardware of a datapath, from the very object that numfmt emulates, and two operand formats."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ def datapath_unit(spec: Any, given: dict[str, Any]) -> Unit:
         if side.zero_point:
             structure = named(what, around.zero_point(side.operand.bits)) * lanes >> structure
     structure = structure | around.outer_sum(ask, made) | around.order(ask, made) | around.outputs(ask, made)
-    parameters = tuple((k, v) for k, v in (("group", group), ("lanes", lanes), ("share", share), ("scales", tuple(map(str, scales)))))
+    parameters = tuple(
+        (k, v) for k, v in (("group", group), ("lanes", lanes), ("share", share), ("scales", tuple(map(str, scales))))
+    )
     return Unit("datapath", parameters, structure, path, sides[0].name, sides[1].name, made.macs, made.widths)
 
 

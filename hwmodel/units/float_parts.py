@@ -1,4 +1,4 @@
-"""Float arithmetic from parts: products rounded or exact, sums of any format and rounding, NaN and infinities as the formats have them.
+"""Float arithmetic from parts: products rounded or exact, sums of any format and rounding, special values as formats have them.
 
 With rounding to nearest even and formats without NaN and infinity these are the calibrated units of `structure.floats`.
 """
@@ -35,7 +35,9 @@ class Rounded:
             new = ends.rounding(e + m, max(m, 4), mode, random=self.random)
             path = {step: made.path.get(step, 0.0) - old.path.get(step, 0.0) for step in made.path}
             kept = without(made, "round")
-            made = replace(kept, parts=kept.parts + new.parts, path=total({k: max(v, 0.0) for k, v in path.items()}, new.path), table=_INF)
+            made = replace(
+                kept, parts=kept.parts + new.parts, path=total({k: max(v, 0.0) for k, v in path.items()}, new.path), table=_INF
+            )
         if self.format.specials == "none":
             return made
         return made >> parts.mask(e + m, "special results") if self.format.has_nan else made

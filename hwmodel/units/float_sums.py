@@ -24,7 +24,9 @@ def float_sum(ask: Request, inner: FloatAccumulator) -> Made:
         start = named("start", seldom(add(target), 1 / ask.group))
         return Made(leaf * ask.lanes | adders | start | registers | held, ask.lanes, fmt.bits, widths)
     if inner.kahan:
-        first = fused(ask.w, ask.a, target) if inner.fused else product(ask, inner) >> named("compensated term", added(inner, target))
+        first = (
+            fused(ask.w, ask.a, target) if inner.fused else product(ask, inner) >> named("compensated term", added(inner, target))
+        )
         rest = chain(*(named(what, add(target)) for what in ("sum", "sum less accumulator", "compensation")))
         made = chain(first, rest) | held | state(fmt, "compensation register")
         return Made(made * ask.lanes, ask.lanes, fmt.bits, widths)
@@ -47,4 +49,3 @@ def added(inner: FloatAccumulator, target: Rounded) -> Assembly:
 def of_other(fmt: Float, target: Rounded) -> Assembly:
     """Addition of a word of another format."""
     return add_wide(fmt.man_bits + 1, max(fmt.exp_bits, target.fields[0]) + 2, target)
-

@@ -20,6 +20,7 @@ from numfmt.formats.posit import Posit
 from numfmt.formats.takum import Takum
 
 _TABLE_BITS = 8  # of the widest code that a table decodes
+_NOTHING = Assembly()
 _INTEGER_STEPS = 2**8  # a table of fewer steps than this is one of small integers
 
 
@@ -40,8 +41,8 @@ class Operand:
     low: int = 0
     largest: float = 0.0
     subnormals: bool = False
-    decode: Assembly = Assembly()
-    special: Assembly = Assembly()
+    decode: Assembly = _NOTHING
+    special: Assembly = _NOTHING
     code_bits: int = 0
 
     @property
@@ -101,7 +102,9 @@ def candidates(formats: tuple[Format, ...]) -> Operand:
         return operand(formats[0])
     bits = max(f.bits for f in formats)
     if bits > _TABLE_BITS:
-        raise ValueError(f"a mixture of {', '.join(map(str, formats))} has no hardware model: its codes have more than {_TABLE_BITS} bits")
+        raise ValueError(
+            f"a mixture of {', '.join(map(str, formats))} has no hardware model: its codes have more than {_TABLE_BITS} bits"
+        )
     values = np.concatenate([np.asarray(f.values(), np.float64) for f in formats])
     made = _by_table(formats[0], values, bits + bits_of(len(formats)))
     return replace(made, code_bits=bits)
@@ -110,9 +113,7 @@ def candidates(formats: tuple[Format, ...]) -> Operand:
 def _fixed(fmt: Format) -> Operand:
     assert isinstance(fmt, Fixed)
     most = max(abs(fmt.max_int), abs(fmt.min_int)) * 2.0**-fmt.frac_bits
-    return Operand(
-        fmt, bits=max(fmt.width, 1), signed=fmt.signed, high=fmt.int_bits, low=-fmt.frac_bits, largest=most
-    )
+    return Operand(fmt, bits=max(fmt.width, 1), signed=fmt.signed, high=fmt.int_bits, low=-fmt.frac_bits, largest=most)
 
 
 def _float(fmt: Format) -> Operand:
@@ -138,9 +139,9 @@ def _flushed(fmt: Format) -> Operand:
 def _posit(fmt: Format) -> Operand:
     assert isinstance(fmt, Posit)
     reach = (fmt.width - 2) << fmt.es
-    fields = {"exponent": bits_of(2 * reach + 2), "mantissa": max(fmt.width - 3 - fmt.es, 0)}
+    e, m = bits_of(2 * reach + 2), max(fmt.width - 3 - fmt.es, 0)
     decode = components.posit_decode(max(fmt.width, 3), fmt.es)
-    return Operand(fmt, **fields, high=reach + 1, low=frexp(fmt.quantum)[1] - 1, largest=2.0**reach, decode=decode)
+    return Operand(fmt, exponent=e, mantissa=m, high=reach + 1, low=frexp(fmt.quantum)[1] - 1, largest=2.0**reach, decode=decode)
 
 
 def _takum(fmt: Format) -> Operand:
@@ -160,9 +161,7 @@ def _by_table(fmt: Format, values: np.ndarray, address: int) -> Operand:
     name = "value table"
     if high - low <= _INTEGER_STEPS.bit_length() - 1:
         bits = high - low + 1
-        return Operand(
-            fmt, bits=bits, high=high, low=low, largest=float(sizes[-1]), decode=ends.table(2**address, bits, name)
-        )
+        return Operand(fmt, bits=bits, high=high, low=low, largest=float(sizes[-1]), decode=ends.table(2**address, bits, name))
     tops = [frexp(v)[1] for v in sizes.tolist()]
     mantissa = max(t - b - 1 for t, b in zip(tops, lows, strict=True))
     exponent = max(bits_of(max(tops) - min(tops) + 2), 1)

@@ -49,7 +49,9 @@ def place(tech: str | Technology) -> Place:
 @lru_cache(maxsize=1)
 def _rows() -> dict[tuple[str, str], Fact]:
     return {
-        (r["technology"], r["quantity"]): Fact(f"{r['technology']} {r['quantity']}", float(r["value"]), r["unit"], r["source"], r["status"])
+        (r["technology"], r["quantity"]): Fact(
+            f"{r['technology']} {r['quantity']}", float(r["value"]), r["unit"], r["source"], r["status"]
+        )
         for r in csv_rows("hwmodel.units", "registers")
     }
 
@@ -67,7 +69,7 @@ class FlipFlop:
 
 @lru_cache(maxsize=64)
 def flip_flop(where: Place) -> FlipFlop:
-    """The rows of the technology, or of the library that it is scaled from; else the ratios to a gate that rows named `any` give."""
+    """The rows of the technology, or of the library that it is scaled from; else ratios to a gate (rows named `any`)."""
     found = _rows()
     own = any(name == where.name for name, _ in found)  # of the technology, or of the library that it is scaled from
     base = {"sky130hd": "sky130"}.get(where.library or "", where.library or "") if not own else where.name
@@ -107,9 +109,7 @@ def flip_flop(where: Place) -> FlipFlop:
     return FlipFlop(area, pulse, change, leakage, (*facts, toggle, *(() if own else where.scaling.values())))
 
 
-def price(
-    made: Assembly, tech: str | Technology, flow: str | None = None, activity: float = 1.0, glitches: float = 0.0
-) -> Cost:
+def price(made: Assembly, tech: str | Technology, flow: str | None = None, activity: float = 1.0, glitches: float = 0.0) -> Cost:
     """See `Unit.cost`."""
     where = place(tech)
     finite("activity", activity, minimum=0.0)
@@ -169,7 +169,13 @@ def _synthesised(logic: Assembly, where: Place, flow: str, activity: float, glit
     if glitches:
         energy *= 1 + glitches * _glitch_share(logic, where.library, flow)
     parts = tuple(
-        Part(p.name, p.area_um2 * area, p.area_ge, p.energy_pj * energy * rates[p.name], p.leakage_nw * leakage if p.leakage_nw is not None else None)
+        Part(
+            p.name,
+            p.area_um2 * area,
+            p.area_ge,
+            p.energy_pj * energy * rates[p.name],
+            p.leakage_nw * leakage if p.leakage_nw is not None else None,
+        )
         for p in cost.parts
     )
     return Cost(label, parts, cost.delay_ps * delay, (*cost.facts, *where.scaling.values()))

@@ -88,7 +88,9 @@ def blocks(one: Element) -> dict[str, Assembly]:
         part("magnitude increment", {"gate": one.wide - 1, "xor": drop + 1}, {"gate": one.wide}),
         parts.leading_zeros(drop + 1, "sum length"),
     )
-    settle = parts.barrel(one.wide, bits_of(drop + 1), "sum normalise", arithmetic=True, sticky=one.nearest) | parts.adder(x, "exponent")
+    settle = parts.barrel(one.wide, bits_of(drop + 1), "sum normalise", arithmetic=True, sticky=one.nearest) | parts.adder(
+        x, "exponent"
+    )
     grouped = chain(larger, held >> _round(one, one.accumulator, 1) | place, total, length, settle, _round(one, one.accumulator, 1))
     scale = chain(parts.mask(one.accumulator, "scale bit"), parts.adder(one.dequantized, "scale sum"))
     return {"exponent match": match, "bit-serial multiply": multiply, "group accumulate": grouped, "group dequantize": scale}
@@ -151,7 +153,9 @@ def serial_sum(ask: Request, inner: BitSerialAccumulator) -> Made:
     widths = {"accumulator": one.accumulator, "aligned": one.aligned, "sum": one.sum, "dequantized": one.dequantized}
     count = max(ask.lanes // one.lanes, 1)
     if ask.lanes > 1 and ask.lanes % one.lanes:
-        raise ValueError(f"lanes is {ask.lanes}; the element of {ask.name} has {one.lanes} lanes: give a multiple, or leave lanes out")
+        raise ValueError(
+            f"lanes is {ask.lanes}; the element of {ask.name} has {one.lanes} lanes: give a multiple, or leave lanes out"
+        )
     return Made((made | held | codes) * count, count * one.lanes / terms, one.accumulator + one.exponent, widths)
 
 
@@ -159,7 +163,7 @@ def longest(one: Element) -> dict[str, float]:
     """The path of the slowest block: registers stand between them."""
     from hwmodel.units.structure.assembly import length
 
-    return dict(max((b.path for b in blocks(one).values()), key=length))
+    return dict(max(blocks(one).values(), key=lambda block: length(block.path)).path)
 
 
 def _share(made: Assembly, share: int) -> Assembly:
@@ -168,4 +172,3 @@ def _share(made: Assembly, share: int) -> Assembly:
     from hwmodel.units.structure.assembly import scaled
 
     return Assembly(tuple(replace(p, cells=scaled(1 / share, p.cells)) for p in made.parts))
-

@@ -65,7 +65,7 @@ class Unit:
         return held
 
     def compute(self, a: Any, b: Any = None, c: Any = None, **options: Any) -> Any:
-        """What the unit computes, bit for bit: `nf.matmul` of a (M, K) and b (K, N), from accumulator c; or the component's function.
+        """What the unit computes, bit for bit: `nf.matmul` of a (M, K) and b (K, N) from accumulator c, or a component's function.
 
         Operands of a datapath are rounded to the unit's formats first, unless they are quantized tensors. options: those of
         `nf.matmul` (bias, multiplier, random_bits, ...). Components take and return integers, float components values.
@@ -85,15 +85,17 @@ def unit(kind: Any, **parameters: Any) -> Unit:
 
     Raises ValueError for an unknown kind or datapath, and for missing, unknown or out-of-range parameters.
     """
-    words = tuple((name, type(value), value) for name, value in parameters.items())  # 1 == 1.0 == True, but not as a parameter
+    words = tuple(
+        (name, type(value).__name__, value) for name, value in parameters.items()
+    )  # 1 == 1.0 == True, but not as a parameter
     try:
-        return _remembered(type(kind), kind, words)
+        return _remembered(type(kind).__name__, kind, words)
     except TypeError:  # no key: an argument that does not hash
         return _made(kind, parameters)
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _remembered(_: type, kind: Any, words: tuple[tuple[str, type, Any], ...]) -> Unit:
+def _remembered(_: str, kind: Any, words: tuple[tuple[str, str, Any], ...]) -> Unit:
     return _made(kind, {name: value for name, _, value in words})
 
 

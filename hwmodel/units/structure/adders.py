@@ -53,7 +53,9 @@ def add(bits: int, style: str = "ripple", name: str = "adder", activity: str = "
         return parts.adder(bits, name, activity)
     nodes, levels, fan = _NODES[style]
     ends = part(f"{name} generate, propagate", {"and": bits, "xor": bits}, {"gate": 2}, activity)
-    tree = part(f"{name} prefix", {"and": 2 * nodes(bits), "gate": nodes(bits)}, {"gate": 2 * levels(bits), "fan": fan(bits)}, activity)
+    tree = part(
+        f"{name} prefix", {"and": 2 * nodes(bits), "gate": nodes(bits)}, {"gate": 2 * levels(bits), "fan": fan(bits)}, activity
+    )
     return ends >> tree >> part(f"{name} sum", {"xor": bits}, {"gate": 2}, activity)
 
 

@@ -39,7 +39,9 @@ def rounding(kept: int, dropped: int, mode: str = "ties_even", S: int = 0, rando
     if dropped <= 0 or kept <= 0:
         return Assembly()
     if mode == "stochastic":
-        return chain(parts.adder(min(random or dropped, dropped), f"{name}: random bits"), parts.increment(kept, name)) | lfsr(random or dropped)
+        return chain(parts.adder(min(random or dropped, dropped), f"{name}: random bits"), parts.increment(kept, name)) | lfsr(
+            random or dropped
+        )
     guard, sticky, up = ROUNDINGS[mode]
     if S and mode in ("down", "toward_zero", "ties_away"):  # two's complement: floor is free, zero lies above negative numbers
         guard, sticky, up = {"down": (False, False, False), "toward_zero": (False, True, True)}.get(mode, (True, True, True))
