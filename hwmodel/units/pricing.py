@@ -32,6 +32,12 @@ class Place:
     def factor(self, quantity: str) -> float:
         return self.scaling[quantity].value if quantity in self.scaling else 1.0
 
+    def leakage(self, nw: float | None) -> float | None:
+        """Leakage of the library, scaled; None where a law gives none."""
+        if nw is None or (self.scaling and "leakage" not in self.scaling):
+            return None
+        return nw * self.factor("leakage")
+
 
 @lru_cache(maxsize=64)
 def place(tech: str | Technology) -> Place:
@@ -73,7 +79,7 @@ def flip_flop(where: Place) -> FlipFlop:
     found = _rows()
     own = any(name == where.name for name, _ in found)  # of the technology, or of the library that it is scaled from
     base = {"sky130hd": "sky130"}.get(where.library or "", where.library or "") if not own else where.name
-    energy, leaking = (1.0, 1.0) if own else (where.factor("energy"), where.factor("leakage"))
+    energy = 1.0 if own else where.factor("energy")
     facts: list[Fact] = []
 
     def row(quantity: str) -> Fact | None:
@@ -103,7 +109,7 @@ def flip_flop(where: Place) -> FlipFlop:
         facts += [ratio, tech.energy_fj_per_ge]
         pulse, change = ratio.value * tech.energy_fj_per_ge.value, 0.0
     leak = row("dff_leakage")
-    leakage = leak.value * leaking if leak else None
+    leakage = (leak.value if own else where.leakage(leak.value)) if leak else None
     if leakage is None and tech is not None and tech.leakage_nw_per_ge:
         leakage = tech.leakage_nw_per_ge.value * area / tech.nand2_um2
     return FlipFlop(area, pulse, change, leakage, (*facts, toggle, *(() if own else where.scaling.values())))
@@ -164,7 +170,7 @@ def _synthesised(logic: Assembly, where: Place, flow: str, activity: float, glit
         return Cost(label, (), 0.0, ())
     cost = synthesised(logic, where.library, flow)
     rates = _rates(logic)
-    area, leakage, delay = (where.factor(q) for q in ("area", "leakage", "delay"))
+    area, delay = where.factor("area"), where.factor("delay")
     energy = where.factor("energy") * activity
     if glitches:
         energy *= 1 + glitches * _glitch_share(logic, where.library, flow)
@@ -174,7 +180,7 @@ def _synthesised(logic: Assembly, where: Place, flow: str, activity: float, glit
             p.area_um2 * area,
             p.area_ge,
             p.energy_pj * energy * rates[p.name],
-            p.leakage_nw * leakage if p.leakage_nw is not None else None,
+            where.leakage(p.leakage_nw),
         )
         for p in cost.parts
     )
