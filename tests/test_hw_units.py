@@ -17,6 +17,7 @@ import numfmt as nf
 from hwmodel.technology import rows, technologies, technology
 from hwmodel.technology.library import CELLS
 from hwmodel.units.components import KINDS
+from tests.reference import units as circuits
 
 TECHNOLOGIES = ("ihp130", "nangate45", "sky130", "zigzag28")
 EXAMPLES = {
@@ -333,6 +334,42 @@ def test_multiplier_styles(n):
     booth = hw.unit("int_mul", W=n, A=n, S=0, style="booth").structure
     rows = n // 2 + 1
     assert next(p for p in booth.parts if p.name == "product selectors").cells["xor"] == rows * (n + 1)
+
+
+@settings(max_examples=80, deadline=None)
+@given(data=st.data(), n=st.integers(2, 40), style=st.sampled_from(["sklansky", "kogge_stone", "brent_kung"]))
+def test_prefix_graphs_add(data, n, style):
+    """A network that adds, drawn node by node, has as many nodes as ours, at any width."""
+    a, b = (data.draw(st.integers(0, 2**n - 1)) for _ in range(2))
+    total, nodes = circuits.prefix_adder(a, b, n, style)
+    assert total == a + b
+    cells = hw.unit("int_add", N=n, style=style).structure.cells()
+    assert cells.get("gate", 0) == nodes
+    assert cells["xor"] == 2 * n
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), n=st.integers(3, 20))
+def test_circuits_that_multiply_have_our_cells(data, n):
+    a, b = (data.draw(st.integers(0, 2**n - 1)) for _ in range(2))
+    product, ands, full, half = circuits.multiply(a, b, n)
+    assert product == a * b
+    tree = {p.name: p.cells for p in hw.unit("int_mul", W=n, A=n, S=0, style="dadda").structure.parts}
+    assert tree["product bits"]["and"] == ands
+    assert (tree["product tree"].get("fa", 0), tree["product tree"].get("ha", 0)) == (full, half)
+    product, ands, full, half = circuits.square(a, n)
+    assert product == a * a
+    tree = {p.name: p.cells for p in hw.unit("int_square", A=n).structure.parts}
+    assert tree["square bits"].get("and", 0) == ands
+    held = tree.get("square tree", {})
+    assert (held.get("fa", 0), held.get("ha", 0)) == (full, half)
+    product, rows = circuits.booth(a, b, n)
+    assert product == a * b
+    selectors = {p.name: p.cells for p in hw.unit("int_mul", W=n, A=n, S=0, style="booth").structure.parts}["product selectors"]
+    assert selectors["xor"] == rows * (n + 1)
+    shifted, muxes, gates = circuits.shifter(a, b % n, n)
+    assert shifted == (a << (b % n)) % 2**n
+    assert hw.unit("shifter", N=n).structure.cells() == {"mux": muxes, "and": gates}
 
 
 def test_booth_pays_from_where_it_is_measured_to():

@@ -113,7 +113,9 @@ def _join(name: str, acc: Accumulator, rate: float) -> Assembly:
 
 # What the conventions of nf.requantizations() multiply with: bits of the multiplier, roundings (one, or a doubling high multiply
 # and a rounding shift), or float32.
-_TWO = ("tflite_double", "tosa_double_round", "qnnpack_q31", "gemmlowp", "cmsis_nn")
+_TWO = ("tflite_double", "tosa_double_round", "qnnpack_q31")
+_SINGLE = ("fp32_lrint",)  # a float32 multiplication
+_SHORT = {"tflite_int64_reduced": 15, "qnnpack_precise": 32}  # bits of the multiplier other than 31
 _MULTIPLIER, _SHIFT = 31, 6
 
 
@@ -144,11 +146,11 @@ def _stage(stage: Stage, bits: int, goal: Rounded | None) -> tuple[Assembly, int
 
 
 def _rescale(convention: str, bits: int) -> Assembly:
-    if convention.startswith(("fp32", "fbgemm", "qnnpack_precise")):
+    if convention in _SINGLE:
         single = Rounded(_fp32())
         times = scaled(Assembly(), 24, 8, 23, single)
         return chain(from_integer(bits, single), times, to_integer(single.format, bits))
-    made = integer.requant(bits, _MULTIPLIER, bits, _SHIFT)
+    made = integer.requant(bits, _SHORT.get(convention, _MULTIPLIER), bits, _SHIFT)
     if convention in _TWO:
         made = made >> parts.increment(bits, "second rounding")
     return made

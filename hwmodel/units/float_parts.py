@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from hwmodel.units.components import lns_mul
 from hwmodel.units.operands import Operand, special_values
 from hwmodel.units.structure import ends, floats, parts
 from hwmodel.units.structure.assembly import Assembly, total
 from hwmodel.units.structure.registers import chain, named, register, without
 from numfmt import Float
+from numfmt.formats.shift import Logarithmic
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ def rounded_product(w: Operand, a: Operand, target: Rounded) -> Assembly:
     """The product rounded to a format: normalised, and of what can happen to it only that which can with these operands."""
     e, m = target.fields
     p, fmt = product_bits(w, a), target.format
+    if isinstance(w.format, Logarithmic) and isinstance(a.format, Logarithmic) and w.format.frac_bits == a.format.frac_bits:
+        return _of_logarithms(w.format, a.format, target)
     made = exact_product(w, a)
     if w.subnormals or a.subnormals or w.integer or a.integer:
         made = chain(made, parts.leading_zeros(p, "product leading zeros"), parts.barrel(p, name="product normalise"))
@@ -88,6 +92,14 @@ def rounded_product(w: Operand, a: Operand, target: Rounded) -> Assembly:
     if w.largest * a.largest > fmt.max:
         made = made >> parts.mask(e + m, "product limits")
     return made
+
+
+def _of_logarithms(w: Logarithmic, a: Logarithmic, target: Rounded) -> Assembly:
+    """Logarithms are added; a table of the fractions gives the significand, their integers are its exponent."""
+    e, m = target.fields
+    total = lns_mul(max(w.width, a.width) - 1 - w.frac_bits, w.frac_bits)
+    antilogarithm = ends.table(2**w.frac_bits, m + 1, "antilogarithm")
+    return chain(total, antilogarithm, parts.adder(e, "product exponent"), parts.mask(e + m, "product limits"))
 
 
 def add(target: Rounded) -> Assembly:

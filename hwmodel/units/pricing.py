@@ -39,15 +39,26 @@ class Place:
         return nw * self.factor("leakage")
 
 
-@lru_cache(maxsize=64)
 def place(tech: str | Technology) -> Place:
     """Raises ValueError for an unknown technology, naming the nearest."""
+    if isinstance(tech, Technology):
+        return _place(tech)
     try:
-        made = tech if isinstance(tech, Technology) else technology(_ALIASES.get(tech, tech))
+        return _place(technology(_ALIASES.get(tech, tech) if isinstance(tech, str) else tech))
     except ValueError:
-        if tech in model.LIBRARIES:
-            return Place(str(tech), None, str(tech), {})
+        if isinstance(tech, str) and tech in model.LIBRARIES:
+            return _library(tech)
         raise
+
+
+@lru_cache(maxsize=8)
+def _library(name: str) -> Place:
+    """A library of the synthesis model without a table of cells."""
+    return Place(name, None, name, {})
+
+
+@lru_cache(maxsize=64)
+def _place(made: Technology) -> Place:
     library = getattr(made, "library", {"sky130": "sky130hd"}.get(made.name, made.name))
     return Place(made.name, made, library, getattr(made, "scaling", None) or {})
 
@@ -115,9 +126,11 @@ def flip_flop(where: Place) -> FlipFlop:
     return FlipFlop(area, pulse, change, leakage, (*facts, toggle, *(() if own else where.scaling.values())))
 
 
-def price(made: Assembly, tech: str | Technology, flow: str | None = None, activity: float = 1.0, glitches: float = 0.0) -> Cost:
+def price(
+    made: Assembly, tech: str | Technology | Place, flow: str | None = None, activity: float = 1.0, glitches: float = 0.0
+) -> Cost:
     """See `Unit.cost`."""
-    where = place(tech)
+    where = tech if isinstance(tech, Place) else place(tech)
     finite("activity", activity, minimum=0.0)
     if not 0 <= finite("glitches", glitches, minimum=0.0) <= 1:
         raise ValueError(f"glitches is {glitches!r}; give the share of the simulated glitches that is counted, 0 to 1")

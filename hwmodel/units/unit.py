@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hwmodel.technology.library import Technology
 from hwmodel.units import components
 from hwmodel.units.cost import Cost
-from hwmodel.units.pricing import price
+from hwmodel.units.pricing import place, price
 from hwmodel.units.structure.assembly import Assembly
 
 if TYPE_CHECKING:
@@ -58,9 +58,11 @@ class Unit:
         simulation that is added, 0 (lower bound) to 1 (upper bound).
         Raises ValueError for unknown technologies and flows, and activities that are no numbers of at least 0.
         """
-        key = (tech, flow, activity, glitches)
+        key = (place(tech), flow, activity, glitches)
         held = self._costs.get(key)
         if held is None:
+            if len(self._costs) >= _REMEMBERED:
+                self._costs.clear()
             held = self._costs[key] = price(self.structure, *key)
         return held
 
