@@ -46,7 +46,7 @@ def prefix_adder(a: int, b: int, n: int, style: str) -> tuple[int, int]:
 
 
 def dadda(columns: list[list[int]], limit_rows: int = 2) -> tuple[int, int, int]:
-    """(sum of the columns of bits, full adders, half adders): stages leave no column above 2, 3, 4, 6, 9, 13, ... from the last on."""
+    """(sum of the columns of bits, full adders, half adders): stages leave columns of 2, 3, 4, 6, 9, 13, ... from the last on."""
     full = half = 0
     columns = [list(c) for c in columns]
     limits = [limit_rows]
