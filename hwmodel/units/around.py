@@ -46,10 +46,11 @@ def outer_sum(ask: Request, made: Made) -> Assembly:
     inner, outer = ask.path.inner, ask.path.outer
     if outer is None and not ask.scales:
         return Assembly()
+    every = ask.path.order.chunk or ask.group
     if isinstance(outer, IntAccumulator):
-        k = outer.width
-        joined = chain(parts.adder(k, "sum"), ends.saturate(k + 1, k) if outer.saturate else Assembly())
-        return named("outer", seldom(joined, 1 / ask.group)) | register(k, "outer: register")
+        return _join("outer", outer, 1 / every)
+    if outer is not None and not ask.scales and not ask.path.order.whole:  # pieces of k of unscaled operands
+        return _join("outer", outer, 1 / every, made.result)
     acc = ask.path.outer_or_default
     goal = Rounded(acc.format, str(acc.rounding))
     formats = ask.scales or (acc.format,)
@@ -102,10 +103,13 @@ def order(ask: Request, made: Made) -> Assembly:
     return off_path(out)
 
 
-def _join(name: str, acc: Accumulator, rate: float) -> Assembly:
+def _join(name: str, acc: Accumulator, rate: float, bits: int = 0) -> Assembly:
+    """Addition of a finished piece in an accumulator of its own; `bits` of the piece, which is rounded where it is wider."""
     goal = target_of(acc)
     if goal is not None:
-        return named(name, seldom(add(goal), min(rate, 1.0)) | state(goal.format, "register"))
+        e, m = goal.fields
+        first = ends.rounding(e + m, 4, goal.rounding, name="round piece") if bits > goal.format.bits else Assembly()
+        return named(name, seldom(chain(first, add(goal)), min(rate, 1.0)) | state(goal.format, "register"))
     k = getattr(acc, "width", 32)
     wide = chain(parts.adder(k, "sum"), ends.saturate(k + 1, k) if getattr(acc, "saturate", False) else Assembly())
     return named(name, seldom(wide, min(rate, 1.0)) | register(k, "register"))

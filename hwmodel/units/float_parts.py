@@ -6,6 +6,7 @@ With rounding to nearest even and formats without NaN and infinity these are the
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from hwmodel.units.components import lns_mul
 from hwmodel.units.operands import Operand, special_values
@@ -102,6 +103,7 @@ def _of_logarithms(w: Logarithmic, a: Logarithmic, target: Rounded) -> Assembly:
     return chain(total, antilogarithm, parts.adder(e, "product exponent"), parts.mask(e + m, "product limits"))
 
 
+@lru_cache(maxsize=512)
 def add(target: Rounded) -> Assembly:
     """Two words of the target's format."""
     e, m = target.fields
@@ -117,6 +119,7 @@ def fused(w: Operand, a: Operand, target: Rounded) -> Assembly:
     return exact_product(w, a) >> settle >> parts.adder(x, "product exponent") >> add_wide(p, x, target)
 
 
+@lru_cache(maxsize=512)
 def add_wide(p: int, x: int, target: Rounded) -> Assembly:
     """A normalised term of p significand bits and x exponent bits added to a word of the target's format, rounded once."""
     e, m = target.fields
