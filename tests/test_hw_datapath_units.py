@@ -206,6 +206,9 @@ def test_what_decides_the_numerics_decides_the_price():
         found = areas(cheaper, weight)
         assert found == sorted(found), cheaper
         assert len(set(found)) == len(found), cheaper
+    inside, beyond = (hw.unit("fp16", weight=f, activation=f).cost().breakdown.part.tolist() for f in ("e4m3fn", "e5m2"))
+    assert "product limits" not in inside  # 448 * 448 is no overflow
+    assert "product limits" in beyond
     promoted = hw.unit("fp16+chunk128>fp32", weight="float16", activation="float16").cost().breakdown.part
     assert not promoted.str.startswith("scale").any()  # pieces are added, not scaled
     for cheaper in (("int16", "int24", "int32", "int32+saturate"), ("int32", "int32|relu", "int32|relu|cast=int8", "tflite")):

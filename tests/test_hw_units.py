@@ -435,6 +435,16 @@ def test_registers_and_flows_of_datapaths(tech, flow):
     assert idle.area_um2 == cost.area_um2
 
 
+@pytest.mark.parametrize("flow", ["area", "delay"])
+def test_seldom_parts_cost_energy_seldom_in_every_flow(flow):
+    costs = [
+        hw.unit("int32>fp32", weight="int4", activation="int8", group=g).cost(flow=flow).breakdown.set_index("part")
+        for g in (32, 128)
+    ]
+    part = "scale: significand product bits"
+    assert costs[0].energy_pj[part] == pytest.approx(4 * costs[1].energy_pj[part])
+
+
 def test_glitches_bracket():
     made = hw.unit("fp32", weight="e4m3fn", activation="e4m3fn")
     energies = [made.cost(flow="area", glitches=g).energy_pj for g in (0.0, 0.5, 1.0)]

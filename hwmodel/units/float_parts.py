@@ -35,7 +35,7 @@ class Rounded:
         mode = "stochastic" if self.random else self.rounding
         if mode != "ties_even":
             old = parts.increment(e + m, "round")
-            new = ends.rounding(e + m, max(m, 4), mode, random=self.random)
+            new = ends.rounding(e + m, max(m, 4, self.random), mode, random=self.random)
             path = {step: made.path.get(step, 0.0) - old.path.get(step, 0.0) for step in made.path}
             kept = without(made, "round")
             made = replace(

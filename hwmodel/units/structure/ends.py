@@ -44,7 +44,7 @@ def rounding(kept: int, dropped: int, mode: str = "ties_even", S: int = 0, rando
         )
     guard, sticky, up = ROUNDINGS[mode]
     if S and mode in ("down", "toward_zero", "ties_away"):  # two's complement: floor is free, zero lies above negative numbers
-        guard, sticky, up = {"down": (False, True, True), "toward_zero": (False, False, False)}.get(mode, (True, True, True))
+        guard, sticky, up = {"down": (False, False, False), "toward_zero": (False, True, True)}.get(mode, (True, True, True))
     rest = parts.any_of(dropped - guard, f"{name}: sticky") if sticky else Assembly()
     decide = parts.gates(2 * guard + 2 * sticky, 2, f"{name}: decision", "count") if guard or sticky else Assembly()
     return chain(rest, decide, parts.increment(kept, name) if up else Assembly())
