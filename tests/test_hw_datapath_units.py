@@ -185,6 +185,10 @@ def test_fixed_widths():
     rounded = hw.unit("ap_fixed<12,6,AP_RND,AP_SAT>", weight="ap_fixed<8,4>", activation="ap_fixed<8,4>")
     wrapped = hw.unit("ap_fixed<12,6,AP_TRN,AP_WRAP>", weight="ap_fixed<8,4>", activation="ap_fixed<8,4>")
     assert wrapped.cost().area_um2 < made.cost().area_um2 < rounded.cost().area_um2
+    names = made.cost().breakdown.part.tolist()
+    assert "sum: saturate" in names  # each assignment settles
+    assert "product: saturate" in names
+    assert not [n for n in wrapped.cost().breakdown.part if "saturate" in n]
 
 
 def areas(paths, weight="float16", activation="float16", flow=None, **options):
