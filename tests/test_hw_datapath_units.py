@@ -210,8 +210,8 @@ def test_what_decides_the_numerics_decides_the_price():
         found = areas(cheaper, weight)
         assert found == sorted(found), cheaper
         assert len(set(found)) == len(found), cheaper
-    inside, beyond = (hw.unit("fp16", weight=f, activation=f).cost().breakdown.part.tolist() for f in ("e4m3fn", "e5m2"))
-    assert "product limits" not in inside  # 448 * 448 is no overflow
+    inside, beyond = (hw.unit("fp16", weight=f, activation=f).cost().breakdown.part.tolist() for f in ("e2m1", "e4m3fn"))
+    assert "product limits" not in inside  # 6 * 6 is no overflow, 448 * 448 is
     assert "product limits" in beyond
     promoted = hw.unit("fp16+chunk128>fp32", weight="float16", activation="float16").cost().breakdown.part
     assert not promoted.str.startswith("scale").any()  # pieces are added, not scaled
@@ -237,6 +237,16 @@ def test_policies_of_the_operands(flow):
     assert totals[0] < totals[1]
 
 
+def test_without_special_values_the_calibrated_units():
+    plain, target = nf.Float(4, 3, 7, "none"), nf.Float(5, 10, 15, "none")
+    made = hw.unit(nf.Datapath(FloatAccumulator(target, fused=True)), weight=plain, activation=plain)
+    same = hw.unit("fp_mac_float", E1=4, M1=3, E2=4, M2=3, E=5, M=10)
+    held = made.structure.cells()
+    assert held.pop("dff") == 16
+    assert held == same.structure.cells()
+    assert made.structure.path == same.structure.path
+
+
 @settings(max_examples=120, deadline=None)
 @given(data=st.data(), flow=st.sampled_from([None, "area", "delay"]))
 def test_more_bits_are_never_cheaper(data, flow):
@@ -258,7 +268,7 @@ def test_more_bits_are_never_cheaper(data, flow):
             tail = "+saturate" if kind == "saturate" else ""
             return hw.unit(f"int{16 + m + other}{tail}", weight=f"int{m + 1 + one}", activation="int8")
         if kind == "fixed":
-            return hw.unit(f"fixed<{16 + other},8>", weight=f"fixed<{m + 3 + one},3>", activation="fixed<8,3>")
+            return hw.unit(f"fixed<{16 + other},{8 + other}>", weight=f"fixed<{m + 3 + one},3>", activation="fixed<8,3>")
         if kind == "aligned":
             return hw.unit(f"aligned<{g},{12 + m + other},rz>", weight=f"float<{e},{m + one}>", activation="float16")
         return hw.unit(f"bitmod.paper<guard={m + one},kept={12 + g + 8 * other}>", weight="int4", activation="float16")
