@@ -11,9 +11,9 @@ from hwmodel.accelerators.compute import Floats, tile_cycles
 from hwmodel.accelerators.model import Accelerator
 from hwmodel.sources import Fact
 from hwmodel.technology import rows, technology
-from hwmodel.units import components
-from hwmodel.units.cost import priced
-from hwmodel.units.datapaths import dequantizer
+from hwmodel.units import unit
+from hwmodel.units.operands import to_half
+from hwmodel.units.pricing import price
 from numfmt import Scheme
 
 
@@ -55,7 +55,7 @@ def _one(scheme: Scheme, acc: Accelerator) -> _One:
             " add that field, for example zigzag28"
         )
     tech = technology(acc.dequantizer_technology)
-    costs = [priced(dequantizer(f), tech) for f in scheme.candidates]
+    costs = [price(to_half(f), tech) for f in scheme.candidates]
     convert = max(costs, key=lambda c: c.area_um2)
     energy, area, facts = convert.energy_pj, convert.area_um2, convert.facts
     if scheme.scaled:
@@ -74,7 +74,7 @@ def _multiplier(name: str) -> tuple[Fact, Fact]:
         pair = (("energy", row["energy_pj"], "pJ"), ("area", row["area_um2"], "um2"))
         facts = [Fact(f"FP16 multiplier {what}", float(v), u, row["source"], row["status"]) for what, v, u in pair]
     else:
-        cost = priced(components.fp_mul(5, 10, 1), technology(name))
+        cost = unit("fp_mul", E=5, M=10, FTZ=1).cost(name)
         source = f"structural formula of fp_mul in {name}"
         facts = [
             Fact("FP16 multiplier energy", cost.energy_pj, "pJ", source, "derived"),

@@ -1,7 +1,8 @@
 """Published or measured tables, reproduced; each returns a DataFrame with the columns of its reference data."""
 
 from hwmodel.studies.bitmod import bitmod, bitmod_headline
+from hwmodel.studies.pe import pe, pe_sources
 from hwmodel.studies.scalesim import scalesim
 from hwmodel.studies.synthesis import synthesis
 
-__all__ = ["bitmod", "bitmod_headline", "scalesim", "synthesis"]
+__all__ = ["bitmod", "bitmod_headline", "pe", "pe_sources", "scalesim", "synthesis"]

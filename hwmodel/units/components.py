@@ -1,199 +1,215 @@
-"""Components by kind and parameters, as netlists. Parameter names follow the synthesised reference units."""
+"""Components by kind and parameters, as structures. Parameter names follow the synthesised reference units.
+
+The twenty kinds of `structure.kinds` are calibrated on synthesis; a `style` other than the default, and the other kinds, are
+textbook formulas in the same primitives.
+"""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from typing import Any
 
-from hwmodel.units import gates
-from hwmodel.units.gates import Netlist, bits_of
-from hwmodel.units.structure import fixed
-from hwmodel.units.structure import integer as structure
-from hwmodel.units.structure.pricing import cell_netlist
+from hwmodel._checks import positive_int, unknown
+from hwmodel.units.structure import adders, ends, floats, multipliers, parts
+from hwmodel.units.structure.assembly import Assembly
+from hwmodel.units.structure.kinds import KINDS as CALIBRATED
+from hwmodel.units.structure.parts import bits_of
+from hwmodel.units.structure.registers import beside, chain
+from hwmodel.units.structure.registers import register as flip_flops
 
-
-def int_add(N: int) -> Netlist:
-    """N-bit adder with carry out."""
-    return gates.adder(N)
-
-
-def int_mul(W: int, A: int, S: int = 1) -> Netlist:
-    """W x A multiplier, two's complement (S=1) or unsigned (S=0)."""
-    return gates.multiplier(W, A, bool(S))
+Build = Callable[..., Assembly]
 
 
-def int_mac(W: int, A: int, K: int) -> Netlist:
-    """K-bit sum plus a signed W x A product."""
-    return gates.multiplier(W, A, True) + gates.adder(K, "accumulate")
+def int_add(N: int, style: str = "ripple") -> Assembly:
+    """N-bit adder with carry out. style: ripple, sklansky, kogge_stone, brent_kung."""
+    return adders.add(N, style)
 
 
-def int_dot(L: int, W: int, A: int, K: int) -> Netlist:
-    """K-bit sum plus L signed products."""
-    tree = gates.adder_tree(L, W + A)
-    return gates.multiplier(W, A, True).repeated(L) + tree + gates.adder(K, "accumulate")
+def int_mul(W: int, A: int, S: int = 1, style: str = "tree") -> Assembly:
+    """W x A multiplier, two's complement (S=1) or unsigned (S=0). style: tree (as synthesised), array, dadda, booth."""
+    return multipliers.multiply(W, A, S, style)
 
 
-def shifter(N: int, AR: int = 0) -> Netlist:
-    """Barrel shifter, logical left (AR=0) or arithmetic right (AR=1)."""
-    return gates.shifter(N)
+def int_square(A: int, S: int = 0) -> Assembly:
+    """Square of A bits."""
+    return multipliers.square(A, S)
 
 
-def lzc(N: int) -> Netlist:
-    """Leading-zero counter."""
-    return gates.leading_zeros(N)
+def constant_mul(A: int, C: int) -> Assembly:
+    """A bits times the constant C, by its signed digits."""
+    return multipliers.constant(A, C)
 
 
-def register(N: int) -> Netlist:
+def adder_tree(L: int, N: int, S: int = 1, style: str = "carry_save") -> Assembly:
+    """Sum of L words of N bits. style: carry_save, dadda, binary."""
+    return adders.adder_tree(L, N, style, S)
+
+
+def int_div(W: int, A: int) -> Assembly:
+    """W bits by A bits, unsigned magnitudes, truncated: a row of subtract and select for each bit of the quotient."""
+    return multipliers.divide(W, A)
+
+
+def shifter(N: int, AR: int = 0, ST: int = 0) -> Assembly:
+    """Barrel shifter, logical left (AR=0) or arithmetic right (AR=1); ST=1: what is shifted out is collected in one bit."""
+    return parts.barrel(N, arithmetic=bool(AR), sticky=bool(ST))
+
+
+def compare(N: int) -> Assembly:
+    """Magnitude comparator."""
+    return parts.compare(N)
+
+
+def equal(N: int) -> Assembly:
+    """Whether two words are equal."""
+    return ends.equal(N)
+
+
+def maximum(N: int, L: int = 2) -> Assembly:
+    """Largest of L unsigned words."""
+    return ends.maximum(N, "larger", L)
+
+
+def rounding(N: int, R: int, S: int = 0, B: int = 0, mode: str = "ties_even") -> Assembly:
+    """Rounds R bits away, which leaves N, of a magnitude (S=0) or two's complement (S=1). B: random bits of mode stochastic."""
+    return ends.rounding(N, R, mode, S, B)
+
+
+def saturate(W: int, N: int, mode: str = "saturate") -> Assembly:
+    """W bits in two's complement into N. mode: an overflow of ap_fixed (saturate, saturate_symmetric, saturate_zero, wrap)."""
+    return ends.saturate(W, N, mode)
+
+
+def register(N: int) -> Assembly:
     """N flip-flops."""
-    return gates.register(N)
+    return flip_flops(N)
 
 
-def fp_mul_exact(E1: int, M1: int, E2: int, M2: int) -> Netlist:
-    """Exact product of two minifloats, subnormals kept, no NaN or infinity: sign, exponent sum, significand product."""
-    hidden = gates.glue(E1 + E2 - 1, "hidden bits")
-    significand = gates.multiplier(M1 + 1, M2 + 1, name="significand product")
-    exponent = gates.adder(max(E1, E2), "exponent sum").beside(gates.xors(1, "sign"))
-    return hidden + significand.beside(exponent)
+def lfsr(N: int) -> Assembly:
+    """Random bits: a shift register with feedback."""
+    return ends.lfsr(N)
 
 
-def fp_mul(E: int, M: int, FTZ: int = 0) -> Netlist:
-    """Multiplier of one float format, rounded to nearest even; subnormals kept (FTZ=0) or flushed."""
-    product = gates.multiplier(M + 1, M + 1, name="significand product")
-    exponent = gates.adder(2 * (E + 1), "exponent sum and bias")
-    out = product.beside(exponent) + gates.muxes(M + 2, "normalise") + gates.rounder(M + 1)
-    out = out + gates.glue(2 * (E + M))
-    if FTZ:
-        return out
-    wide = 2 * M + 2
-    subnormal = gates.leading_zeros(wide, "subnormal leading zeros") + gates.shifter(wide, name="subnormal normalise")
-    return out + subnormal + gates.shifter(M + 4, name="subnormal denormalise")
+def mux(N: int, L: int = 2) -> Assembly:
+    """One of L words of N bits."""
+    return ends.mux(N, L)
 
 
-def fp_add(E: int, M: int, FTZ: int = 0) -> Netlist:
-    """Adder of one float format, rounded to nearest even."""
-    wide = M + 4
-    compare = gates.adder(E + 1, "exponent difference") + gates.comparator(M, "magnitude compare")
-    swap = gates.muxes(2 * (E + M), "operand swap")
-    align = gates.shifter(wide, name="align") + gates.glue(wide, "sticky")
-    total = gates.xors(wide + 1, "subtract") + gates.adder(wide + 1, "significand sum")
-    normal = gates.leading_zeros(wide) + gates.shifter(wide, name="normalise") + gates.adder(E + 1, "exponent update")
-    out = compare + swap + align + total + normal + gates.rounder(M + 1) + gates.glue(2 * (E + M))
-    return out if FTZ else out + gates.comparator(E, "subnormal limit") + gates.muxes(E, "subnormal limit select")
+def table(L: int, N: int) -> Assembly:
+    """A table of L constants of N bits (a ROM in gates)."""
+    return ends.table(L, N)
 
 
-def fp_div(E: int, M: int, FTZ: int = 0) -> Netlist:
+def decoder(N: int) -> Assembly:
+    """N bits to 2**N lines."""
+    return ends.decoder(N)
+
+
+def fp_div(E: int, M: int, FTZ: int = 0) -> Assembly:
     """Divider of one float format, rounded to nearest even: a row of subtract and select for each bit of the quotient.
 
     Subnormal operands and results take the same paths as the multiplier's. Structure inferred, no synthesised row beside it.
     """
-    width = M + 2
-    row = gates.adder(width, "quotient subtract") + gates.muxes(width, "quotient select")
-    exponent = gates.adder(2 * (E + 1), "exponent difference and bias")
-    out = row.in_series(M + 3).beside(exponent) + gates.muxes(M + 2, "normalise") + gates.rounder(M + 1) + gates.glue(2 * (E + M))
+    p = 2 * (M + 1)
+    exponent = parts.adder(E, "exponent difference") >> parts.gates(4, 2, "exponent bias")
+    row = parts.adder(M + 2, "quotient subtract") >> parts.select(M + 2, "quotient select")
+    rows = row * (M + 3)
+    path, travel = ({k: (M + 3) * v for k, v in t.items()} for t in (row.path, row.travel))
+    rows = Assembly(rows.parts, path, travel)
+    out = (floats.hidden(E) | floats.hidden(E)) >> (rows | exponent)
     if FTZ:
-        return out
-    subnormal = gates.leading_zeros(2 * (M + 1), "subnormal leading zeros") + gates.shifter(2 * (M + 1), name="subnormal normalise")
-    return out + subnormal + gates.shifter(M + 4, name="subnormal denormalise")
+        out = out >> parts.select(M + 2, "normalise")
+    else:
+        out = chain(out, parts.leading_zeros(p), parts.barrel(p, name="normalise"))
+        out = chain(out, parts.adder(E + 2, "exponent update"), parts.barrel(M + 3, name="denormalise", sticky=True))
+    return chain(out, parts.any_of(M + 1, "sticky"), parts.increment(E + M, "round"), parts.mask(E + M, "limits"))
 
 
-def int_div(W: int, A: int) -> Netlist:
-    """W bits by A bits, unsigned magnitudes, truncated: a row of subtract and select for each bit of the quotient."""
-    return (gates.adder(A + 1, "quotient subtract") + gates.muxes(A + 1, "quotient select")).in_series(W)
+def lns_mul(E: int, F: int) -> Assembly:
+    """Product of two logarithms of E integer and F fraction bits: an addition, a sign, zero and saturation."""
+    return parts.adder(E + F, "logarithm sum") >> parts.mask(E + F, "limits") | parts.invert(1, "sign") | parts.any_of(2 * (E + F))
 
 
-def fp_mac_float(E1: int, M1: int, E2: int, M2: int, E: int, M: int) -> Netlist:
-    """Float accumulator (E, M) plus an exact minifloat product: one rounding, subnormals kept, saturating."""
-    product, p = fp_mul_exact(E1, M1, E2, M2), M1 + M2 + 2
-    settle = gates.leading_zeros(p, "product leading zeros") + gates.shifter(p, name="product normalise")
-    wide = max(M + 1, p) + 3  # guard, round, sticky below the larger operand
-    compare = gates.adder(E + 2, "exponent difference") + gates.comparator(E + 2, "exponent compare")
-    swap = gates.muxes(2 * max(M + 1, p), "operand swap")
-    align = gates.shifter(wide, name="align") + gates.glue(wide, "sticky")
-    total = gates.xors(wide, "subtract") + gates.adder(wide, "significand sum")
-    normal = gates.leading_zeros(wide) + gates.shifter(wide, name="normalise") + gates.adder(E + 2, "exponent update")
-    return product + settle + compare + swap + align + total + normal + gates.rounder(M + 1) + gates.glue(2 * (E + M))
+def lns_add(E: int, F: int) -> Assembly:
+    """Sum of two logarithms: the larger plus a table of log2(1 +- 2**-d), d below F + 1 (beyond, the smaller has no effect)."""
+    n = E + F
+    order = chain(parts.compare(n), parts.select(2 * n, "operand swap"), parts.adder(n, "difference", overlap=True))
+    entries = 2 * 2**F * (F + 1)
+    return chain(order, ends.table(entries, F + 1, "log2(1 + 2**-d)"), parts.adder(n, "sum"), parts.mask(n, "limits"))
 
 
-def kulisch_bits(E1: int, M1: int, E2: int, M2: int, G: int) -> int:
-    """Width of a fixed-point accumulator that holds every product exactly, with G guard bits."""
-    return (M1 + M2 + 2) + (2**E1 + 2**E2 - 4) + 1 + G
+def posit_decode(N: int, ES: int) -> Assembly:
+    """N-bit posit to sign, exponent and significand: complement, regime length, shift."""
+    sign = chain(parts.invert(N - 1, "magnitude"), parts.increment(N - 1, "magnitude increment"))
+    regime = chain(
+        parts.invert(N - 2, "regime"), parts.leading_zeros(N - 1, "regime length"), parts.barrel(N - 1, name="regime shift")
+    )
+    return beside(chain(sign, regime), parts.any_of(N - 1, "zero, NaR")) >> parts.invert(bits_of(N) + 1 + ES, "exponent")
 
 
-def fp_mac_kulisch(E1: int, M1: int, E2: int, M2: int, G: int) -> Netlist:
-    """Exact product shifted into fixed point and added: no rounding anywhere."""
-    k = kulisch_bits(E1, M1, E2, M2, G)
-    places = max(2**E1 + 2**E2 - 3, 1)
-    align = gates.widening_shifter(M1 + M2 + 2, places, k - G)
-    return fp_mul_exact(E1, M1, E2, M2) + align + gates.xors(k - G) + gates.adder(k, "accumulate")
+def posit_encode(N: int, ES: int) -> Assembly:
+    """Sign, exponent and significand to an N-bit posit, rounded to nearest even."""
+    place = chain(parts.invert(bits_of(N) + 1, "regime"), parts.barrel(N + ES, name="regime shift", sticky=True))
+    end = chain(parts.increment(N, "round"), parts.invert(N, "sign"), parts.increment(N, "sign increment"), parts.mask(N, "limits"))
+    return place >> end
 
 
-def fpint_mac(E1: int, M1: int, A: int, K: int) -> Netlist:
-    """Minifloat weight times a signed A-bit integer, into K-bit fixed point."""
-    product = gates.glue(E1, "hidden bit") + gates.multiplier(M1 + 1, A, True, "significand product")
-    align = gates.widening_shifter(M1 + 1 + A, max(2**E1 - 1, 1), K)
-    return product + align + gates.xors(min(K, M1 + 1 + A + 2**E1 - 2)) + gates.adder(K, "accumulate")
+def takum_decode(N: int) -> Assembly:
+    """N-bit takum: direction and three regime bits, a shift by up to seven, the characteristic."""
+    sign = chain(parts.invert(N - 1, "magnitude"), parts.increment(N - 1, "magnitude increment"))
+    regime = chain(parts.invert(3, "regime"), parts.barrel(max(N - 5, 1), 3, name="regime shift"))
+    return chain(sign, regime, parts.adder(9, "characteristic")) | parts.any_of(N - 1, "zero, NaR")
 
 
-def bitserial_int(A: int, X: int, K: int) -> Netlist:
-    """One term (sign, X-bit exponent, 1-bit mantissa) times an A-bit integer, added into K bits."""
-    gate = Netlist((("term mantissa", {"and2": A}),), 1)
-    align = gates.widening_shifter(A, 2**X, K)
-    return gate + align + gates.xors(min(K, A + 2**X - 1)) + gates.adder(K, "accumulate")
+def popcount(N: int) -> Assembly:
+    """Number of ones."""
+    return adders.adder_tree(N, 1, "carry_save", 0)
 
 
-def bitserial_fp16(L: int = 4, X: int = 2, T: int = 3, K: int = 15) -> Netlist:
-    """The BitMoD element: L float16 activations times terms, aligned to the largest exponent, summed and accumulated.
-
-    Widths of BitMoD, HPCA 2025, IV-B and its RTL: 6-bit exponents, 11-bit significands with T guard bits, K-bit sum.
-    """
-    e, w = max(5, X) + 1, 11 + T
-    exponent = gates.adder(e, "exponent sum").repeated(L)
-    largest = (gates.comparator(e, "largest exponent") + gates.muxes(e, "largest exponent select")).repeated(L - 1)
-    distance = gates.adder(e, "exponent distance").repeated(L)
-    lane = Netlist((("term mantissa", {"and2": 11}),), 1) + gates.shifter(w, 16, "align") + gates.xors(w)
-    tree = gates.adder_tree(L, w + 1, "lane sum")
-    wide = max(K, w + bits_of(L) + 1)
-    group = gates.adder(e, "sum exponent distance") + gates.muxes(wide + K, "sum swap")
-    group = group + gates.shifter(wide, 16, "sum align") + gates.adder(wide, "accumulate")
-    normal = gates.shifter(wide, 8, "sum normalise") + gates.leading_zeros(wide, "sum length")
-    normal = normal + gates.adder(e, "sum exponent")
-    return exponent + largest + distance + lane.repeated(L) + tree + group + normal
-
-
-def xnor_popcount(N: int) -> Netlist:
-    """Count of the equal bits of two N-bit words."""
-    return cell_netlist(structure.xnor_popcount(N))
-
-
-def tern_mac(L: int, A: int, K: int) -> Netlist:
-    """K-bit sum plus L A-bit integers, each times -1, 0 or 1."""
-    return cell_netlist(structure.tern_mac(L, A, K))
-
-
-def bin_mac(L: int, A: int, K: int) -> Netlist:
-    """K-bit sum plus L A-bit integers, each times -1 or 1."""
-    return cell_netlist(structure.bin_mac(L, A, K))
-
-
-def requant(A: int, MB: int, O: int, SB: int) -> Netlist:  # noqa: E741
-    """A-bit integer times MB-bit multiplier, rounded shift by up to 2**SB - 1 places, clipped to O bits."""
-    return cell_netlist(structure.requant(A, MB, O, SB))
-
-
-def shift_mac(W: int, A: int, K: int) -> Netlist:
-    """K-bit sum plus an A-bit integer times a power of two of W bits (sign, code; code 0 is zero)."""
-    return cell_netlist(fixed.shift_mac(W, A, K))
-
-
-def lmul(E: int, M: int) -> Netlist:
-    """L-Mul: the product of two floats as one integer addition."""
-    return cell_netlist(fixed.lmul(E, M))
-
-
-_STRUCTURAL: tuple[Callable[..., Netlist], ...] = (xnor_popcount, tern_mac, bin_mac, requant, shift_mac, lmul)
-_INTEGER: tuple[Callable[..., Netlist], ...] = (int_add, int_mul, int_div, int_mac, int_dot, shifter, lzc, register)
-_FLOAT: tuple[Callable[..., Netlist], ...] = (fp_mul_exact, fp_mul, fp_add, fp_div, fp_mac_float, fp_mac_kulisch)
-_MIXED: tuple[Callable[..., Netlist], ...] = (fpint_mac, bitserial_int, bitserial_fp16)
-KINDS = {build.__name__: build for build in (*_INTEGER, *_FLOAT, *_MIXED, *_STRUCTURAL)}
+_OURS: tuple[Build, ...] = (
+    *(int_add, int_mul, int_square, constant_mul, adder_tree, int_div, shifter, compare, equal, maximum, rounding, saturate),
+    *(register, lfsr, mux, table, decoder, fp_div, lns_mul, lns_add, posit_decode, posit_encode, takum_decode, popcount),
+)  # fmt: skip
+KINDS: dict[str, Build] = {**CALIBRATED, **{build.__name__: build for build in _OURS}}
 # Smallest value of a parameter; 1 for those not named. Flags are 0 or 1.
-MINIMUM = {"M1": 0, "M2": 0, "M": 1, "E": 2, "G": 0, "T": 0, "X": 0}
-FLAGS = ("S", "AR", "FTZ")
+MINIMUM = {"M1": 0, "M2": 0, "M": 1, "E": 2, "G": 0, "T": 0, "X": 0, "B": 0, "ES": 0, "F": 0, "C": 0}
+FLAGS = ("S", "AR", "FTZ", "ST")
+WORDS = ("style", "mode")
+_LEAST = {("posit_decode", "N"): 3, ("posit_encode", "N"): 3, ("takum_decode", "N"): 6, ("adder_tree", "L"): 2, ("maximum", "L"): 2}
+_MOST = {"E": 11, "E1": 11, "E2": 11, "ES": 5, "C": 1 << 62}
+_MOST_OF = {("decoder", "N"): 16, ("lns_add", "F"): 12, ("table", "L"): 1 << 20}
+
+
+def checked(kind: str, given: dict[str, Any]) -> dict[str, int]:
+    """All parameters of a component, defaults filled in; ValueError for a missing, unknown or out-of-range one.
+
+    Words (`style`, `mode`) are kept where they are given and other than the default.
+    """
+    wanted = {name: p for name, p in inspect.signature(KINDS[kind]).parameters.items() if name != "overlap"}
+    for name in given:
+        if name not in wanted:
+            raise unknown(f"parameter of {kind}", name, wanted)
+    values: dict[str, int] = {}
+    for name, parameter in wanted.items():
+        if name not in given and parameter.default is inspect.Parameter.empty:
+            raise ValueError(f"{kind} needs {name}; give {', '.join(wanted)}")
+        value = given.get(name, parameter.default)
+        if name in WORDS:
+            if value != parameter.default:
+                values[name] = value
+        elif name in FLAGS:
+            if value not in (0, 1):
+                raise ValueError(f"{name} of {kind} is {value!r}; give 0 or 1")
+            if name != "ST" or value:
+                values[name] = int(value)
+        else:
+            least = _LEAST.get((kind, name), MINIMUM.get(name, 1))
+            values[name] = positive_int(f"{name} of {kind}", value, minimum=least)
+            most = _MOST_OF.get((kind, name), _MOST.get(name, 4096))
+            if values[name] > most:
+                raise ValueError(f"{name} of {kind} is {value!r}; give at most {most}")
+    lanes, rows = values.get("L", 1), min(values.get("W", 1), values.get("A", 1))
+    if lanes * rows > 1 << 14 and kind != "table":
+        raise ValueError(f"{kind} sums {lanes * rows} words; give at most {1 << 14} (L times the narrower operand)")
+    return values

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from hwmodel.sources import Fact, frame
-from hwmodel.technology.library import Technology
-from hwmodel.units.gates import Netlist
 
 
 @dataclass(frozen=True)
@@ -52,6 +50,11 @@ class Cost:
         return sum(known) if len(known) == len(self.parts) else None
 
     @property
+    def max_clock_ghz(self) -> float:
+        """Clock of the unit in one cycle, setup of its registers left out; infinite where it has no logic."""
+        return 1e3 / self.delay_ps if self.delay_ps else float("inf")
+
+    @property
     def breakdown(self) -> pd.DataFrame:
         """One row a part: part, area_um2, area_ge, energy_pj, leakage_nw."""
         rows = [(p.name, p.area_um2, p.area_ge, p.energy_pj, p.leakage_nw) for p in self.parts]
@@ -60,22 +63,3 @@ class Cost:
     @property
     def sources(self) -> pd.DataFrame:
         return frame(self.facts)
-
-
-def priced(netlist: Netlist, technology: Technology) -> Cost:
-    """The cost of a netlist in a technology: cell areas add up; energy and leakage follow area in gate equivalents."""
-    activity = dict(netlist.activity)
-    leak = technology.leakage_nw_per_ge
-    merged: dict[str, float] = {}
-    used: dict[str, Fact] = {}
-    for name, cells in netlist.parts:
-        merged[name] = merged.get(name, 0.0) + sum(n * technology.cells[cell].value for cell, n in cells.items())
-        used |= {cell: technology.cells[cell] for cell in cells}
-    parts = []
-    for name, area in merged.items():
-        ge = area / technology.nand2_um2
-        energy = ge * technology.energy_fj_per_ge.value * activity.get(name, 1.0) * 1e-3
-        parts.append(Part(name, area, ge, energy, ge * leak.value if leak else None))
-    facts = (*used.values(), technology.cells["nand2"], technology.energy_fj_per_ge, technology.delay_ps_per_level)
-    facts += (leak,) if leak else ()
-    return Cost(technology.name, tuple(parts), netlist.levels * technology.delay_ps_per_level.value, facts)

@@ -1,159 +1,163 @@
-"""The hardware of a datapath: which components multiply and accumulate two operand formats."""
+"""The hardware of a datapath, from the very object that numfmt emulates, and two operand formats."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from hwmodel._checks import positive_int, unknown
-from hwmodel.units import components, gates
-from hwmodel.units.gates import Netlist
+from hwmodel.units import around, block_sums, components, fixed_steps, float_sums, integer_sums, own_products, serial
+from hwmodel.units.operands import Operand, candidates, operand
+from hwmodel.units.request import Made, Request
+from hwmodel.units.structure.registers import named
 from hwmodel.units.unit import Unit
-from numfmt import Datapath, Fixed, Float, Format, datapath, parse
+from numfmt import Format, Scheme, datapath, parse, scheme
+from numfmt.arith.aligned import Instruction
+from numfmt.arith.cublas import CublasOrder
 from numfmt.arith.datapath import Accumulator, BitSerialAccumulator, ExactAccumulator, FloatAccumulator, IntAccumulator
+from numfmt.arith.dsp import DspAccumulator, PackedDspAccumulator
+from numfmt.arith.fixed_steps import FixedAccumulator
+from numfmt.arith.lmul_product import LMulAccumulator
+from numfmt.arith.matrix_units import MatrixUnit
+from numfmt.arith.shift_product import ShiftAccumulator
+from numfmt.arith.table_product import TableAccumulator
 
-LANES = 4  # of the BitMoD element
-
-
-@dataclass(frozen=True)
-class Operand:
-    """An operand as the multiplier sees it: integer bits, or exponent and mantissa bits; a codebook has a table."""
-
-    bits: int = 0
-    exponent: int = 0
-    mantissa: int = 0
-    table: Netlist | None = None
-
-    @property
-    def integer(self) -> bool:
-        return self.bits > 0
-
-    @property
-    def float_fields(self) -> tuple[int, int]:
-        """(E, M) of a float that holds it: an integer of b bits is a significand without exponent."""
-        return (1, max(self.bits - 1, 0)) if self.integer else (self.exponent, self.mantissa)
-
-
-def operand(fmt: Format) -> Operand:
-    if isinstance(fmt, Fixed):
-        return Operand(bits=fmt.width)
-    if isinstance(fmt, Float):
-        return Operand(exponent=fmt.exp_bits, mantissa=fmt.man_bits)
-    if fmt.bits > 8:
-        raise ValueError(f"{fmt} has no hardware model: give a float, fixed point or integer format, or one of at most 8 bits")
-    values = np.asarray(fmt.values(), dtype=np.float64)  # any other format is a table of its values in front of the multiplier
-    steps = [abs(v) / fmt.quantum for v in np.unique(values[np.isfinite(values)]).tolist()]
-    if max(steps) < 2**8:  # a small grid is a small integer in units of its step
-        bits = int(max(steps)).bit_length() + 1
-        return Operand(bits=bits, table=gates.table(2**fmt.bits, bits, "value table"))
-    return Operand(exponent=5, mantissa=10, table=gates.table(2**fmt.bits, 16, "value table"))
+OPTIONS = ("weight", "activation", "lanes", "group", "scale", "share")
+GROUP = 128  # products of a run where nothing says more
+SHARE = 8  # elements of a column of the BitMoD tile
 
 
 def datapath_unit(spec: Any, given: dict[str, Any]) -> Unit:
-    """The unit of a datapath; see `unit`."""
+    """The unit of a datapath: one multiply-accumulate a lane with its registers; what works once a group is charged so.
+
+    weight, activation: formats, or schemes such as "int4/g128", which give element, scale and group. lanes (1): multipliers side
+    by side; they share one accumulator where sums are associative (wrapping integers, exact) or in a tree (+pairwise). Matrix
+    units: blocks side by side. bitmod.*: a multiple of its four lanes. group (128): products that share a scale, or of one sum
+    (depth of trees, guard bits of exact sums, how seldom outputs come). scale: format of the scales, of schemes without one.
+    share (8): elements that share a term encoder and an outer accumulator, of bitmod.*.
+
+    Raises ValueError for unknown names, operands that the path does not take, and paths without a price, with the reason.
+    """
     try:
         path = datapath(spec)
     except ValueError as error:
         known = ", ".join(components.KINDS)
         raise ValueError(f"{error} (or a component: {known})") from error
     for name in given:
-        if name not in ("weight", "activation", "group"):
-            raise unknown("parameter of a datapath unit", name, ("weight", "activation", "group"))
-    if "weight" not in given or "activation" not in given:
-        raise ValueError(f"unit of datapath {path} needs weight= and activation=, format strings such as 'e2m1'")
-    if path.output:
-        raise ValueError(f"datapath {path} has no price yet: its output stages are not modelled; leave them out")
-    if not path.order.sequential:
-        raise ValueError(
-            f"datapath {path} has no price yet: its order of sums needs registers that are not modelled; leave {path.order} out"
-        )
+        if name not in OPTIONS:
+            raise unknown("parameter of a datapath unit", name, OPTIONS)
     inner = path.inner
-    if isinstance(inner, FloatAccumulator) and (inner.kahan or inner.random_width or inner.pairwise or inner.product_format):
+    _refuse(inner, str(path))
+    sides = [_side(what, given.get(what), inner, str(path)) for what in ("weight", "activation")]
+    groups = [s.group for s in sides if s.group]
+    group = positive_int("group", given.get("group", min(groups, default=GROUP)))
+    lanes, share = positive_int("lanes", given.get("lanes", 1)), positive_int("share", given.get("share", SHARE))
+    if lanes > 4096:
+        raise ValueError(f"lanes is {lanes}; give at most 4096")
+    scales = tuple(s.scale for s in sides if s.scale is not None)
+    if "scale" in given:
+        scales = (parse(given["scale"]),) * max(len(scales), 1)
+    ask = Request(path, sides[0].operand, sides[1].operand, group, lanes, share, scales)
+    made = _inner(ask, inner)
+    structure = made.structure
+    for side, what in zip(sides, ("weight", "activation"), strict=True):
+        if side.zero_point:
+            structure = named(what, around.zero_point(side.operand.bits)) * lanes >> structure
+    structure = structure | around.outer_sum(ask, made) | around.order(ask, made) | around.outputs(ask, made)
+    parameters = tuple(
+        (k, v) for k, v in (("group", group), ("lanes", lanes), ("share", share), ("scales", tuple(map(str, scales))))
+    )
+    return Unit("datapath", parameters, structure, path, sides[0].name, sides[1].name, made.macs, made.widths)
+
+
+@dataclass(frozen=True)
+class _Side:
+    name: str
+    operand: Operand
+    scale: Format | None = None
+    group: int = 0
+    zero_point: bool = False
+
+
+def _side(what: str, spec: Any, inner: Accumulator, path: str) -> _Side:
+    """One operand. Matrix instructions and tables say themselves what they take."""
+    own = _own_format(what, inner)
+    if spec is None:
+        if own is None:
+            raise ValueError(f"unit of datapath {path} needs weight= and activation=, format strings such as 'e2m1'")
+        return _Side(own[0], own[1])
+    if isinstance(spec, Format):
+        made = scheme(spec)
+    elif isinstance(spec, Scheme):
+        made = spec
+    else:
+        text = str(spec)
+        made = scheme(text if "/" in text else parse(text) if _parses(text) else text)
+    if own is not None and str(made.candidates[0]) != own[0]:
+        raise ValueError(f"{what} is {spec!r}; {path} takes {own[0]}: give that, or leave {what} out")
+    if not made.scaled:
+        return _Side(str(made.candidates[0]), own[1] if own else operand(made.candidates[0]))
+    try:
+        element = candidates(made.candidates)
+    except ValueError as error:
+        raise ValueError(f"{what}={spec!r} has no price: {error}") from error
+    asymmetric = made.rule == "range" and element.integer
+    if asymmetric:
+        element = replace(element, bits=element.bits + 1, signed=True)
+    length = made.granularity.size if made.granularity.kind in ("group", "block", "flat") else 0
+    scale = made.scale or parse("float32")
+    return _Side(str(made), element, scale, length, asymmetric)
+
+
+def _parses(text: str) -> bool:
+    try:
+        parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _own_format(what: str, inner: Accumulator) -> tuple[str, Operand] | None:
+    if isinstance(inner, MatrixUnit):
+        rule = inner.rule("", "")
+        name = rule.b if what == "weight" else rule.a
+        return ("float32" if name == "tf32" else name), block_sums.held(name)
+    if isinstance(inner, TableAccumulator):
+        fmt = inner.table.b if what == "weight" else inner.table.a
+        return str(fmt), operand(fmt)
+    return None
+
+
+def _refuse(inner: Accumulator, name: str) -> None:
+    """What is no circuit of gates, or says nothing about one element."""
+    if isinstance(inner, CublasOrder):
         raise ValueError(
-            f"datapath {path} has no price yet: compensated, stochastic and pairwise sums and product formats are not modelled; "
-            "name a format and a rounding, such as fp32 or bf16+fma"
+            f"datapath {name} has no price: it is the order in which a library runs instructions over whole matrices; price the "
+            "instruction, such as 'h100.wgmma_m64n8k16_bf16_bf16_f32'"
         )
-    if type(inner) is not IntAccumulator and isinstance(inner, IntAccumulator):
-        raise ValueError(f"datapath {path} has no price yet: a DSP slice is no netlist of gates; write its sum, as int48")
-    if isinstance(inner, IntAccumulator) and inner.pairwise:
-        raise ValueError(f"datapath {path} has no price yet: its tree of adders is not modelled; leave +pairwise out")
-    weight, activation = parse(given["weight"]), parse(given["activation"])
-    group = positive_int("group", given.get("group", 128))
-    netlist = _inner(path.inner, operand(weight), operand(activation), str(path), group)
-    if path.outer is not None:
-        netlist = netlist + _outer(path).seldom(1 / group)
-    return Unit("datapath", (("group", group),), netlist, path, str(weight), str(activation))
+    if isinstance(inner, DspAccumulator | PackedDspAccumulator):
+        raise ValueError(
+            f"datapath {name} has no price: a DSP slice of an FPGA is no netlist of gates; write its sum, as int{48}, for an ASIC"
+        )
 
 
-def _inner(inner: Accumulator, w: Operand, a: Operand, name: str, group: int) -> Netlist:
-    front = Netlist((), 0)
-    for side in (w, a):
-        front = front + side.table if side.table else front
-    fields = (*w.float_fields, *a.float_fields)
+def _inner(ask: Request, inner: Accumulator) -> Made:
     if isinstance(inner, BitSerialAccumulator):
-        if "<" in str(inner):
-            raise ValueError(
-                f"datapath {name} has no price yet; priced are the published widths of the bit-serial element: {inner.mode}"
-            )
-        if a.integer or (a.exponent, a.mantissa) != (5, 10):
-            raise ValueError(f"datapath {name} takes float16 activations only")
-        return components.bitserial_fp16(LANES) + gates.register(15 + 6, "accumulator register")
+        return serial.serial_sum(ask, inner)
+    if isinstance(inner, LMulAccumulator):
+        return own_products.lmul_sum(ask, inner)
+    if isinstance(inner, TableAccumulator):
+        return own_products.table_sum(ask, inner)
+    if isinstance(inner, ShiftAccumulator):
+        return own_products.shift_sum(ask, inner)
     if isinstance(inner, IntAccumulator):
-        if not (w.integer and a.integer):
-            raise ValueError(f"datapath {name} sums integers; give integer weights and activations, or a float datapath")
-        saturate = gates.muxes(inner.width, "saturate") if inner.saturate else Netlist((), 0)
-        mac = components.int_mac(w.bits, a.bits, inner.width)
-        return front + mac + saturate + gates.register(inner.width, "accumulator register")
+        return integer_sums.integer_sum(ask, inner)
     if isinstance(inner, ExactAccumulator):
-        guard = gates.bits_of(group)
-        width = components.kulisch_bits(*fields, guard)
-        mac = components.fp_mac_kulisch(*fields, guard)
-        if w.integer and a.integer:
-            width = w.bits + a.bits + guard
-            mac = components.int_mac(w.bits, a.bits, width)
-        out = gates.leading_zeros(width, "output leading zeros") + gates.shifter(width, name="output normalise")
-        return front + mac + out.seldom(1 / group) + gates.register(width, "accumulator register")
-    if not isinstance(inner, FloatAccumulator):
-        raise ValueError(f"datapath {name} has no price yet; priced are float, integer, exact and bitmod accumulators")
-    e, m = inner.format.exp_bits, inner.format.man_bits
-    state = gates.register(inner.format.bits, "accumulator register")
-    if inner.fused:
-        return front + components.fp_mac_float(*fields, e, m) + state
-    product = components.fp_mul_exact(*fields)
-    p = fields[1] + fields[3] + 2
-    settle = gates.leading_zeros(p, "product leading zeros") + gates.shifter(p, name="product normalise")
-    rounding = gates.rounder(m + 1, "product round") if p > m + 1 else Netlist((), 0)
-    return front + product + settle + rounding + components.fp_add(e, m) + state
-
-
-def _outer(path: Datapath) -> Netlist:
-    """Multiplication by the scale and the outer accumulator, once for a group of products."""
-    assert path.outer is not None
-    if isinstance(path.inner, BitSerialAccumulator):
-        # BitMoD, HPCA 2025, IV-B: an 8-bit scale, one bit a cycle; the outer accumulator stands once a column of
-        # elements and is not part of one.
-        scale = Netlist((("scale: bit-serial", {"and2": 15, "full_adder": 23}),), 0)
-        return scale + gates.register(23, "scale register")
-    outer = path.outer_or_default
-    e, m = outer.format.exp_bits, outer.format.man_bits
-    multiply, total = components.fp_mul(e, m, 1), components.fp_add(e, m)
-    parts = tuple((f"scale: {n}", c) for n, c in multiply.parts) + tuple((f"outer: {n}", c) for n, c in total.parts)
-    state = gates.register(outer.format.bits, "outer register")
-    return Netlist(parts, 0) + state  # off the critical loop: it has a group's time
-
-
-def dequantizer(fmt: Format) -> Netlist:
-    """Codes of `fmt` to float16: an integer converter, a table for codebooks and small floats, else a shifter.
-
-    The multiplication by the scale is not part of it.
-    """
-    if isinstance(fmt, Fixed):
-        width = fmt.width
-        sign = gates.xors(width, "magnitude") + gates.incrementer(width, "magnitude increment")
-        return sign + gates.leading_zeros(width) + gates.shifter(width, name="normalise") + gates.adder(5, "exponent")
-    if fmt.bits <= 6:
-        return gates.table(2**fmt.bits, 16, "value table")
-    wide = min(fmt.bits, 16)
-    return gates.leading_zeros(wide) + gates.shifter(wide, name="normalise") + gates.adder(5, "exponent")
+        return integer_sums.exact_sum(ask, inner)
+    if isinstance(inner, FixedAccumulator):
+        return fixed_steps.fixed_sum(ask, inner)
+    if isinstance(inner, Instruction):
+        return block_sums.block_sum(ask, inner.rule(str(ask.a.format), str(ask.w.format)))
+    if isinstance(inner, FloatAccumulator):
+        return float_sums.float_sum(ask, inner)
+    raise ask.refused(f"{type(inner).__name__} has no model", "name a float, integer, exact, fixed-point or matrix-unit path")

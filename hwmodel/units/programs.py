@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from hwmodel._checks import unknown
-from hwmodel.units import components, gates
-from hwmodel.units.gates import Netlist
+from hwmodel.units import components
+from hwmodel.units.structure import ends, floats, parts
+from hwmodel.units.structure.assembly import Assembly
+from hwmodel.units.structure.registers import chain, named
 from hwmodel.units.unit import Unit
 from numfmt import Fixed, Float, Format, Program, parse
 
@@ -23,45 +25,38 @@ def program_unit(program: Program, given: dict[str, Any]) -> Unit:
     if "format" not in given:
         raise ValueError("a program unit needs format=, the format in which its steps are rounded, such as 'float16'")
     fmt = parse(given["format"])
-    netlist = Netlist((), 0)
-    for number, step in enumerate(program.steps):
-        part = _operator(step.operation, fmt)
-        names = tuple((f"{number}: {step.operation}, {name}", cells) for name, cells in part.parts)
-        netlist = netlist + Netlist(names, part.levels)
-    return Unit("program", (("steps", len(program.steps)),), netlist, None, str(fmt), str(fmt))
+    steps = [named(f"{number}: {step.operation}", _operator(step.operation, fmt)) for number, step in enumerate(program.steps)]
+    return Unit("program", (("program", str(program)), ("steps", len(steps))), chain(*steps), None, str(fmt), str(fmt))
 
 
-def _operator(operation: str, fmt: Format) -> Netlist:
+def _operator(operation: str, fmt: Format) -> Assembly:
     if operation in ("min", "max"):
-        return gates.comparator(fmt.bits) + gates.muxes(fmt.bits)
+        return parts.compare(fmt.bits) >> parts.select(fmt.bits)
     if operation == "copy":
-        return Netlist((), 0)
+        return Assembly()
     if isinstance(fmt, Float):
-        fields = {"E": max(fmt.exp_bits, 2), "M": max(fmt.man_bits, 1)}
-        if operation in ("abs", "neg"):  # the sign bit
-            return gates.xors(1, "sign") if operation == "neg" else Netlist((), 0)
-        builders = {
-            "add": components.fp_add,
-            "subtract": components.fp_add,
-            "multiply": components.fp_mul,
-            "divide": components.fp_div,
-        }
-        if operation == "fma":
-            e, m = fields["E"], fields["M"]
-            return components.fp_mac_float(e, m, e, m, e, m)
-        builders = {"multiply": components.fp_mul, "divide": components.fp_div}
-        return builders.get(operation, components.fp_add)(**fields)
+        e, m = max(fmt.exp_bits, 2), max(fmt.man_bits, 1)
+        match operation:
+            case "abs" | "neg":  # the sign bit
+                return parts.invert(1, "sign") if operation == "neg" else Assembly()
+            case "fma":
+                return floats.fp_mac_float(e, m, e, m, e, m)
+            case "multiply":
+                return floats.fp_mul(e, m)
+            case "divide":
+                return components.fp_div(e, m)
+        return floats.fp_add(e, m)
     if not isinstance(fmt, Fixed):
         raise ValueError(f"a program unit is priced in floats and fixed point; {fmt} is a {type(fmt).__name__}")
     width = max(fmt.width, 1)
-    settle = gates.rounder(width) + gates.muxes(width, "saturate")
+    settle = chain(ends.rounding(width, width, str(fmt.rounding), S=1), ends.saturate(2 * width, width, str(fmt.overflow)))
     match operation:
         case "abs" | "neg":
-            return gates.xors(width) + gates.incrementer(width)
+            return parts.invert(width) >> parts.increment(width)
         case "multiply":
-            return components.int_mul(width, width, int(fmt.signed)) + settle
+            return components.int_mul(width, width, int(fmt.signed)) >> settle
         case "divide":
-            return components.int_div(width + max(fmt.frac_bits, 0), width) + settle
+            return components.int_div(width + max(fmt.frac_bits, 0), width) >> settle
         case "fma":
-            return components.int_mac(width, width, 2 * width + 1) + settle
-    return components.int_add(width) + gates.muxes(width, "saturate")
+            return components.CALIBRATED["int_mac"](width, width, 2 * width + 1) >> settle
+    return parts.adder(width) >> ends.saturate(width + 1, width, str(fmt.overflow))
