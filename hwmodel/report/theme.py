@@ -25,8 +25,8 @@ class Theme:
     heat: tuple[float, float]  # ends of the viridis map that stand out from the surface
 
 
-PARTS = ("core", "sram", "dram", "dequant")
-PART_NAMES = {"core": "Core", "sram": "SRAM", "dram": "DRAM", "dequant": "Dequantizer"}
+PARTS = ("core", "vector", "sram", "dram", "dequant")
+PART_NAMES = {"core": "Core", "vector": "Vector unit", "sram": "SRAM", "dram": "DRAM", "dequant": "Dequantizer"}
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 
 THEMES = {
@@ -39,7 +39,7 @@ THEMES = {
         line="#d5dae0",
         accent="#0b5fa5",
         series=("#0072b2", "#c44e00", "#00805e", "#a8457c", "#7a6200", "#5b5fc7", "#6b6b6b", "#1b1f24"),
-        parts={"core": "#d2691e", "sram": "#12876f", "dram": "#5b84b1", "dequant": "#a8326e"},
+        parts={"core": "#d2691e", "vector": "#b59a00", "sram": "#12876f", "dram": "#5b84b1", "dequant": "#a8326e"},
         heat=(0.05, 0.97),
     ),
     "dark": Theme(
@@ -51,7 +51,7 @@ THEMES = {
         line="#343b44",
         accent="#6cb6f5",
         series=("#56b4e9", "#f2995c", "#3cc9a3", "#e79ac6", "#e0c341", "#a5a8f0", "#b8b8b8", "#e6e9ed"),
-        parts={"core": "#f0a058", "sram": "#45c4a8", "dram": "#6f97c7", "dequant": "#e58abf"},
+        parts={"core": "#f0a058", "vector": "#e6d25a", "sram": "#45c4a8", "dram": "#6f97c7", "dequant": "#e58abf"},
         heat=(0.16, 1.0),
     ),
 }
