@@ -22,7 +22,7 @@ def energy_parts(columns: Mapping[str, Any] | pd.DataFrame) -> dict[str, np.ndar
     Reads and writes of SRAM are one part. Columns of memory levels that refine others (core, SRAM, DRAM and dequantizers
     add up to energy_j without them) are left out.
     """
-    found = {m[1]: np.asarray(columns[c], dtype=float) for c in columns if (m := _COLUMN.match(str(c)))}
+    found = {m[1]: np.asarray(columns[c], dtype=float) for c in map(str, columns) if (m := _COLUMN.match(c))}
     total = np.asarray(columns["energy_j"], dtype=float)
     plain = [found[name] for name in _PLAIN if name in found]
     if plain and np.allclose(sum(plain), total, rtol=1e-9, atol=0):

@@ -136,9 +136,7 @@ def _frame(made: Figure, axes: Axes, series: Sequence[Series], rate: Scale, narr
     axes.grid(True)
 
 
-def _ceilings(
-    made: Figure, axes: Axes, series: Sequence[Series], rate: Scale, colours: Theme, narrow: bool
-) -> list[Segment]:
+def _ceilings(made: Figure, axes: Axes, series: Sequence[Series], rate: Scale, colours: Theme, narrow: bool) -> list[Segment]:
     """Draw and name the ceilings; what labels of layers should keep off (segments in pixels)."""
     (x0, x1), (_, y1) = axes.get_xlim(), axes.get_ylim()
     pixels = axes.transData.transform
@@ -228,7 +226,11 @@ def _marks(made: Figure, axes: Axes, series: Sequence[Series], rate: Scale, colo
     for z, mark in enumerate(found):
         x, y = back(mark.at)
         shape = "s" if mark.attention else "o"
-        look: dict[str, Any] = {"color": colours.series[mark.series], "edgecolors": colours.surface, "linewidths": 0.7, "alpha": 0.92}
+        look: dict[str, Any] = {
+            "color": colours.series[mark.series],
+            "edgecolors": colours.surface,
+            "linewidths": 0.7,
+        }
         axes.scatter([x], [y], s=mark.area * (0.8 if mark.attention else 1), marker=shape, zorder=3 + z / 1000, **look)
     return found
 
