@@ -104,16 +104,17 @@ class Comparison:
         from hwmodel.report.exports import write_json
 
         frames = {"frame": self.frame, "layers": self.layers, "sources": self.sources}
-        write_json("comparison", self._facts(), frames, path)
+        write_json("comparison", self.facts(), frames, path)
 
     def to_parquet(self, path: str | Path) -> None:
         """`.frame` at `path`, `.layers` beside it as NAME.layers.parquet; sources and refused pairs as JSON under `hwmodel` in
         the metadata of both. Raises ImportError without pyarrow (extra `plot`), OSError."""
         from hwmodel.report.exports import write_parquet
 
-        write_parquet("comparison", self._facts(), {"frame": self.frame, "layers": self.layers}, {"sources": self.sources}, path)
+        write_parquet("comparison", self.facts(), {"frame": self.frame, "layers": self.layers}, {"sources": self.sources}, path)
 
-    def _facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
+        """What the files say beside the tables."""
         return {"title": self.title, "refused": [vars(pair) for pair in self.refused]}
 
     def __repr__(self) -> str:

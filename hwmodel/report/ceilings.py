@@ -83,7 +83,8 @@ def of_score(made: Score) -> Series:
     acc, columns, clock = made.accelerator, made.columns, made.accelerator.clock_ghz.value * 1e9
     kinds = [str(kind) for kind in columns["kind"].tolist()]
     products, count = _products(columns, kinds, acc), columns["count"]
-    operations = 2.0 * count * products.batch * products.m * products.n * products.k
+    product = np.array([kind != "vector" for kind in kinds], dtype=np.int64)
+    operations = 2.0 * product * count * products.batch * products.m * products.n * products.k
     peak = 2.0 * made.array.size * acc.pe.lanes * clock
     ceilings: tuple[tuple[str, float, bool], ...] = (("all elements busy", peak, True),)
     if acc.compute == "bit_serial":
