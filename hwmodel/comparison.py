@@ -148,7 +148,8 @@ def compare(
             scores.append(score(work, acc, plan, phase=phase))
         except ValueError as error:
             if not skip:
-                raise ValueError(f"{plan_text(plan)} on {acc}: {error}; leave this pair out, or pass skip=True") from error
+                remedy = "leave this pair out, or skip such pairs (skip=True, --skip)"
+                raise ValueError(f"{plan_text(plan)} on {acc}: {error}; {remedy}") from error
             refused.append(Refused(str(acc), plan_text(plan), str(error)))
     if not scores:
         raise ValueError(f"no accelerator can run its plan; the first: {refused[0].reason}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -42,9 +43,8 @@ def print_frame(frame: Any, title: str | None = None, fixed: Sequence[str] = ("n
     from rich.table import Table
     from rich.text import Text
 
-    look: dict[str, Any] = {"title_justify": "left", "caption_justify": "left", "caption_style": ""}
-    look |= {"box": SIMPLE_HEAD, "show_edge": False, "pad_edge": False, "padding": (0, 1, 0, 0)}
-    table = Table(title=Text(title, style="bold") if title else None, caption=Text(caption) if caption else None, **look)
+    look: dict[str, Any] = {"title_justify": "left", "box": SIMPLE_HEAD, "show_edge": False, "pad_edge": False}
+    table = Table(title=Text(title, style="bold") if title else None, padding=(0, 1, 0, 0), **look)
     for column in frame.columns:
         number = frame[column].dtype.kind in "if"
         table.add_column(
@@ -52,10 +52,31 @@ def print_frame(frame: Any, title: str | None = None, fixed: Sequence[str] = ("n
         )
     for row in frame.itertuples(index=False):
         table.add_row(*(Text(_cell(v)) for v in row))
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    if caption:
+        console.print(caption, markup=False, highlight=False)
+
+
+def print_sources(frame: Any) -> None:
+    """Constants below the source that they come from, with its status."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console()
+    console.print(Text("\nSources", style="bold"))
+    for (source, status), rows in frame.groupby(["source", "status"], sort=False):
+        console.print(f"{source} ({status})", markup=False, highlight=False)
+        found = ((r.name, _cell(float(r.value)), "" if r.unit == "1" else r.unit) for r in rows.itertuples(index=False))
+        texts = (" ".join(parts).strip() for parts in found)
+        console.print(Text(f"  {'; '.join(texts)}", style="dim"))
 
 
 def _cell(value: Any) -> str:
-    if value is None or (isinstance(value, float) and value != value):
+    """A number with four digits, without trailing zeros, scientific only where it must be."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float) or value == 0 or not 1e-4 <= abs(value) < 1e7:
+        return f"{value:.4g}" if isinstance(value, float) else str(value)
+    text = f"{value:.{max(0, 3 - math.floor(math.log10(abs(value))))}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -96,7 +96,5 @@ def _pairs(arguments: argparse.Namespace) -> dict[str, list[str]]:
         for each in [name] if name else names:
             found.setdefault(each, []).append(plan)
     if empty := [name for name, own in found.items() if not own]:
-        raise ValueError(
-            f"--schemes has no plan for accelerator {empty[0]!r}; leave it out of --accelerators, or name a plan for it"
-        )
+        raise ValueError(f"--schemes has no plan for accelerator {empty[0]!r}; name one, or leave it out of --accelerators")
     return found

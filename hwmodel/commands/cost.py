@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from hwmodel.commands.arguments import listed, print_frame
+from hwmodel.commands.arguments import listed, print_frame, print_sources
 
 
 def add_cost(commands: Any) -> None:
@@ -45,10 +45,9 @@ def run(arguments: argparse.Namespace) -> int:
     for name, cost in costs.items():
         parts = cost.breakdown.astype({"leakage_nw": float})
         total = parts["area_um2"].sum()
-        parts.insert(2, "% of area", 100 * parts["area_um2"] / total if total else 0.0)
+        parts.insert(2, "% of area", (100 * parts["area_um2"] / total if total else 0.0 * parts["area_um2"]).round(1))
         print_frame(parts, f"\n{name}: parts", ("part",))
-    sources = pd.concat([cost.sources for cost in costs.values()], ignore_index=True).drop_duplicates()
-    print_frame(sources, "\nSources")
+    print_sources(pd.concat([cost.sources for cost in costs.values()], ignore_index=True).drop_duplicates())
     return 0
 
 

@@ -199,9 +199,8 @@ def _along(made: Figure, axes: Axes, a: Point, b: Point, text: str, size: float,
     x, y = px + part * (qx - px) - 4 * dots * uy, py + part * (qy - py) + 4 * dots * ux
     at = axes.transData.inverted().transform((x, y))
     angle = math.degrees(math.atan2(qy - py, qx - px))
-    axes.text(
-        *at, text, rotation=angle, rotation_mode="anchor", ha="left", va="bottom", fontsize=size, color=colours.text, zorder=4
-    )
+    look: dict[str, Any] = {"rotation": angle, "rotation_mode": "anchor", "ha": "left", "va": "bottom", "zorder": 4}
+    axes.text(at[0], at[1], text, fontsize=size, color=colours.text, **look)
     for off in (2.0, 5.0, 8.0):
         start = (float(x - off * dots * uy), float(y + off * dots * ux))
         kept.append((start, (start[0] + float(wide * ux), start[1] + float(wide * uy))))
