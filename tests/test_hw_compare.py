@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -120,14 +121,15 @@ def test_parts_add_up_with_any_levels():
         assert len(set(colours.values())) == len(found)
 
 
-def test_a_score_with_further_levels_is_drawn(tmp_path):
+def test_a_score_with_further_levels_is_drawn():
     one = hw.score(DECODE, "fp16@h25", "int4/g128")
     more = np.full(len(DECODE), 1e-4)
     columns = {**one.columns, "energy_global_buffer_j": more, "energy_j": one.columns["energy_j"] + more}
     grown = replace(one, columns=columns)
     made = replace(hw.compare(DECODE, "fp16@h25"), scores=(one, grown))
     assert made.frame["energy_global_buffer_j"].tolist() == [0.0, pytest.approx(1e-4 * len(DECODE))]
-    assert "Global buffer" in made.to_html(tmp_path / "page.html")
+    drawn = made.plot()
+    assert "Global buffer" in [t.get_text() for legend in drawn.legends for t in legend.get_texts()]
 
 
 @pytest.mark.parametrize(
@@ -192,7 +194,7 @@ def test_exports_of_a_comparison(four, tmp_path):
     page = (tmp_path / "c.html").read_text()
     assert "bitmod3/g128 on bitmod@h25" in page
     assert page.count("<details>") == 4
-    assert "http" not in page.replace("http://www.w3.org", "").replace("https://", "", 0)
+    assert not re.findall(r"https?://", page)  # asks the network for nothing
 
 
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])

@@ -183,7 +183,7 @@ def test_who_cannot_take_vector_rows_says_so():
     error = refuse("accelerator fp16@h25", 12)
     for words in ("fp16@h25", "12 vector rows", "vector_unit", "vector_ops", "vector_rows='skip'"):
         assert words in str(error)
-    with pytest.raises(ValueError, match="layer kind 'vector'|no vector unit"):
+    with pytest.raises(ValueError, match=r"layer kind 'vector'|no vector unit"):
         hw.score(work, "fp16@h25")
     with pytest.raises(ValueError, match="without the columns op"):
         is_vector(work.drop(columns="op"))
