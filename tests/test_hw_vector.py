@@ -24,7 +24,10 @@ from hwmodel.accelerators.vector import (
     vector_unit,
     vector_units,
 )  # fmt: skip
+from hwmodel.report.ceilings import of_score
+from hwmodel.report.parts import energy_parts
 from hwmodel.sources import STATUS
+from hwmodel.vector_rows import score_with_vectors
 from hwmodel.workloads import frame, transformers
 from hwmodel.workloads.llm import distinct
 from hwmodel.workloads.vector import architectures, row, vector_ops
@@ -394,3 +397,46 @@ def test_expected_experts_against_random_routing():
 def test_bad_experts():
     with pytest.raises(ValueError, match=r"experts 'random'.*balanced"):
         hw.workload("mixtral-8x7b", experts="random")
+
+
+# scores of both
+
+
+def test_a_score_of_products_and_vectors():
+    work = hw.workload("llama-3.2-1b", "prefill", 256, vector_ops=True)
+    unit = vector_unit(UNIT | {"lanes": 256})
+    both = score_with_vectors(work, "bitmod@j25", "bitmod4/g128", unit)
+    alone = hw.score(work[work.kind != "vector"], "bitmod@j25", "bitmod4/g128")
+    rows = both.layers
+    assert rows.layer.tolist() == work.layer.tolist()
+    products = rows[rows.kind != "vector"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(products[list(alone.layers.columns)], alone.layers, check_dtype=False)
+    own = vector(rows)
+    assert (own[["macs", "weights", "energy_core_j", "energy_dequant_j", "weight_bits"]] == 0).all().all()
+    assert (own.cycles == np.maximum(own.compute_cycles, own.dram_cycles)).all()
+    found = vector_cost(vector(work), unit)
+    assert own.energy_vector_j.tolist() == pytest.approx((found.energy_pj * 1e-12).tolist())
+    assert own.dram_bytes.tolist() == found.bytes.tolist()
+    assert own.energy_dram_j.tolist() == pytest.approx((found.bytes * 8 * 18.75e-12).tolist())
+    parts = [c for c in rows if c.startswith("energy_") and c.endswith("_j") and c != "energy_j"]
+    assert np.allclose(rows[parts].sum(axis=1), rows.energy_j, rtol=1e-12)
+    assert both.energy_j == pytest.approx(alone.energy_j + own.energy_j.sum())
+    assert both.latency_s == pytest.approx(alone.latency_s + own.latency_s.sum())
+    assert both.area_mm2 == pytest.approx(alone.area_mm2 + 256 * 3000e-6)
+    assert {"vector_unit.energy_pj.special", "softmax: special an element"} <= set(both.sources.name)
+    assert list(energy_parts(both.columns)) == ["core", "vector", "sram", "dram", "dequant"]
+    assert "Vector unit" in [t.get_text() for t in both.plot().legends[0].get_texts()]
+    assert len(of_score(both).spots) == len(alone.layers)
+
+
+def test_without_a_unit():
+    work = hw.workload("llama-3.2-1b", "decode", 256, vector_ops=True)
+    with pytest.raises(ValueError, match=r"bitmod@j25 has no vector unit.*vector_rows='skip'"):
+        score_with_vectors(work, "bitmod@j25", "bitmod4", None)
+    skipped = score_with_vectors(work, "bitmod@j25", "bitmod4", None, vector_rows="skip")
+    plain = hw.score(hw.workload("llama-3.2-1b", "decode", 256), "bitmod@j25", "bitmod4")
+    pd.testing.assert_frame_equal(skipped.layers, plain.layers)
+    with pytest.raises(ValueError, match="vector_rows 'ignore'"):
+        score_with_vectors(work, "bitmod@j25", "bitmod4", None, vector_rows="ignore")
+    with pytest.raises(ValueError, match="vector rows only"):
+        score_with_vectors(vector(work), "bitmod@j25", "bitmod4", vector_unit(UNIT))
