@@ -114,11 +114,11 @@ def is_vector(work: pd.DataFrame) -> np.ndarray:
     return found
 
 
-def refuse(what: str, rows: int) -> ValueError:
+def refuse(what: str, rows: int, field: str = "vector_unit") -> ValueError:
     """The error where a workload has vector rows and the hardware nothing to run them on."""
     return ValueError(
-        f"{what} has no vector unit but the workload has {rows} vector rows (norms, softmax, activation functions); give it a "
-        "vector_unit in its YAML file, build the workload without vector_ops, or pass vector_rows='skip' to leave these rows out"
+        f"{what} has no vector unit but the workload has {rows} vector rows (norms, softmax, activation functions); give it "
+        f"{field} in its YAML file, build the workload without vector_ops, or pass vector_rows='skip' to leave these rows out"
     )
 
 
