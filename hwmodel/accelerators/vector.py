@@ -108,7 +108,7 @@ def vector_unit(fields: Mapping[str, Any], where: str = "vector_unit") -> Vector
 
 def is_vector(work: pd.DataFrame) -> np.ndarray:
     """Which rows of a workload are vector rows; ValueError where such rows lack their columns."""
-    found = (work["kind"] == "vector").to_numpy(dtype=bool)
+    found = np.array([kind == "vector" for kind in work["kind"].tolist()], dtype=bool)
     if found.any() and (missing := [c for c in VECTOR if c not in work.columns]):
         raise ValueError(f"workload has vector rows without the columns {', '.join(missing)}; build it with vector_ops=True")
     return found
