@@ -89,9 +89,9 @@ def plot_roofline(
         axes = made.add_subplot()
         margins(made, axes, 0.62, 0.12, 0.62, above + 0.02)
         _frame(made, axes, series, rate, narrow)
-        lines = _ceilings(made, axes, series, rate, colours, narrow)
+        lines, taken = _ceilings(made, axes, series, rate, colours, narrow)
         marks = _marks(made, axes, series, rate, colours)
-        _names(made, axes, marks, lines, colours, narrow, several)
+        _names(made, axes, marks, (lines, taken), colours, narrow, several)
         if several:
             _legend(made, series, colours, narrow)
         note = "area of a mark: share of the time" + (
@@ -116,10 +116,11 @@ def _frame(made: Figure, axes: Axes, series: Sequence[Series], rate: Scale, narr
     if len(series) == 1:  # the names of ceilings stand behind the marks on them
         inches = float(axes.get_position().width) * float(made.get_size_inches()[0])
         for what, level, _ in series[0].ceilings:
-            on = [s.intensity for s in spots if 0.8 * level < s.rate < 1.3 * level]
+            ridge = level / series[0].bandwidth
+            on = [s.intensity for s in spots if 0.8 * level < s.rate < 1.3 * level and s.intensity >= 0.9 * ridge]
             part = min((text_inches(_ceiling(what, level, rate, narrow), _TEXT[narrow]) + 0.15) / inches, 0.6)
             if on:
-                right = max(right, left * (1.15 * max(on) / left) ** (1 / (1 - part)))
+                right = max(right, min(left * (1.15 * max(on) / left) ** (1 / (1 - part)), 40 * max(on)))
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlim(left, right)
@@ -136,12 +137,15 @@ def _frame(made: Figure, axes: Axes, series: Sequence[Series], rate: Scale, narr
     axes.grid(True)
 
 
-def _ceilings(made: Figure, axes: Axes, series: Sequence[Series], rate: Scale, colours: Theme, narrow: bool) -> list[Segment]:
-    """Draw and name the ceilings; what labels of layers should keep off (segments in pixels)."""
+def _ceilings(
+    made: Figure, axes: Axes, series: Sequence[Series], rate: Scale, colours: Theme, narrow: bool
+) -> tuple[list[Segment], list[Box]]:
+    """Draw and name the ceilings; the lines that names of layers should keep off, and the boxes of ceilings' names, in pixels."""
     (x0, x1), (_, y1) = axes.get_xlim(), axes.get_ylim()
     pixels = axes.transData.transform
     several, size = len(series) > 1, _TEXT[narrow]
     kept: list[Segment] = []
+    taken: list[Box] = []
 
     def line(a: Point, b: Point, **look: Any) -> None:
         axes.plot((a[0], b[0]), (a[1], b[1]), solid_capstyle="round", zorder=2, **look)
@@ -162,10 +166,13 @@ def _ceilings(made: Figure, axes: Axes, series: Sequence[Series], rate: Scale, c
             line((level / one.bandwidth, y), (x1, y), color=colour if used or several else colours.muted, **look)
             if not several:
                 text = _ceiling(what, level, rate, narrow)
-                kept += _caption(made, axes, (x1, y), text, size, colours.text if used else colours.muted)
+                free = float(pixels((x1, y))[0] - pixels((level / one.bandwidth, y))[0])
+                if text_inches(text, size) * made.dpi > free - 8:
+                    text = what
+                taken.append(_caption(made, axes, (x1, y), text, size, colours.text if used else colours.muted))
         if not several:
             _along(made, axes, (x0, x0 * slope), (end, end * slope), f"DRAM, {_bandwidth(one.bandwidth)}", size, colours, kept)
-    return kept
+    return kept, taken
 
 
 def _ceiling(what: str, level: float, rate: Scale, narrow: bool) -> str:
@@ -178,14 +185,14 @@ def _bandwidth(value: float) -> str:
     return f"{compact(value * unit.factor, 4)} {unit.unit}"
 
 
-def _caption(made: Figure, axes: Axes, at: Point, text: str, size: float, colour: str) -> list[Segment]:
-    """A name above the right end of a ceiling; the lines of its box."""
+def _caption(made: Figure, axes: Axes, at: Point, text: str, size: float, colour: str) -> Box:
+    """A name above the right end of a ceiling; its box."""
     axes.annotate(
         text, at, xytext=(-2, 2), textcoords="offset points", ha="right", va="bottom", fontsize=size, color=colour, zorder=4
     )
     x, y = (float(v) for v in axes.transData.transform(at))
     wide, dots = text_inches(text, size) * made.dpi + 4, made.dpi / 72
-    return [((x - wide, y + part * size * dots), (x, y + part * size * dots)) for part in (0.4, 0.9, 1.4)]
+    return x - wide, y + dots, x, y + 1.5 * size * dots
 
 
 def _along(made: Figure, axes: Axes, a: Point, b: Point, text: str, size: float, colours: Theme, kept: list[Segment]) -> None:
@@ -235,7 +242,13 @@ def _marks(made: Figure, axes: Axes, series: Sequence[Series], rate: Scale, colo
 
 
 def _names(
-    made: Figure, axes: Axes, marks: Sequence[_Mark], lines: Sequence[Segment], colours: Theme, narrow: bool, several: bool
+    made: Figure,
+    axes: Axes,
+    marks: Sequence[_Mark],
+    kept_off: tuple[list[Segment], list[Box]],
+    colours: Theme,
+    narrow: bool,
+    several: bool,
 ) -> None:
     """The names of the layers that take most time, where they fit."""
     from matplotlib.patheffects import withStroke
@@ -248,8 +261,9 @@ def _names(
     edge: Box = (float(box.x0) + 2, float(box.y0) + 2, float(box.x1) - 2, float(box.y1) - 2)
     radius = max((math.sqrt(m.area / math.pi) for m in named), default=3.0) * 0.8 * dots
     others = [m.at for m in marks if m not in named]
+    lines, taken = kept_off
     kept = [*lines, *(((x - 3, y), (x + 3, y)) for x, y in others)]
-    found = place([m.at for m in named], sizes, edge, radius=radius, lines=kept, others=others)
+    found = place([m.at for m in named], sizes, edge, radius=radius, lines=kept, others=others, taken=taken)
     back = axes.transData.inverted().transform
     halo = withStroke(linewidth=2, foreground=colours.surface)
     for mark, text, where in zip(named, texts, found, strict=True):
