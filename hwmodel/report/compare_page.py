@@ -32,6 +32,9 @@ def comparison_html(comparison: Any, path: str | Path | None = None) -> str:
         pictures = comparison_pictures(comparison)
     except ImportError:
         left_out.append(f"The plots were left out: they need matplotlib, which is not installed; {REMEDY}")
+    else:
+        if len(pictures) < 2:
+            left_out.append(f"Plots of {len(comparison.scores)} scores would not be legible; compare fewer for all plots.")
     scores = [(f"{plan_label(s.plan)} on {s.accelerator}", s) for s in comparison.scores]
     refused = [f"{pair.plan} on {pair.accelerator} was left out: {pair.reason}." for pair in comparison.refused]
     drawn = section("plots", "Plots", tag("div", *(figure(p) for p in pictures), class_="figures")) if pictures else ""

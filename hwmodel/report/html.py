@@ -13,12 +13,6 @@ from hwmodel.report.numbers import compact, counted, decimals, number, scale
 from hwmodel.report.sections import layer_section, layer_table, source_table, status_text, summary_table
 from hwmodel.report.view import quality_of, reference_row
 
-_PARTS = {
-    "pe_array": "element array",
-    "weight_buffer": "weight buffer",
-    "activation_buffer": "activation buffer",
-    "dequantizers": "dequantizers",
-}
 _TERMS = (
     (
         "SQNR",
@@ -137,7 +131,10 @@ def score_page(
         "the larger of its compute and its DRAM time."
     )
     header = join([tag("h1", title), tag("p", guide), cards(found)], "\n")
-    parts = [[Cell(_PARTS.get(p, p)), Cell(number(v, 4)), Cell(number(100 * v / area, 1))] for p, v in score.area.items()]
+    parts = [
+        [Cell("element array" if p == "pe_array" else p.replace("_", " ")), Cell(number(v, 4)), Cell(number(100 * v / area, 1))]
+        for p, v in score.area.items()
+    ]
     parts.append([Cell("Total"), Cell(number(area, 4)), Cell(number(100, 1))])
     columns = [Column("Part", numeric=False), Column("Area", "mm²"), Column("Share", "%")]
     micro = (scale(layers["energy_j"] * 1e6, 1e-6, "J"), scale(layers["latency_s"] * 1e6, 1e-6, "s"))
