@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hwmodel._checks import unknown
+from hwmodel.accelerators.outside import memory_of
 from hwmodel.accelerators.vector import VectorUnit, is_vector, op_facts, refuse, vector_cost
 from hwmodel.scoring import Score, score
 from hwmodel.workloads.frame import VECTOR
@@ -44,9 +45,11 @@ def _joined(products: Score, work: pd.DataFrame, here: np.ndarray, unit: VectorU
     own = work[here]
     found, acc = vector_cost(own, unit), products.accelerator
     count = own["count"].to_numpy(dtype=np.int64)
-    dram_cycles = (8 * (found.bytes / count) / acc.dram.bits_per_cycle.value).astype(np.int64) * count
+    dram = memory_of(acc)
+    dram_cycles = dram.cycles(found.read_bytes / count, found.write_bytes / count) * count
     cycles = np.maximum(found.cycles, dram_cycles)
-    vector, dram = found.energy_pj * 1e-12, 8e-12 * found.bytes * acc.dram.energy_pj_per_bit.value
+    vector = found.energy_pj * 1e-12
+    moving = 8e-12 * (found.read_bytes * dram.read_pj_per_bit + found.write_bytes * dram.write_pj_per_bit)
     made: dict[str, Any] = {name: own[name].to_numpy() for name in own.columns} | {
         "native": np.ones(len(own), dtype=bool),
         "activation_bits": np.full(len(own), float(unit.bits)),
@@ -54,9 +57,9 @@ def _joined(products: Score, work: pd.DataFrame, here: np.ndarray, unit: VectorU
         "dram_cycles": dram_cycles,
         "cycles": cycles,
         "latency_s": cycles / (acc.clock_ghz.value * 1e9),
-        "energy_dram_j": dram,
+        "energy_dram_j": moving,
         "energy_vector_j": vector,
-        "energy_j": vector + dram,
+        "energy_j": vector + moving,
         "dram_bytes": found.bytes,
     }
     names = list(products.columns)

@@ -4,12 +4,14 @@ import json
 import os
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import hwmodel as hw
+from hwmodel.accelerators.outside import Outside, memory_of
 from hwmodel.report import ceilings, save
 from hwmodel.report.parts import energy_parts, ordered, part_colours, part_name
 from hwmodel.report.theme import THEMES
@@ -373,3 +375,34 @@ def test_too_many_scores_for_a_plot(four):
         many.plot()
     with pytest.raises(ValueError, match="at most 8"):
         many.roofline()
+
+
+def test_accelerators_with_levels_of_memory():
+    """Scores of accelerators described by levels: what such a description offers, here by hand."""
+    plain = hw.score(DECODE, "fp16@j25", "float16")
+    fact = SimpleNamespace
+    last = fact(read_pj=fact(value=640.0), write_pj=fact(value=320.0), word_bits=64, read_bits=128.0, write_bits=64.0, ports=2)
+    acc = fact(**{f: getattr(plain.accelerator, f) for f in ("pe", "clock_ghz", "attention")}, compute="nest", levels=(last,))
+    acc.array = plain.accelerator.array
+    twice = np.where(np.arange(len(DECODE)) == 3, 2.0, 1.0)  # one layer's operands run two side by side
+    share = 2.0 * DECODE.macs.to_numpy() / (plain.columns["compute_cycles"] * plain.array.size * 2 * twice)
+    columns = {**plain.columns, "utilisation": share, "energy_at_dram_j": plain.columns["energy_dram_j"]}
+    columns |= {"energy_noc_j": np.full(len(DECODE), 1e-5), "energy_j": plain.columns["energy_j"] + 1e-5}
+    made = replace(plain, accelerator=acc, columns=columns)
+    found = ceilings.of_score(made)
+    peak = 2 * plain.array.size * 1e9
+    assert [rate for _, rate, _ in found.ceilings] == pytest.approx([peak, 2 * peak])
+    assert found.bandwidth == pytest.approx((128 + 64) / 8 * 1e9)
+    parts = energy_parts(columns)
+    assert list(parts) == ["core", "sram", "noc", "dram", "dequant"]
+    assert np.allclose(sum(parts.values()), columns["energy_j"], rtol=1e-12)
+    last.read_bits = float("inf")
+    free = ceilings.of_score(made)
+    assert free.unlimited
+    assert all(free.bandwidth * s.intensity > free.peak for s in free.spots)
+    hw.plot_roofline(made)
+    memory = memory_of(acc)
+    assert (memory.read_pj_per_bit, memory.write_pj_per_bit, memory.shared) == (10, 5, False)
+    assert memory_of(plain.accelerator) == Outside(18.75, 18.75, 256, 256, True)
+    assert Outside(1, 1, 64, 32, True).cycles(np.array([80.0]), np.array([40.0])).tolist() == [20]
+    assert Outside(1, 1, 64, 32, False).cycles(np.array([80.0]), np.array([60.0])).tolist() == [15]

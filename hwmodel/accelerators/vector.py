@@ -59,14 +59,19 @@ class VectorUnit:
 
 @dataclass(frozen=True)
 class VectorActivity:
-    """What a vector unit does for each row, over its count. `bytes` cross the DRAM interface; `reads` and `writes` are elements."""
+    """What a vector unit does for each row, over its count. `reads` and `writes` are elements; bytes cross the DRAM interface."""
 
     cycles: Ints
     operations: Floats
     energy_pj: Floats
     reads: Ints
     writes: Ints
-    bytes: Ints
+    read_bytes: Ints
+    write_bytes: Ints
+
+    @property
+    def bytes(self) -> Ints:
+        return self.read_bytes + self.write_bytes
 
 
 def vector_units() -> tuple[str, ...]:
@@ -158,9 +163,11 @@ def vector_cost(work: pd.DataFrame, unit: VectorUnit) -> VectorActivity:
         reads, writes, held = (np.where(is_vector(work), work[c].to_numpy(dtype=np.int64), 0) for c in columns)
     else:
         reads, writes, held = (np.zeros(len(work), dtype=np.int64) for _ in columns)
-    crossing = held + (reads + writes if unit.place == "memory" else 0)
+    moved = unit.place == "memory"
+    crossing = (held + reads * moved, writes * moved)
+    read_bytes, write_bytes = (-(-elements * unit.bits // 8) for elements in crossing)
     total = sum(found.values(), np.zeros(len(work), dtype=np.int64)).astype(float)
-    return VectorActivity(cycles, total, energy, reads + held, writes, -(-crossing * unit.bits // 8))
+    return VectorActivity(cycles, total, energy, reads + held, writes, read_bytes, write_bytes)
 
 
 def op_facts(work: pd.DataFrame) -> tuple[Fact, ...]:

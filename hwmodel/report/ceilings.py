@@ -11,6 +11,7 @@ import pandas as pd
 from hwmodel.accelerators import Accelerator, Machine, Roofline, accelerator, machine, machines, roofline
 from hwmodel.accelerators.attention import shaped
 from hwmodel.accelerators.compute import Floats, Ints, Products, ceil_div
+from hwmodel.accelerators.outside import memory_of, unlimited
 from hwmodel.report.view import plan_label
 from hwmodel.scoring import Score, score
 from hwmodel.workloads.frame import HEADS
@@ -35,6 +36,7 @@ class Series:
     ceilings: tuple[tuple[str, float, bool], ...]
     bandwidth: float
     spots: tuple[Spot, ...]
+    unlimited: bool = False  # the memory; the bandwidth then only places the slope
 
     @property
     def peak(self) -> float:
@@ -87,6 +89,8 @@ def of_score(made: Score) -> Series:
     operations = 2.0 * product * count * products.batch * products.m * products.n * products.k
     peak = 2.0 * made.array.size * acc.pe.lanes * clock
     ceilings: tuple[tuple[str, float, bool], ...] = (("all elements busy", peak, True),)
+    if "utilisation" in columns:
+        ceilings = _full(operations, columns, clock)
     if acc.compute == "bit_serial":
         array = made.array
         tiles = ceil_div(products.k, acc.pe.lanes) * ceil_div(products.n, array.height) * ceil_div(products.m, array.width)
@@ -94,7 +98,30 @@ def of_score(made: Score) -> Series:
         found = sorted({round(float(s)) for s in steps if s >= 1})
         ceilings = tuple((f"weights of {2 * s - 1}-{2 * s} bits", peak / s, True) for s in found)
     spots = _spots(columns["layer"].tolist(), kinds, operations, columns["dram_bytes"], columns["latency_s"])
-    return Series(f"{plan_label(made.plan)} on {acc}", ceilings, acc.dram.bits_per_cycle.value / 8 * clock, spots)
+    name, memory = f"{plan_label(made.plan)} on {acc}", memory_of(acc)
+    if unlimited(memory):  # the slope stays left of every layer
+        least = min((spot.intensity for spot in spots), default=1.0)
+        return Series(name, ceilings, 2 * max(rate for _, rate, _ in ceilings) / least, spots, True)
+    return Series(name, ceilings, memory.bits_per_cycle / 8 * clock, spots)
+
+
+def _full(operations: Floats, columns: Any, clock: float) -> tuple[tuple[str, float, bool], ...]:
+    """Ceilings of an array whose speed follows the operands: what each layer would reach with every element busy."""
+    busy = np.asarray(columns["compute_cycles"], dtype=float) * np.asarray(columns["utilisation"], dtype=float)
+    rates = clock * operations / np.where(busy > 0, busy, np.inf)
+    found: list[tuple[float, list[float]]] = []
+    for rate, bits in sorted(zip(rates.tolist(), np.asarray(columns["weight_bits"], dtype=float).tolist(), strict=True)):
+        if rate <= 0:
+            continue
+        if found and rate < 1.02 * found[-1][0]:  # cycles are whole: equal ceilings differ a little
+            found[-1] = (max(rate, found[-1][0]), [*found[-1][1], bits])
+        else:
+            found.append((rate, [bits]))
+    if len(found) < 2:
+        return tuple(("all elements busy", rate, True) for rate, _ in found)
+    spans = [sorted({f"{int(b)}" for b in bits}, key=int) for _, bits in found]
+    texts = [f"weights of {'-'.join(dict.fromkeys((span[0], span[-1])))} bits" for span in spans]
+    return tuple((text, rate, True) for text, (rate, _) in zip(texts, found, strict=True))
 
 
 def _products(columns: Any, kinds: list[str], acc: Accelerator) -> Products:

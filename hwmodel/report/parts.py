@@ -11,7 +11,7 @@ import pandas as pd
 
 from hwmodel.report.theme import PART_NAMES, PARTS, Theme
 
-_COLUMN = re.compile(r"^energy_(.+)_j$")
+_COLUMN = re.compile(r"^energy_(?!at_)(.+)_j$")  # energy_at_LEVEL_j say where, not what beside
 _PLAIN = ("core", "sram_read", "sram_write", "dram", "dequant")
 _SPARE = (3, 4, 5, 2, 7, 0, 1, 6)  # series colours for parts that have none of their own, unlike those next to them
 
@@ -19,8 +19,8 @@ _SPARE = (3, 4, 5, 2, 7, 0, 1, 6)  # series colours for parts that have none of 
 def energy_parts(columns: Mapping[str, Any] | pd.DataFrame) -> dict[str, np.ndarray]:
     """The columns energy_<part>_j of layer rows as arrays in joules, in drawing order; they add up to energy_j.
 
-    Reads and writes of SRAM are one part. Columns of memory levels that refine others (core, SRAM, DRAM and dequantizers
-    add up to energy_j without them) are left out.
+    Reads and writes of SRAM are one part. Columns of memory levels that refine others (energy_at_<level>_j; any, where core,
+    SRAM, DRAM and dequantizers add up to energy_j without them) are left out.
     """
     found = {m[1]: np.asarray(columns[c], dtype=float) for c in map(str, columns) if (m := _COLUMN.match(c))}
     total = np.asarray(columns["energy_j"], dtype=float)

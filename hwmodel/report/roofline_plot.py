@@ -171,7 +171,16 @@ def _ceilings(
                     text = what
                 taken.append(_caption(made, axes, (x1, y), text, size, colours.text if used else colours.muted))
         if not several:
-            _along(made, axes, (x0, x0 * slope), (end, end * slope), f"DRAM, {_bandwidth(one.bandwidth)}", size, colours, kept)
+            _along(
+                made,
+                axes,
+                (x0, x0 * slope),
+                (end, end * slope),
+                "DRAM without limit" if one.unlimited else f"DRAM, {_bandwidth(one.bandwidth)}",
+                size,
+                colours,
+                kept,
+            )
     return kept, taken
 
 

@@ -27,6 +27,7 @@ class Theme:
 
 PARTS = ("core", "vector", "sram", "dram", "dequant")
 PART_NAMES = {"core": "Core", "vector": "Vector unit", "sram": "SRAM", "dram": "DRAM", "dequant": "Dequantizer"}
+PART_NAMES |= {"noc": "On-chip wires"}
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 
 THEMES = {
