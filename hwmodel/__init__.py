@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hwmodel import studies
     from hwmodel.accelerators import Accelerator, Machine, accelerator, machine, machines, presets, roofline
+    from hwmodel.comparison import Comparison, compare
     from hwmodel.evaluation import Evaluation, evaluate
     from hwmodel.models import load_network
     from hwmodel.scoring import Score, score
@@ -36,12 +37,15 @@ _HOMES = {
     "Score": "hwmodel.scoring",
     "score": "hwmodel.scoring",
     "Cost": "hwmodel.units",
+    "Comparison": "hwmodel.comparison",
+    "compare": "hwmodel.comparison",
     "Evaluation": "hwmodel.evaluation",
     "evaluate": "hwmodel.evaluation",
     "load_network": "hwmodel.models",
     "Study": "hwmodel.study",
     "pareto": "hwmodel.search",
     "plot_formats": "hwmodel.report.format_pictures",
+    "plot_roofline": "hwmodel.report.roofline_plot",
     "plot_schemes": "hwmodel.report.scheme_plot",
     "scheme_gallery": "hwmodel.studies.gallery",
     "Technology": "hwmodel.technology",
@@ -60,6 +64,7 @@ _HOMES = {
 
 __all__ = [
     "Accelerator",
+    "Comparison",
     "Cost",
     "Evaluation",
     "Machine",
@@ -68,12 +73,14 @@ __all__ = [
     "Technology",
     "Unit",
     "accelerator",
+    "compare",
     "evaluate",
     "load_network",
     "machine",
     "machines",
     "pareto",
     "plot_formats",
+    "plot_roofline",
     "plot_schemes",
     "presets",
     "roofline",

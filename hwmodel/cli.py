@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hwmodel.commands import add_compare, add_cost, add_list, add_study
+from hwmodel.commands.arguments import plans, positive
 from hwmodel.quantizing import add_parser as add_quantize
 from hwmodel.show import add_parser as add_show
 
@@ -51,13 +52,10 @@ def _parser() -> argparse.ArgumentParser:
     _score_parser(commands)
     add_show(commands)
     add_quantize(commands)
-    study = commands.add_parser("study", help="published results reproduced", description="Published results reproduced.")
-    study.add_argument("name", choices=["bitmod"], help="bitmod: the published BitMoD simulator and its headline ratios")
-    study.add_argument("--rows", action="store_true", help="print every simulator row as CSV instead of the ratios")
-    study.set_defaults(run=_study)
-    known = commands.add_parser("list", help="what is known by name", description="What is known by name.")
-    known.add_argument("what", choices=["formats", "schemes", "datapaths", "accelerators", "models", "workloads"])
-    known.set_defaults(run=_list)
+    add_compare(commands)
+    add_cost(commands)
+    add_study(commands)
+    add_list(commands)
     return parser
 
 
@@ -76,21 +74,11 @@ def _score_parser(commands: Any) -> None:
     )
     score.add_argument("--accelerator", help="run every scheme on this one (see `hwmodel list accelerators`, or a YAML file)")
     score.add_argument("--phase", choices=["decode", "prefill"], help="phase that is priced (default: decode)")
-    score.add_argument("--context", type=_positive, help="tokens of context that are priced (default: 256 or the model's maximum)")
-    score.add_argument("--samples", type=_positive, help="held-out windows or images to measure on (default: 8 windows, or all)")
+    score.add_argument("--context", type=positive, help="tokens of context that are priced (default: 256 or the model's maximum)")
+    score.add_argument("--samples", type=positive, help="held-out windows or images to measure on (default: 8 windows, or all)")
     score.add_argument("--out", default=DEFAULT_OUT, help=f"folder of the report (default: {DEFAULT_OUT})")
     score.add_argument("--json", action="store_true", help="print the summary as JSON instead of a table")
     score.set_defaults(run=_score)
-
-
-def _positive(text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return value
 
 
 def _score(arguments: argparse.Namespace) -> int:
@@ -136,75 +124,18 @@ def _score(arguments: argparse.Namespace) -> int:
 
 
 def _entries(text: str, acc: Any) -> list[Any]:
-    """The plans of --schemes: split at commas outside <...>; `on NAME` behind one is its accelerator."""
+    """The plans of --schemes, each on its accelerator."""
     from hwmodel.accelerators import accelerator
     from hwmodel.study import Entry, matching_accelerator
     from numfmt import Plan
 
     entries = []
-    for part in filter(None, (p.strip() for p in re.split(r",(?![^<]*>)", text))):
-        plan_text, name = (*re.split(r"\s+on\s+", part, maxsplit=1), "")[:2]
+    for plan_text, name in plans(text):
         if name and acc is not None:
             raise ValueError(f"--schemes names accelerator {name!r} and --accelerator {str(acc)!r}; give only one of them")
         plan = Plan.parse(plan_text)
-        entries.append(Entry(plan, accelerator(name.strip()) if name else acc or matching_accelerator(plan)))
-    if not entries:
-        raise ValueError(f"--schemes={text!r} names no scheme; write for example --schemes 'int4/g128,bitmod4'")
+        entries.append(Entry(plan, accelerator(name) if name else acc or matching_accelerator(plan)))
     return entries
-
-
-def _study(arguments: argparse.Namespace) -> int:
-    from hwmodel import studies
-
-    if arguments.rows:
-        print(studies.bitmod().to_csv(index=False), end="")
-        return 0
-    headline = studies.bitmod_headline()
-    _print_frame(headline[["rev", "name", "published", "ours", "agreement"]])
-    for row in headline[headline["agreement"] != "to the digit"].itertuples():
-        print(f"{row.name}: {row.how}")
-    print("H25: the simulator behind the paper; J25: its attention rewritten. All rows: hwmodel study bitmod --rows")
-    return 0
-
-
-def _list(arguments: argparse.Namespace) -> int:
-    import pandas as pd
-
-    import numfmt as nf
-
-    if arguments.what == "formats":
-        frame = nf.catalogue()[["name", "bits", "max", "min_positive", "specials", "status"]]
-    elif arguments.what == "schemes":
-        frame = nf.schemes()[["scheme", "what", "bits_per_element", "status"]]
-    elif arguments.what == "datapaths":
-        frame = nf.datapaths()[["name", "models", "status"]]
-    elif arguments.what == "accelerators":
-        from hwmodel.accelerators import accelerator, presets
-
-        frame = pd.DataFrame([{"name": n, "datapath": accelerator(n).pe.datapath, "note": accelerator(n).note} for n in presets()])
-    elif arguments.what == "models":
-        from hwmodel.models import model_names
-
-        frame = pd.DataFrame({"name": model_names()})
-    else:
-        from hwmodel.workloads.llm import transformers
-
-        frame = pd.DataFrame({"name": list(transformers())})
-    _print_frame(frame)
-    return 0
-
-
-def _print_frame(frame: Any) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table()
-    for column in frame.columns:
-        number = frame[column].dtype.kind in "if"
-        table.add_column(str(column), justify="right" if number else "left", no_wrap=number or column == "name")
-    for row in frame.itertuples(index=False):
-        table.add_row(*(f"{v:.4g}" if isinstance(v, float) else str(v) for v in row))
-    Console().print(table)
 
 
 if __name__ == "__main__":

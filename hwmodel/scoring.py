@@ -99,6 +99,31 @@ class Score:
 
         return score_html(self, path)
 
+    def roofline(self, theme: str = "light", width: str = "wide") -> Figure:
+        """The layers below the compute and memory ceilings of the accelerator: a matplotlib figure (extra `plot`)."""
+        from hwmodel.report.roofline_plot import plot_roofline
+
+        return plot_roofline(self, theme=theme, width=width)
+
+    def to_csv(self, path: str | Path) -> None:
+        """`.layers` at `path`, `.sources` beside it as NAME.sources.csv; both or neither. Raises OSError."""
+        from hwmodel.report.exports import score_csv
+
+        score_csv(self, path)
+
+    def to_json(self, path: str | Path) -> None:
+        """Totals, area, layers and sources as one strict JSON document (NaN as null), all of it or nothing. Raises OSError."""
+        from hwmodel.report.exports import score_json
+
+        score_json(self, path)
+
+    def to_parquet(self, path: str | Path) -> None:
+        """`.layers`; totals, area and sources as JSON under `hwmodel` in the file's metadata. Raises ImportError without
+        pyarrow (extra `plot`), OSError."""
+        from hwmodel.report.exports import score_parquet
+
+        score_parquet(self, path)
+
     def __repr__(self) -> str:
         return (
             f"Score({self.accelerator}, {self.plan}, {self.phase}: {self.energy_j:.4g} J, {self.latency_s:.4g} s,"

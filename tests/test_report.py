@@ -272,7 +272,7 @@ def test_whole_or_nothing(study, quick, tmp_path, monkeypatch, error, before, mo
     elif moment == "page":
         monkeypatch.setattr(report_files, "study_page", fail)
     elif moment == "json":
-        monkeypatch.setattr(report_files, "_plain", fail)
+        monkeypatch.setattr(report_files, "plain", fail)
     else:
         monkeypatch.setattr(report_files.os, "replace", replacing)
     with pytest.raises(type(error)):

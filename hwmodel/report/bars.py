@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hwmodel.report.canvas import text_inches
-from hwmodel.report.theme import PART_NAMES, PARTS, Theme
+from hwmodel.report.parts import part_colours, part_name
+from hwmodel.report.theme import Theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,8 +32,9 @@ def stacked(
     count = len(names)
     start = [0.0] * count
     height = 0.46
+    colours = part_colours(parts, theme)
     for part, values in parts.items():
-        axes.barh(range(count), values, left=start, height=height, color=theme.parts[part], edgecolor=theme.surface, linewidth=0.6)
+        axes.barh(range(count), values, left=start, height=height, color=colours[part], edgecolor=theme.surface, linewidth=0.6)
         start = [a + b for a, b in zip(start, values, strict=True)]
     inches = float(axes.get_position().width) * float(made.get_size_inches()[0])
     room = max((text_inches(text, _NAME) for text in ends), default=0) + 0.12
@@ -63,9 +65,10 @@ def part_legend(made: Figure, shown: Sequence[str], theme: Theme) -> None:
     from matplotlib.patches import Patch
 
     width, height = (float(v) for v in made.get_size_inches())
+    colours = part_colours(shown, theme)
     made.legend(
-        handles=[Patch(facecolor=theme.parts[p], label=PART_NAMES[p]) for p in PARTS if p in shown],
-        ncols=len(PARTS),
+        handles=[Patch(facecolor=colours[p], label=part_name(p)) for p in shown],
+        ncols=max(len(shown), 1),
         loc="upper left",
         bbox_to_anchor=(0.1 / width, 1 - 0.03 / height),
         borderaxespad=0,

@@ -9,7 +9,7 @@ import pandas as pd
 from hwmodel.report.bars import ROW_INCHES, part_legend, stacked
 from hwmodel.report.canvas import check_width, figure, margins, style
 from hwmodel.report.numbers import decimals, number, scale
-from hwmodel.report.theme import PARTS
+from hwmodel.report.parts import energy_parts
 from hwmodel.report.theme import theme as theme_named
 from hwmodel.report.view import bound, short_labels
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_LAYERS = 24
+_STUDY_PARTS = ("core", "sram", "dram", "dequant")
 
 
 def energy_breakdown(study: Any, theme: str = "light", width: str = "wide") -> Figure:
@@ -24,7 +25,7 @@ def energy_breakdown(study: Any, theme: str = "light", width: str = "wide") -> F
     summary = study.summary()
     energy = scale(summary["energy_uj"], 1e-6, "J")
     names = [(label, str(acc)) for label, acc in zip(short_labels(summary), summary["accelerator"], strict=True)]
-    parts = {p: [float(v) * energy.factor for v in summary[f"energy_{p}_uj"]] for p in PARTS}
+    parts = {p: [float(v) * energy.factor for v in summary[f"energy_{p}_uj"]] for p in _STUDY_PARTS}
     totals = [float(v) * energy.factor for v in summary["energy_uj"]]
     digits = decimals(totals, 3)
     return _bars(names, parts, [number(t, digits) for t in totals], f"Energy ({energy.unit})", theme, width)
@@ -52,16 +53,10 @@ def score_breakdown(score: Any, theme: str = "light", width: str = "wide") -> Fi
         names.append((f"{len(rest)} more layers", f"{number(rest['latency_s'].sum() * time.factor, digits)} {time.unit}"))
         rows.append(rest.sum(numeric_only=True))
     frame = pd.DataFrame(rows)
-    parts = {p: [float(v) * energy.factor for v in values] for p, values in split(frame).items()}
+    parts = {p: [float(v) * energy.factor for v in values] for p, values in energy_parts(frame).items()}
     totals = [float(v) * energy.factor for v in frame["energy_j"]]
     digits = decimals([t for t in totals if t >= max(totals) / 100], 3)
     return _bars(names, parts, [number(t, digits) for t in totals], f"Energy ({energy.unit})", theme, width)
-
-
-def split(layers: pd.DataFrame) -> dict[str, pd.Series]:
-    """Energy columns of layer rows gathered into the four parts, in joules."""
-    sram = layers["energy_sram_read_j"] + layers["energy_sram_write_j"]
-    return {"core": layers["energy_core_j"], "sram": sram, "dram": layers["energy_dram_j"], "dequant": layers["energy_dequant_j"]}
 
 
 def _bars(

@@ -6,7 +6,6 @@ import json
 import math
 import os
 import platform
-import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,6 +18,7 @@ import pandas as pd
 
 from hwmodel.report.canvas import REMEDY
 from hwmodel.report.html import study_page
+from hwmodel.report.save import unique
 
 MARKER = "hwmodel.report"
 SCHEMA = 1
@@ -86,11 +86,11 @@ def _fill(study: Any, new: Path, command: str | None, made: str | None, versions
     frames = {"summary": study.summary(), "layers": study.rows(), "sources": study.sources()}
     for name, frame in frames.items():
         # attributes of a frame can hold anything, and would go into Parquet's metadata
-        plain = frame.copy(deep=False)
-        plain.attrs = {}
-        plain.to_csv(new / f"{name}.csv", index=False, lineterminator="\n")
+        bare = frame.copy(deep=False)
+        bare.attrs = {}
+        bare.to_csv(new / f"{name}.csv", index=False, lineterminator="\n")
         if name != "sources":
-            _parquet(plain, new / f"{name}.parquet", left_out)
+            _parquet(bare, new / f"{name}.parquet", left_out)
     pictures: list[Any] = []
     try:
         from hwmodel.report.plots import study_pictures
@@ -121,7 +121,7 @@ def _fill(study: Any, new: Path, command: str | None, made: str | None, versions
         "left_out": left_out,
         "files": [*names, INDEX],
     }
-    text = json.dumps(_plain(facts), indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(plain(facts), indent=1, ensure_ascii=False, allow_nan=False)
     (new / INDEX).write_text(text + "\n", encoding="utf-8", newline="\n")
     return left_out
 
@@ -137,14 +137,14 @@ def _parquet(frame: pd.DataFrame, path: Path, left_out: list[str]) -> None:
             left_out.append(note)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A value as strict JSON holds it: NumPy scalars as Python's, NaN and infinities as null, other things as text."""
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple, set, np.ndarray)):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, np.generic):
-        return _plain(value.item())
+        return plain(value.item())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if value is None or isinstance(value, (bool, int, str)) else str(value)
@@ -222,7 +222,3 @@ def _existing(path: Path) -> Path:
     while not os.path.lexists(path) and path != path.parent:
         path = path.parent
     return path
-
-
-def unique(target: Path) -> str:
-    return f".{target.name}.partial-{os.getpid()}-{secrets.token_hex(4)}"

@@ -13,12 +13,6 @@ from hwmodel.report.numbers import compact, counted, decimals, number, scale
 from hwmodel.report.sections import layer_section, layer_table, source_table, status_text, summary_table
 from hwmodel.report.view import quality_of, reference_row
 
-_PARTS = {
-    "pe_array": "element array",
-    "weight_buffer": "weight buffer",
-    "activation_buffer": "activation buffer",
-    "dequantizers": "dequantizers",
-}
 _TERMS = (
     (
         "SQNR",
@@ -83,18 +77,16 @@ def study_page(
     scores = [(e.accelerator, e.score) for e in study.evaluations]
     statuses = pd.concat([score.sources["status"] for _, score in scores])
     sections = [
-        _section("summary", "Summary", summary_table(study)),
-        _section("plots", "Plots", tag("div", *(figure(p) for p in pictures), class_="figures")) if pictures else "",
-        _section("layers", "Layer by layer", *(layer_section(e, energy, time) for e in study.evaluations)),
-        _section(
-            "notes", "Notes", _notes([*study.notes, *_dequantized(study), *left_out]), tag("h3", "Terms"), definitions(_TERMS)
-        ),
-        _section("sources", "Sources of the cost constants", status_text(statuses), source_table(scores)),
+        section("summary", "Summary", summary_table(study)),
+        section("plots", "Plots", tag("div", *(figure(p) for p in pictures), class_="figures")) if pictures else "",
+        section("layers", "Layer by layer", *(layer_section(e, energy, time) for e in study.evaluations)),
+        section("notes", "Notes", notes([*study.notes, *_dequantized(study), *left_out]), tag("h3", "Terms"), definitions(_TERMS)),
+        section("sources", "Sources of the cost constants", status_text(statuses), source_table(scores)),
     ]
-    footer = _footer(
+    foot = footer(
         {**study.settings, **{f"float32 {k}": compact(v, 6) for k, v in (study.baseline or {}).items()}}, command, made, versions
     )
-    return page(study.title, header, join(sections, "\n"), footer)
+    return page(study.title, header, join(sections, "\n"), foot)
 
 
 def score_page(
@@ -139,16 +131,19 @@ def score_page(
         "the larger of its compute and its DRAM time."
     )
     header = join([tag("h1", title), tag("p", guide), cards(found)], "\n")
-    parts = [[Cell(_PARTS.get(p, p)), Cell(number(v, 4)), Cell(number(100 * v / area, 1))] for p, v in score.area.items()]
+    parts = [
+        [Cell("element array" if p == "pe_array" else p.replace("_", " ")), Cell(number(v, 4)), Cell(number(100 * v / area, 1))]
+        for p, v in score.area.items()
+    ]
     parts.append([Cell("Total"), Cell(number(area, 4)), Cell(number(100, 1))])
     columns = [Column("Part", numeric=False), Column("Area", "mm²"), Column("Share", "%")]
     micro = (scale(layers["energy_j"] * 1e6, 1e-6, "J"), scale(layers["latency_s"] * 1e6, 1e-6, "s"))
     sections = [
-        _section("plots", "Plot", tag("div", *(figure(p) for p in pictures), class_="figures one")) if pictures else "",
-        _section("layers", "Layers", layer_table("Layers", join(["Plan ", tag("code", score.plan), "."]), layers, *micro)),
-        _section("area", "Area", table("Area", "Before place and route.", columns, parts, total=True)),
-        _section("notes", "Notes", _notes(left_out)) if left_out else "",
-        _section(
+        section("plots", "Plots", tag("div", *(figure(p) for p in pictures), class_="figures")) if pictures else "",
+        section("layers", "Layers", layer_table("Layers", join(["Plan ", tag("code", score.plan), "."]), layers, *micro)),
+        section("area", "Area", table("Area", "Before place and route.", columns, parts, total=True)),
+        section("notes", "Notes", notes(left_out)) if left_out else "",
+        section(
             "sources",
             "Sources of the cost constants",
             status_text(score.sources["status"]),
@@ -159,11 +154,12 @@ def score_page(
         title,
         header,
         join(sections, "\n"),
-        _footer({"plan": score.plan, "accelerator": score.accelerator, "phase": score.phase}, None, None, versions),
+        footer({"plan": score.plan, "accelerator": score.accelerator, "phase": score.phase}, None, None, versions),
     )
 
 
-def _section(anchor: str, title: str, *content: Any) -> Markup:
+def section(anchor: str, title: str, *content: Any) -> Markup:
+    """A part of a page with its heading."""
     return tag(
         "section", tag("h2", title, id=f"{anchor}-title"), "\n", join(content, "\n"), id=anchor, aria_labelledby=f"{anchor}-title"
     )
@@ -183,8 +179,9 @@ def _facts(study: Any, quality: Any) -> str:
     return " · ".join(facts)
 
 
-def _notes(notes: Sequence[str]) -> Markup:
-    return tag("ul", *(tag("li", note) for note in notes), class_="notes")
+def notes(texts: Sequence[str]) -> Markup:
+    """Remarks as a list."""
+    return tag("ul", *(tag("li", text) for text in texts), class_="notes")
 
 
 def _dequantized(study: Any) -> list[str]:
@@ -192,7 +189,8 @@ def _dequantized(study: Any) -> list[str]:
     return [f"Dequantized in front of the array, and charged for it: {'; '.join(labels)}."] if labels else []
 
 
-def _footer(settings: Mapping[str, Any], command: str | None, made: str | None, versions: Mapping[str, str] | None) -> Markup:
+def footer(settings: Mapping[str, Any], command: str | None, made: str | None, versions: Mapping[str, str] | None) -> Markup:
+    """What made the page."""
     pairs = [
         (key.replace("_", " ").capitalize(), "none" if value is None else value)
         for key, value in settings.items()

@@ -33,11 +33,12 @@ def place(
     lines: Sequence[tuple[Point, Point]] = (),
     first: Sequence[bool] = (),
     others: Sequence[Point] = (),
+    taken: Sequence[Box] = (),
 ) -> list[Placed | None]:
     """A place for each label of the given sizes (width, height), all in pixels; None where there is no room.
 
     `radius`: of the marks. `lines` are crossed only where it must be. `first`: labels that choose before the others.
-    `others`: marks without a label, which none should seem to belong to.
+    `others`: marks without a label, which none should seem to belong to. `taken`: boxes that no label may meet.
     Greedy in several orders, the cheapest result of all; no randomness.
     """
     marks = [(x - radius, y - radius, x + radius, y + radius) for x, y in points]
@@ -54,7 +55,7 @@ def place(
     lowest = math.inf
     orders = [sorted(range(len(points)), key=key) for key in keys]
     for order in [*(sorted(o, key=lambda i: not (first and first[i])) for o in orders), *orders]:
-        found = _descend(order, points, sizes, frame, radius, lines, marks, others)
+        found = _descend(order, points, sizes, frame, radius, lines, marks, others, taken)
         cost = sum(p.cost if p is not None else _UNPLACED * (3 if first and first[i] else 1) for i, p in enumerate(found))
         if cost < lowest - 1e-9:
             best, lowest = found, cost
@@ -70,6 +71,7 @@ def _descend(
     lines: Sequence[tuple[Point, Point]],
     marks: Sequence[Box],
     unnamed: Sequence[Point],
+    taken: Sequence[Box],
 ) -> list[Placed | None]:
     """Each label in turn takes its best free place; then each may choose again."""
     chosen: list[Placed | None] = [None] * len(points)
@@ -77,7 +79,7 @@ def _descend(
     for _ in range(_PASSES):
         before = list(chosen)
         for i in order:
-            others = [p.box for j, p in enumerate(chosen) if p is not None and j != i]
+            others = [*taken, *(p.box for j, p in enumerate(chosen) if p is not None and j != i)]
             crossing = [*lines, *(line for j, line in enumerate(leaders) if line is not None and j != i)]
             chosen[i] = found = _best(points, i, sizes[i], frame, radius, marks, others, crossing, unnamed)
             leaders[i] = (points[i], nearest(found.box, points[i])) if found is not None else None

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hwmodel.report.canvas import WIDTHS, embedded, pixels, png, svg
+from hwmodel.report.compare_plot import MOST, plot_comparison
 from hwmodel.report.energy_plot import energy_breakdown, score_breakdown
 from hwmodel.report.error_plot import layer_sqnr
 from hwmodel.report.markup import Picture
 from hwmodel.report.pareto_plot import pareto
+from hwmodel.report.roofline_plot import plot_roofline
 from hwmodel.report.theme import THEMES
 from hwmodel.report.view import quality_of
 
@@ -58,9 +60,32 @@ def study_pictures(study: Any) -> tuple[list[Picture], dict[str, bytes]]:
 
 
 def score_pictures(score: Any) -> list[Picture]:
-    """The plot of one score for its page. Raises ImportError where matplotlib is missing."""
-    caption = "Energy of every layer, with its latency and what it waits for."
-    return [_picture(score_breakdown, score, "Energy by layer.", caption, False, files=False)[0]]
+    """The plots of one score for its page. Raises ImportError where matplotlib is missing."""
+    drawn = (
+        (score_breakdown, "Energy by layer.", "With the latency of every layer and what it waits for."),
+        (_roofline, "Layers below their ceilings.", "Operations a byte of DRAM, and how many of them a second."),
+    )
+    return [_picture(plot, score, title, caption, False, files=False)[0] for plot, title, caption in drawn]
+
+
+def comparison_pictures(comparison: Any) -> list[Picture]:
+    """The plots of a comparison for its page. Raises ImportError where matplotlib is missing."""
+    found = []
+    if len(comparison.scores) <= MOST:
+        title, caption = "Energy and latency.", "Both relative to the first row, with the values behind the bars."
+        found.append(_picture(plot_comparison, comparison, title, caption, False, files=False)[0])
+    if len(comparison.scores) <= len(THEMES["light"].series):
+        title, caption = "Layers below their ceilings.", "Operations a byte of DRAM, and how many of them a second."
+        found.append(_picture(_rooflines, comparison, title, caption, False, files=False)[0])
+    return found
+
+
+def _roofline(score: Any, theme: str, width: str) -> Figure:
+    return plot_roofline(score, theme=theme, width=width)
+
+
+def _rooflines(comparison: Any, theme: str, width: str) -> Figure:
+    return plot_roofline(list(comparison.scores), theme=theme, width=width)
 
 
 def _picture(

@@ -41,7 +41,8 @@ def _plain(value: Any) -> Any:
     return repr(float(value)).replace("inf", "Infinity")
 
 
-def _numeric(values: pd.Series, factor: float, digits: int, best: str | None = None, sign: bool = False) -> list[Cell]:
+def numeric(values: pd.Series, factor: float, digits: int, best: str | None = None, sign: bool = False) -> list[Cell]:
+    """Numbers as cells; `best` "low" or "high" marks the smallest or largest."""
     finite = values[values.map(lambda v: math.isfinite(float(v)))]
     target = (finite.min() if best == "low" else finite.max()) if best and len(finite) and finite.nunique() > 1 else None
     texts = [number(v * factor, digits, sign=sign) for v in values]
@@ -68,35 +69,35 @@ def summary_table(study: Any) -> Markup:
         (Column("Weight scheme", numeric=False), heads),
         (
             Column("Weight", "bits", hint="bits per weight in memory with all overheads"),
-            _numeric(summary["bits_per_weight"], 1, 3, "low"),
+            numeric(summary["bits_per_weight"], 1, 3, "low"),
         ),
-        (Column("SQNR", "dB", hint="all weight layers pooled"), _numeric(summary["sqnr_db"], 1, 1, "high")),
+        (Column("SQNR", "dB", hint="all weight layers pooled"), numeric(summary["sqnr_db"], 1, 1, "high")),
     ]
     if quality.column != "sqnr_db":
         low = "low" if quality.lower_is_better else "high"
-        parts.append((Column(quality.name, quality.unit), _numeric(summary[quality.column], quality.factor, digits, low)))
+        parts.append((Column(quality.name, quality.unit), numeric(summary[quality.column], quality.factor, digits, low)))
         if "delta" in summary:
             unit = "points" if quality.unit == "%" else ""
-            cells = _numeric(summary["delta"], quality.factor, digits, sign=True)
+            cells = numeric(summary["delta"], quality.factor, digits, sign=True)
             parts.append((Column("Change", unit or "absolute", hint="against the float32 network"), cells))
         if "bits_per_byte" in summary:
             parts.append(
-                (Column("Per byte", "bits", hint="cross entropy per byte of text"), _numeric(summary["bits_per_byte"], 1, 4, "low"))
+                (Column("Per byte", "bits", hint="cross entropy per byte of text"), numeric(summary["bits_per_byte"], 1, 4, "low"))
             )
     ratio = summary["energy_uj"].iloc[reference] / summary["energy_uj"]
     parts += [
         (
             Column("Energy", energy.unit),
-            _numeric(summary["energy_uj"], energy.factor, decimals(summary["energy_uj"] * energy.factor), "low"),
+            numeric(summary["energy_uj"], energy.factor, decimals(summary["energy_uj"] * energy.factor), "low"),
         ),
-        (Column("Gain", "×", hint=f"energy: how many times less than {summary['label'].iloc[reference]}"), _numeric(ratio, 1, 2)),
+        (Column("Gain", "×", hint=f"energy: how many times less than {summary['label'].iloc[reference]}"), numeric(ratio, 1, 2)),
         (
             Column("Latency", time.unit),
-            _numeric(summary["latency_us"], time.factor, decimals(summary["latency_us"] * time.factor), "low"),
+            numeric(summary["latency_us"], time.factor, decimals(summary["latency_us"] * time.factor), "low"),
         ),
-        (Column("Area", "mm²"), _numeric(summary["area_mm2"], 1, 3, "low")),
+        (Column("Area", "mm²"), numeric(summary["area_mm2"], 1, 3, "low")),
         (Column("Worst layer", "SQNR, dB"), _worst(summary)),
-        (Column("Max error", "absolute"), _numeric(summary["max_abs_error"], 1, decimals(summary["max_abs_error"], 3))),
+        (Column("Max error", "absolute"), numeric(summary["max_abs_error"], 1, decimals(summary["max_abs_error"], 3))),
         (Column("Datapath", numeric=False), [Cell(tag("code", d), str(d)) for d in summary["datapath"]]),
     ]
     rows = [list(cells) for cells in zip(*(cells for _, cells in parts), strict=True)]
@@ -146,7 +147,7 @@ def layer_table(name: str, caption: Any, layers: pd.DataFrame, energy: Scale, ti
     for title, column in (("Scheme", "scheme"), ("Activations", "activation"), ("Datapath", "datapath")):
         if layers[column].nunique() > 1:
             parts.append((Column(title, numeric=False), [*(Cell(tag("code", v)) for v in layers[column]), Cell("")]))
-    charged = [*_numeric(layers["weight_bits"], 1, 3), Cell("")]
+    charged = [*numeric(layers["weight_bits"], 1, 3), Cell("")]
     parts.append((Column("Weight", "bits charged", hint="per weight, or per element of keys and values"), charged))
     for title, column, unit in (
         ("Weight SQNR", "weight_sqnr_db", "dB"),
@@ -155,13 +156,13 @@ def layer_table(name: str, caption: Any, layers: pd.DataFrame, energy: Scale, ti
     ):
         if column in layers and layers[column].notna().any():
             digits = 1 if unit == "dB" else decimals(layers[column], 3)
-            parts.append((Column(title, unit), [*_numeric(layers[column], 1, digits), Cell("")]))
+            parts.append((Column(title, unit), [*numeric(layers[column], 1, digits), Cell("")]))
     joules, seconds = energy.factor * 1e6, time.factor * 1e6
     share = (rows["energy_dram_j"] / rows["energy_j"]).fillna(0.0) * 100
     parts += [
-        (Column("Energy", energy.unit), _numeric(rows["energy_j"], joules, decimals(layers["energy_j"] * joules, 3))),
-        (Column("of it DRAM", "%"), _numeric(share, 1, 0)),
-        (Column("Latency", time.unit), _numeric(rows["latency_s"], seconds, decimals(layers["latency_s"] * seconds, 3))),
+        (Column("Energy", energy.unit), numeric(rows["energy_j"], joules, decimals(layers["energy_j"] * joules, 3))),
+        (Column("of it DRAM", "%"), numeric(share, 1, 0)),
+        (Column("Latency", time.unit), numeric(rows["latency_s"], seconds, decimals(layers["latency_s"] * seconds, 3))),
         (Column("Waits for", numeric=False), [*(Cell(bound(r)) for _, r in layers.iterrows()), Cell("")]),
     ]
     cells = [list(line) for line in zip(*(c for _, c in parts), strict=True)]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 from hwmodel.report.canvas import REMEDY
-from hwmodel.report.files import environment, unique
+from hwmodel.report.files import environment
 from hwmodel.report.html import score_page
+from hwmodel.report.save import write_whole
 
 
 def score_html(score: Any, path: str | Path | None = None) -> str:
@@ -25,12 +25,5 @@ def score_html(score: Any, path: str | Path | None = None) -> str:
         left_out.append(f"The plot was left out: it needs matplotlib, which is not installed; {REMEDY}")
     text = score_page(score, pictures, versions=environment(), left_out=left_out)
     if path is not None:
-        target = Path(path).expanduser().resolve()
-        part = target.parent / unique(target)
-        try:
-            part.write_text(text, encoding="utf-8", newline="\n")
-            os.replace(part, target)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        write_whole(Path(path).expanduser(), text.encode())
     return text

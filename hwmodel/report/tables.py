@@ -12,7 +12,7 @@ from rich.text import Text
 
 from hwmodel.report.cards import quality_digits
 from hwmodel.report.numbers import decimals, number, scale
-from hwmodel.report.view import bound, on_front, quality_of
+from hwmodel.report.view import bound, on_front, plan_label, quality_of
 
 _SHORT = {"perplexity": "PPL", "accuracy": "accuracy"}  # narrow heads, so that 80 columns hold the schemes
 
@@ -109,3 +109,24 @@ def _column(values: pd.Series, factor: float, digits: int, *, sign: bool = False
 
 def _scaled(values: pd.Series, factor: float) -> list[str]:
     return _column(values, factor, decimals(values * factor, 4, 3))
+
+
+def comparison_table(comparison: Any) -> Table:
+    """One row a score of a comparison, in 100 columns; in 80 the accelerator goes to a second line."""
+    frame = comparison.frame
+    columns: list[tuple[str, list[str]]] = []
+    for title, column, unit in (("energy", "energy_j", "J"), ("latency", "latency_s", "s"), ("EDP", "edp_js", "J·s")):
+        one = scale(frame[column], 1.0, unit)
+        columns.append((f"{title}\n{one.unit}", _scaled(frame[column], one.factor)))
+        columns.append(("\n×", _column(frame[f"{column.partition('_')[0]}_relative"], 1, 3)))
+    columns.append(("area\nmm²", _column(frame["area_mm2"], 1, 2)))
+    columns.append(("\n×", _column(frame["area_relative"], 1, 2)))
+    columns.append(("DRAM\n%", _column(100 * frame.get("energy_dram_j", 0.0) / frame["energy_j"], 1, 0)))
+    made = _table(Text(comparison.title, style="bold"))
+    made.add_column("plan", overflow="fold")
+    for head, _ in columns:
+        made.add_column(head, justify="right", no_wrap=True)
+    for one, *texts in zip(comparison.scores, *(values for _, values in columns), strict=True):
+        made.add_row(Text(f"{plan_label(one.plan)} on {one.accelerator}"), *texts)
+    made.caption = Text("× relative to the first row. EDP: energy times latency. DRAM: its share of the energy")
+    return made

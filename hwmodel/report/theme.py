@@ -11,7 +11,7 @@ from hwmodel._checks import unknown
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of one theme. series: one an accelerator; parts: of the energy."""
+    """Colours of one theme. series: one an accelerator; parts: of the energy, and the latency."""
 
     name: str
     page: str
@@ -25,8 +25,9 @@ class Theme:
     heat: tuple[float, float]  # ends of the viridis map that stand out from the surface
 
 
-PARTS = ("core", "sram", "dram", "dequant")
-PART_NAMES = {"core": "Core", "sram": "SRAM", "dram": "DRAM", "dequant": "Dequantizer"}
+PARTS = ("core", "vector", "sram", "dram", "dequant")
+PART_NAMES = {"core": "Core", "vector": "Vector unit", "sram": "SRAM", "dram": "DRAM", "dequant": "Dequantizer"}
+PART_NAMES |= {"noc": "On-chip wires"}
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 
 THEMES = {
@@ -39,7 +40,14 @@ THEMES = {
         line="#d5dae0",
         accent="#0b5fa5",
         series=("#0072b2", "#c44e00", "#00805e", "#a8457c", "#7a6200", "#5b5fc7", "#6b6b6b", "#1b1f24"),
-        parts={"core": "#d2691e", "sram": "#12876f", "dram": "#5b84b1", "dequant": "#a8326e"},
+        parts={
+            "core": "#d2691e",
+            "vector": "#9c8200",
+            "sram": "#12876f",
+            "dram": "#5b84b1",
+            "dequant": "#a8326e",
+            "latency": "#57606a",
+        },
         heat=(0.05, 0.97),
     ),
     "dark": Theme(
@@ -51,7 +59,14 @@ THEMES = {
         line="#343b44",
         accent="#6cb6f5",
         series=("#56b4e9", "#f2995c", "#3cc9a3", "#e79ac6", "#e0c341", "#a5a8f0", "#b8b8b8", "#e6e9ed"),
-        parts={"core": "#f0a058", "sram": "#45c4a8", "dram": "#6f97c7", "dequant": "#e58abf"},
+        parts={
+            "core": "#f0a058",
+            "vector": "#e6d25a",
+            "sram": "#45c4a8",
+            "dram": "#6f97c7",
+            "dequant": "#e58abf",
+            "latency": "#a3adb8",
+        },
         heat=(0.16, 1.0),
     ),
 }

@@ -77,3 +77,11 @@ def layer_names(names: list[str]) -> list[tuple[str, str]]:
 def bound(row: Any) -> str:
     """What a layer waits for."""
     return "DRAM" if row["dram_cycles"] > row["compute_cycles"] else "compute"
+
+
+def plan_label(plan: str) -> str:
+    """A plan in short: its weights, and what is not float16 else; `+ N patterns` where layers differ."""
+    head, *others = plan.split(" | ")
+    fields = dict(part.strip().partition("=")[::2] for part in head.split(";"))
+    name = fields.get("w", head) + "".join(f", {k}={fields[k]}" for k in ("a", "kv") if fields.get(k, "float16") != "float16")
+    return name + (f" + {len(others)} pattern{'s' if len(others) > 1 else ''}" if others else "")

@@ -18,6 +18,8 @@ KINDS = dict.fromkeys(
 )
 KINDS |= dict.fromkeys(("opt", "phi", "gpt2", "gpt_neox", "gptj", "starcoder2"), (1, "decoder"))
 KINDS |= dict.fromkeys(("bert", "roberta", "vit", "deit"), (1, "encoder"))
+_ACTIVATION_FIELDS = ("hidden_activation", "hidden_act", "activation_function")
+_ACTIVATIONS = {"swish": "silu", "gelu_pytorch_tanh": "gelu_tanh", "gelu_new": "gelu_tanh", "gelu_fast": "gelu_tanh"}
 _ALIASES = {
     "hidden_size": ("n_embd",),
     "intermediate_size": ("ffn_dim", "n_inner"),
@@ -35,6 +37,8 @@ def workload_from_config(
     *,
     lm_head: str = "all",
     fold: bool = True,
+    vector_ops: bool = False,
+    experts: str = "balanced",
 ) -> pd.DataFrame:
     """The workload of a model given by its Hugging Face config.json (a path, its folder, or the mapping itself).
 
@@ -44,7 +48,8 @@ def workload_from_config(
     file and field), FileNotFoundError for no such file.
     """
     fields, where = _read(config)
-    return transformer_workload(transformer_of(fields, where), phase, context, batch, lm_head=lm_head, fold=fold)
+    options: dict[str, Any] = {"lm_head": lm_head, "fold": fold, "vector_ops": vector_ops, "experts": experts}
+    return transformer_workload(transformer_of(fields, where), phase, context, batch, **options)
 
 
 def transformer_of(fields: Mapping[str, Any], where: str = "config") -> Transformer:
@@ -92,12 +97,29 @@ def transformer_of(fields: Mapping[str, Any], where: str = "config") -> Transfor
         status="user",
         patch=patch,
         classes=_classes(fields) if patch else 0,
+        activation=_activation(fields),
+        architecture=kind,
+        rotary_share=_rotary_share(fields, where),
     )
 
 
 def _classes(fields: Mapping[str, Any]) -> int:
     labels = fields.get("id2label")
     return len(labels) if isinstance(labels, Mapping) else int(fields.get("num_labels", 0))
+
+
+def _activation(fields: Mapping[str, Any]) -> str:
+    given = next((fields[key] for key in _ACTIVATION_FIELDS if fields.get(key) is not None), "")
+    return _ACTIVATIONS.get(str(given), str(given))
+
+
+def _rotary_share(fields: Mapping[str, Any], where: str) -> float | None:
+    share = fields.get("partial_rotary_factor")
+    if share is None:
+        return None
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
+        raise ValueError(f"{where}: field partial_rotary_factor is {share!r}; give a share above 0, at most 1")
+    return float(share)
 
 
 def _window(kind: str, fields: Mapping[str, Any], read: _Fields) -> tuple[int, str]:

@@ -81,7 +81,7 @@ def to_scalesim(work: pd.DataFrame, path: str | Path | None = None, form: str = 
     """
     if form not in FORMS:
         raise unknown("form", form, FORMS)
-    rows = work.to_dict("records")
+    rows = _products(work, "SCALE-Sim")
     known = [bool(r.get("k_h")) for r in rows]
     single = all(r["m"] == r["out_h"] * r["out_w"] for r, k in zip(rows, known, strict=True) if k)
     if form == "conv" and not single:
@@ -100,6 +100,12 @@ def to_scalesim(work: pd.DataFrame, path: str | Path | None = None, form: str = 
     if path is not None:
         Path(path).write_text(text, encoding="utf-8")
     return text
+
+
+def _products(work: pd.DataFrame, tool: str) -> list[dict[Any, Any]]:
+    if (work["kind"] == "vector").any():
+        raise ValueError(f"the workload has vector rows, which {tool} does not know; build it without vector_ops")
+    return work.to_dict("records")
 
 
 def _name(row: dict[Any, Any]) -> str:
@@ -129,7 +135,7 @@ def to_zigzag(work: pd.DataFrame, path: str | Path | None = None, *, bits: tuple
     """
     w, i, o, final = (positive_int("bits", b) for b in bits)
     lines = []
-    for number, row in enumerate(work.to_dict("records")):
+    for number, row in enumerate(_products(work, "ZigZag")):
         name = row["layer"] if row["count"] == 1 else f"{row['layer']} x{row['count']}"
         previous = number - 1 if number else number
         lines += [f"- id: {number}", f"  name: {name!r}", *_loops(row)]

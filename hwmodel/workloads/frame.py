@@ -12,7 +12,8 @@ SHAPE = ("layer", "kind", "count", "batch", "m", "n", "k", "k_in")
 HEADS = ("heads", "kv_heads", "head_dim", "queries", "context")
 COLUMNS = (*SHAPE, "macs", "weights", *HEADS)
 GEOMETRY = ("in_ch", "in_h", "in_w", "k_h", "k_w", "stride_h", "stride_w", "dilation_h", "dilation_w", "groups", "out_h", "out_w")
-KINDS = ("linear", "attention_qk", "attention_pv", "conv2d")
+VECTOR = ("op", "elements", "reads", "writes", "parameters")
+KINDS = ("linear", "attention_qk", "attention_pv", "conv2d")  # matrix products; rows of kind "vector" are none
 
 
 def linear(layer: str, count: int, tokens: int, outputs: int, inputs: int) -> dict[str, Any]:
@@ -75,17 +76,23 @@ def table(rows: Sequence[Mapping[str, Any]], **attrs: Any) -> pd.DataFrame:
     stored input row), macs and weights (both over `count`; keys and values are no weights), and for attention rows
     heads, kv_heads, head_dim, queries, context (0 elsewhere). Convolutions of known shape add in_ch, in_h and in_w (with
     padding), k_h, k_w, stride_h, stride_w, dilation_h, dilation_w, groups, out_h, out_w.
+    Rows of kind "vector" (no products: macs and weights 0; m vectors of n elements) add op and, over `count`, elements, reads,
+    writes (elements) and parameters.
     """
     columns: dict[str, Any] = {c: [row[c] for row in rows] for c in ("layer", "kind")}
     for name in SHAPE[2:]:
         columns[name] = np.array([row[name] for row in rows], dtype=np.int64)
-    columns["macs"] = columns["count"] * columns["batch"] * columns["m"] * columns["n"] * columns["k"]
-    weighted = np.array([not kind.startswith("attention") for kind in columns["kind"]], dtype=bool)
+    product = np.array([kind != "vector" for kind in columns["kind"]], dtype=np.int64)
+    columns["macs"] = product * columns["count"] * columns["batch"] * columns["m"] * columns["n"] * columns["k"]
+    weighted = np.array([not kind.startswith(("attention", "vector")) for kind in columns["kind"]], dtype=bool)
     columns["weights"] = np.where(weighted, columns["count"] * columns["batch"] * columns["n"] * columns["k"], 0)
     for name in HEADS:
         columns[name] = np.array([row.get(name, 0) for row in rows], dtype=np.int64)
     if any("k_h" in row for row in rows):
         columns |= {name: np.array([row.get(name, 0) for row in rows], dtype=np.int64) for name in GEOMETRY}
+    if not product.all():
+        columns["op"] = [row.get("op", "") for row in rows]
+        columns |= {name: np.array([row.get(name, 0) for row in rows], dtype=np.int64) for name in VECTOR[1:]}
     out = pd.DataFrame(columns)
     out.attrs.update(attrs)
     return out
