@@ -48,10 +48,10 @@ STRINGS = (
 @pytest.mark.parametrize(
     ("kind", "params", "ours", "horowitz"),
     [
-        ("int_add", {"N": 8}, 34.0, ("add", "int8")),
-        ("int_add", {"N": 16}, 68.1, ("add", "int16")),
-        ("int_add", {"N": 32}, 136.2, ("add", "int32")),
-        ("int_mul", {"W": 8, "A": 8, "S": 0}, 294, ("mul", "int8")),
+        ("int_add", {"N": 8}, 32.45, ("add", "int8")),
+        ("int_add", {"N": 16}, 66.5, ("add", "int16")),
+        ("int_add", {"N": 32}, 134.6, ("add", "int32")),
+        ("int_mul", {"W": 8, "A": 8, "S": 0, "style": "array"}, 294, ("mul", "int8")),
     ],
 )
 def test_adder_cells_give_horowitz_areas(kind, params, ours, horowitz):
@@ -380,7 +380,7 @@ def test_a_library_of_ones_own(tmp_path):
     assert made.cells["full_adder"].status == "user"
     assert made.cells["xor2"].status == "inferred"
     assert made.cells["xor2"].value == pytest.approx(0.4)
-    assert hw.unit("int_add", N=8).cost(made).area_um2 == pytest.approx(8.8)
+    assert hw.unit("int_add", N=8).cost(made).area_um2 == pytest.approx(8.3667, abs=1e-3)
     assert made.scaling["area"].value == pytest.approx(0.2 / 0.798)
     assert made.scaling["leakage"].value > 0
     assert made.energy_fj_per_ge.value == pytest.approx(technology("nangate45@22nm,0.8V").energy_fj_per_ge.value)
