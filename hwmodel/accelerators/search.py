@@ -21,7 +21,7 @@ from hwmodel.numeric import Ints
 
 OBJECTIVES = ("energy", "latency", "edp")
 LIMIT = 400_000
-TOLERANCE = 0.01
+TOLERANCE = {"energy": 0.001, "latency": 0.01, "edp": 0.01}
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ def best_mapping(
 
     The loops of each level may be any tiling (divisors, with `acc.imperfect` all others too) in any order; loops are spread over the axes
     in the ways of `tilings.spreads`. Leakage, which follows latency, is not part of the energy that is compared; ties go to
-    less energy, then to the first found. `tolerance`: the share by which a better mapping may be missed (None: 0 for energy, 0.01 else).
+    less energy, then to the first found. `tolerance`: the share by which a better mapping may be missed (None: 0.001 for energy, 0.01 else;
+    0: the optimum).
     `limit`: nodes after which a search of one spread stops (`Found.proven` is then False).
 
     Raises ValueError where no tiling fits the levels: which level, and how much the smallest tile needs.
@@ -57,7 +58,7 @@ def best_mapping(
 
 
 def _goal(objective: str, tolerance: float | None) -> tuple[str, float]:
-    wide = (0.0 if objective == "energy" else TOLERANCE) if tolerance is None else finite("tolerance", tolerance, minimum=0)
+    wide = TOLERANCE[objective] if tolerance is None else finite("tolerance", tolerance, minimum=0)
     return objective, wide
 
 
