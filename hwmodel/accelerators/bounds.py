@@ -219,7 +219,7 @@ def room(rows: Any, layer: Any, machine: Any, made: Any) -> bool:
                 for axis in range(2):
                     o, f = 4 + axis, 6 + axis
                     words *= patches[axis, at[o], at[f], apart[o], apart[f]]
-            need += words * (min(bits[2], bits[3]) if x == 2 else bits[x])
+            need += words * (min(bits[2], bits[3]) if x == 2 else max(1.0, np.floor(bits[x])))
         if need * (2 if double_buffer[level] == 2 else 1) > numbers[level, 0]:
             return False
     return True

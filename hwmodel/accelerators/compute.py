@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -74,7 +75,7 @@ MODELS: dict[str, Callable[[Products, Accelerator, Array, Ints], Activity]] = {
 }
 
 
-def tile_cycles(acc: Accelerator, weight_bits: Floats) -> Ints:
+def tile_cycles(acc: Any, weight_bits: Floats) -> Ints:
     """Cycles of a tile: 1, or ceil(floor(bits) / 2) where two bits of a weight are taken at a time (pe_array.py)."""
     if acc.compute == "bit_serial":
         return ceil_div(np.floor(weight_bits).astype(np.int64), 2)

@@ -205,9 +205,10 @@ def energies(bits: Any, links: Any, wide: Any, machine: Any) -> tuple[Any, Any]:
 
 @inlined
 def stored_bits(x: int, level: int, wide: Any, holds: Any) -> float:
-    """Bits of a word as a memory keeps it: outputs as they come from inside, which are partial sums where these are added up."""
+    """Bits of a word as a memory keeps it: without its share of a group's scale, which lies elsewhere; outputs as they come from inside,
+    which are partial sums where these are added up."""
     if x < 2:
-        return wide[x, level + 1]
+        return max(1.0, np.floor(wide[x, level + 1]))
     low = level - 1
     while low >= 0 and not holds[2, low]:
         low -= 1
