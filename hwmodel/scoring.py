@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from hwmodel._checks import unknown
-from hwmodel.accelerators import AnyAccelerator, Accelerator, Array, Hierarchy, accelerator
+from hwmodel.accelerators import Accelerator, AnyAccelerator, Array, Hierarchy, accelerator
 from hwmodel.accelerators.attention import shaped
 from hwmodel.accelerators.compute import MODELS, Ints, tile_cycles
 from hwmodel.accelerators.memory import activation_word, traffic, weight_word, words_read
@@ -58,8 +58,8 @@ class Score:
     def layers(self) -> pd.DataFrame:
         """The workload columns and scheme, activation, datapath, native, weight_bits (charged to memory),
         weight_bits_exact, activation_bits, compute_cycles, dram_cycles, cycles, latency_s, energy_*_j, dram_bytes. A memory
-        hierarchy adds energy_noc_j and energy_leakage_j (parts of energy_j), stall_cycles, utilisation, mapping (`Mapping`'s text), and for
-        each level energy_at_LEVEL_j and bytes_at_LEVEL."""
+        hierarchy adds energy_noc_j and energy_leakage_j (parts of energy_j), stall_cycles, utilisation, mapping (`Mapping`'s
+        text), and for each level energy_at_LEVEL_j and bytes_at_LEVEL."""
         return pd.DataFrame(dict(self.columns))
 
     @cached_property
@@ -128,9 +128,10 @@ def score(
     mixes of 4- and 8-bit layers are such fractions; bit-serial cycles then count their integer part. Keys and values
     that the plan leaves in float16 have the accelerator's own width.
 
-    On an accelerator with a memory hierarchy each layer runs under the mapping that is best for `objective` (energy, latency, edp; None: the
-    accelerator's own), or under `mapping`: a `Mapping` or its text for all layers, or by layer name for some. Cycles then
-    are computing, stalls at all ports, preload, offload and drain; energy that of operations, of all accesses, wires and leakage.
+    On an accelerator with a memory hierarchy each layer runs under the mapping that is best for `objective` (energy, latency,
+    edp; None: the accelerator's own), or under `mapping`: a `Mapping` or its text for all layers, or by layer name for some.
+    Cycles then are computing, stalls at all ports, preload, offload and drain; energy that of operations, of all accesses,
+    wires and leakage.
 
     Raises ValueError for a workload without rows, with missing columns or with negative, fractional or NaN sizes, and
     for schemes, activations or datapaths that the accelerator cannot run.

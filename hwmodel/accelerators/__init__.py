@@ -9,6 +9,18 @@ from hwmodel.accelerators.model import Accelerator, Array, Buffer, Dram, Process
 from hwmodel.accelerators.roofline import Machine, Roofline, machine, machines, roofline
 from hwmodel.accelerators.search import best_mapping
 
-__all__ = ["AnyAccelerator", "Assessment", "Axis", "Hierarchy", "LayerLoops", "Level", "Mapping", "assess", "best_mapping", "conv", "product"]
+__all__ = [
+    "AnyAccelerator",
+    "Assessment",
+    "Axis",
+    "Hierarchy",
+    "LayerLoops",
+    "Level",
+    "Mapping",
+    "assess",
+    "best_mapping",
+    "conv",
+    "product",
+]
 __all__ += ["Accelerator", "Array", "Buffer", "Dram", "Machine", "ProcessingElement", "Roofline", "accelerator"]
 __all__ += ["machine", "machines", "presets", "roofline"]

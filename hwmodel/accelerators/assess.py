@@ -8,8 +8,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hwmodel.accelerators.flow import N_CAPACITY, N_LEAKAGE, READ_IN, READ_OUT, bits_moved, energies, needed_bits, too_small
-from hwmodel.accelerators.flow import transfers, word_bits
+from hwmodel.accelerators.flow import (
+    N_CAPACITY,
+    N_LEAKAGE,
+    READ_IN,
+    READ_OUT,
+    bits_moved,
+    energies,
+    needed_bits,
+    too_small,
+    transfers,
+    word_bits,
+)
 from hwmodel.accelerators.hierarchy import Hierarchy
 from hwmodel.accelerators.layer import LayerLoops
 from hwmodel.accelerators.mapping import Mapping
@@ -26,7 +36,8 @@ class Assessment:
     """Cost of a mapping. Arrays are operands (weights, inputs, outputs) x levels (innermost first) x movements (`MOVES`).
 
     `moved`: words; `bits`; `energy_pj`: of the accesses; `wire_pj`: operands x (array, then levels) of delivered bits; `held_bits`:
-    of one copy of each level; `compute_cycles` (with idle elements), `stall_cycles`, `preload_cycles`, `offload_cycles`, `drain_cycles`.
+    of one copy of each level; `compute_cycles` (with idle elements), `stall_cycles`, `preload_cycles`, `offload_cycles`,
+    `drain_cycles`.
     """
 
     hierarchy: Hierarchy

@@ -1,9 +1,11 @@
-"""Lower bounds of what a partly chosen mapping costs, for the search; exact where all of it is chosen (but for unused ends of granules).
+"""Lower bounds of what a partly chosen mapping costs, for the search; exact where all of it is chosen (but for unused ends of
+granules).
 
-`rows` (L + 1, 8): which extent (an index into `Tables`) each loop's tile has, row 0 what the array unrolls, row b + 1 what lies inside
-block b; a loop that is not chosen yet has index 1, an extent beyond its bound, as if it ran once. Counts only grow when a loop is
-chosen, so the bound is admissible. A link's tile stays while only loops that its operand does not depend on run above it: those of the
-blocks before its deciding block (the first with any other loop), and those of the deciding block if they are put innermost there.
+`rows` (L + 1, 8): which extent (an index into `Tables`) each loop's tile has, row 0 what the array unrolls, row b + 1 what
+lies inside block b; a loop that is not chosen yet has index 1, an extent beyond its bound, as if it ran once. Counts only
+grow when a loop is chosen, so the bound is admissible. A link's tile stays while only loops that its operand does not depend
+on run above it: those of the blocks before its deciding block (the first with any other loop), and those of the deciding
+block if they are put innermost there.
 """
 
 from __future__ import annotations
@@ -12,21 +14,34 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.accelerators.flow import N_GRANULE, N_LINK_PJ, N_READ_BITS, N_READ_PJ, N_WORD, N_WRITE_BITS, N_WRITE_PJ
-from hwmodel.accelerators.flow import above, copies, padded, views
+from hwmodel.accelerators.flow import (
+    N_GRANULE,
+    N_LINK_PJ,
+    N_READ_BITS,
+    N_READ_PJ,
+    N_WORD,
+    N_WRITE_BITS,
+    N_WRITE_PJ,
+    above,
+    copies,
+    padded,
+    views,
+)
 from hwmodel.accelerators.nest import distinct, free_of, tile_words, visits, windows
 from numfmt.kernels.jit import inlined, kernel
 
 BEYOND = 1 << 40
 # columns of a link's constants
 L_LOW, L_UP, L_PER_IN, L_PER_OUT, L_BACK_IN, L_BACK_OUT, L_SHARE_IN, L_SHARE_OUT, L_WORST = range(9)
-# columns of a link's bound: its deciding block, then pJ, words inside, outside, bits of a word if its operand stays there, and if not
+# columns of a link's bound: its deciding block, then pJ, words inside, outside, bits of a word if its operand stays there,
+# and if not
 F_DECIDE, F_STAYS, F_MOVES = 0, 1, 5
 
 
 @kernel
 def tables(extents: Any, sizes: Any, layer: Any) -> tuple[Any, Any, Any, Any, Any]:
-    """Factors of every extent: visits (8, n, 2), lengths of tiles (8, n, 2), windows and their tiles (2, n, n, 2, 2), which end inside (8, n).
+    """Factors of every extent: visits (8, n, 2), lengths of tiles (8, n, 2), windows and their tiles (2, n, n, 2, 2), which
+    end inside (8, n).
 
     extents (8, n), the first `sizes` of each row used; the last index: 1 where copies are held apart.
     """
@@ -60,8 +75,8 @@ def tables(extents: Any, sizes: Any, layer: Any) -> tuple[Any, Any, Any, Any, An
 def link_constants(layer: Any, machine: Any) -> tuple[Any, Any, Any, Any, float]:
     """(operand of each link, constants (n, 9), split inside and outside (n, 8), pJ that all mappings save).
 
-    Cost of a link = bits x (L_PER_IN x words inside + L_PER_OUT x words outside) + L_BACK_IN x inside + L_BACK_OUT x outside: the last two
-    are the partial sums that come back, which follow from the outputs that leave.
+    Cost of a link = bits x (L_PER_IN x words inside + L_PER_OUT x words outside) + L_BACK_IN x inside + L_BACK_OUT x outside:
+    the last two are the partial sums that come back, which follow from the outputs that leave.
     """
     bounds, conv, unrolled, bits = layer
     holds, shared, _, _, _, multicast, numbers = machine
@@ -113,8 +128,8 @@ def link_constants(layer: Any, machine: Any) -> tuple[Any, Any, Any, Any, float]
 
 @inlined
 def words_of(x: int, tile: Any, cut: Any, split: Any, fixed: Any, made: Any) -> float:
-    """Words that cross a link whose tiles have the extents `tile` (indices), `cut` in the loops that x does not depend on; copies are held
-    apart as `split` says."""
+    """Words that cross a link whose tiles have the extents `tile` (indices), `cut` in the loops that x does not depend on;
+    copies are held apart as `split` says."""
     times, inputs = made[0], made[2]
     if x == 0:
         return fixed[0] * times[1, cut[1], split[1]] * times[4, cut[4], split[4]] * times[5, cut[5], split[5]]
@@ -174,9 +189,7 @@ def link_costs(
 
 
 @kernel
-def least(
-    found: Any, machine: Any, constants: Any, most: Any, compute: float, timed: bool, busy: Any
-) -> tuple[float, float]:
+def least(found: Any, machine: Any, constants: Any, most: Any, compute: float, timed: bool, busy: Any) -> tuple[float, float]:
     """(pJ of accesses, cycles) that no completion of these links undercuts."""
     operand, table = constants[0], constants[1]
     ports, numbers = machine[3], machine[6]

@@ -1,4 +1,6 @@
-"""The search over tilings and loop orders: branch and bound, loop by loop, with the bounds of `bounds`; the same optimum as trying all."""
+"""The search over tilings and loop orders: branch and bound, loop by loop, with the bounds of `bounds`; the same optimum as
+trying all.
+"""
 
 from __future__ import annotations
 
@@ -113,7 +115,9 @@ def distinct_orders(rows: Any, bounds: Any, energy_only: bool, orders: Any) -> t
 def leaf(
     rows: Any, layer: Any, machine: Any, constants: Any, found: Any, goal: Any, orders: Any, floor: float, best: Any, kept: Any
 ) -> None:
-    """Try the loop orders of one tiling that can matter; goal: (step, objective, base, tolerance); kept: (rows, order) of the best."""
+    """Try the loop orders of one tiling that can matter; goal: (step, objective, base, tolerance); kept: (rows, order) of
+    the best.
+    """
     step, objective, base, tolerance = goal
     operand = constants[0]
     blocks = rows.shape[0] - 1
@@ -148,13 +152,23 @@ def leaf(
 
 @kernel
 def search(
-    layer: Any, machine: Any, constants: Any, ways: Any, along: Any, made: Any, goal: Any, orders: Any, limit: int, best: Any, kept: Any
+    layer: Any,
+    machine: Any,
+    constants: Any,
+    ways: Any,
+    along: Any,
+    made: Any,
+    goal: Any,
+    orders: Any,
+    limit: int,
+    best: Any,
+    kept: Any,
 ) -> tuple[int, bool]:
     """Depth first over the loops `along`, best bound first.
 
-    ways: chains (n, L), extents of each way to cut a loop as indices; starts (9,), where each loop's begin; extents (8, m), of which
-    0 is what the array unrolls and 1 beyond all. made: `bounds.tables`. best: pJ and cycles, as found before; updated, with kept.
-    Returns the nodes seen and whether the search was complete.
+    ways: chains (n, L), extents of each way to cut a loop as indices; starts (9,), where each loop's begin; extents (8, m),
+    of which 0 is what the array unrolls and 1 beyond all. made: `bounds.tables`. best: pJ and cycles, as found before;
+    updated, with kept. Returns the nodes seen and whether the search was complete.
     """
     chains, starts, extents = ways
     step, objective, base, tolerance = goal

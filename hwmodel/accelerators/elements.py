@@ -24,8 +24,8 @@ class Operation:
 def operation(pe: ProcessingElement, weight: str, activation: str, weight_bits: int, activation_bits: int) -> Operation:
     """The cost of one operation with operands of these formats and widths.
 
-    A bit-serial element takes ceil(bits / step) cycles an operand, energy each; one of bricks runs as many narrower products side by side as it
-    has bricks, or one wider one in several cycles. A priced element costs what a unit for these formats costs.
+    A bit-serial element takes ceil(bits / step) cycles an operand, energy each; one of bricks runs as many narrower products
+    side by side as it has bricks, or one wider one in several cycles. A priced element costs what a unit for these formats costs.
     """
     steps = 1
     for bits, step in ((weight_bits, pe.weight_step), (activation_bits, pe.activation_step)):
@@ -50,7 +50,9 @@ def priced(path: str, weight: str, activation: str, technology: str, flow: str) 
     return cost.energy_pj, cost.area_um2, cost.leakage_nw or 0.0
 
 
-def widest(path: str, weights: tuple[str, ...], activations: tuple[str, ...], technology: str, flow: str) -> tuple[float, float, float, str]:
+def widest(
+    path: str, weights: tuple[str, ...], activations: tuple[str, ...], technology: str, flow: str
+) -> tuple[float, float, float, str]:
     """(pJ, um2, leakage nW, formats) of the largest unit among these formats: the one that is built."""
     made = [(*priced(path, w, a, technology, flow), f"{w} and {a}") for w, a in product(weights, activations)]
     return max(made, key=lambda cost: cost[1])

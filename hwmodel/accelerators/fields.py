@@ -119,7 +119,12 @@ def located(error: ValueError, text: str, where: str) -> ValueError:
     if body == message:
         return error
     lines = dict(_lines(yaml.compose(text), ""))
-    lines |= {f"{part[:-1]} {path.split('.')[1]}": n for part in ("levels", "axes") for path, n in lines.items() if path.startswith(f"{part}.")}
+    lines |= {
+        f"{part[:-1]} {path.split('.')[1]}": n
+        for part in ("levels", "axes")
+        for path, n in lines.items()
+        if path.startswith(f"{part}.")
+    }
     named = [path for path in lines if re.search(rf"(?<![\w.]){re.escape(path)}(?![\w.])", body)]
     if not named:
         return error

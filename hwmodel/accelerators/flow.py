@@ -176,7 +176,7 @@ def bits_moved(moved: Any, links: Any, wide: Any, machine: Any) -> Any:
                 ratio = padded(one, numbers[level, N_GRANULE]) / one
                 toward = (WRITE_OUT, READ_OUT) if side == 0 else (READ_IN, WRITE_IN)
                 for way in toward:
-                    back = x == 2 and (way == WRITE_OUT or way == READ_IN)
+                    back = x == 2 and (way in (WRITE_OUT, READ_IN))
                     bits = wide[2, 0] if back else wide[x, low + 1]
                     out[x, level, way] = moved[x, level, way] * bits * ratio
             low = up
@@ -205,8 +205,8 @@ def energies(bits: Any, links: Any, wide: Any, machine: Any) -> tuple[Any, Any]:
 
 @inlined
 def stored_bits(x: int, level: int, wide: Any, holds: Any) -> float:
-    """Bits of a word as a memory keeps it: without its share of a group's scale, which lies elsewhere; outputs as they come from inside,
-    which are partial sums where these are added up."""
+    """Bits of a word as a memory keeps it: without its share of a group's scale, which lies elsewhere; outputs as they come
+    from inside, which are partial sums where these are added up."""
     if x < 2:
         return max(1.0, np.floor(wide[x, level + 1]))
     low = level - 1

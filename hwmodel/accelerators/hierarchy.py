@@ -153,7 +153,9 @@ class Hierarchy:
         if twice is not None:
             raise ValueError(f"the name {twice!r} is used twice; axes and levels need names of their own")
         if not self.levels or set(self.levels[-1].operands) != set(OPERANDS) or self.levels[-1].capacity_bits is not None:
-            raise ValueError("the last level must hold weights, inputs and outputs and have no capacity: it is where layers come from")
+            raise ValueError(
+                "the last level must hold weights, inputs and outputs and have no capacity: it is where layers come from"
+            )
         loops = [loop for axis in self.axes for loop in axis.loops]
         self._check_axes(loops)
 
@@ -168,7 +170,9 @@ class Hierarchy:
                 if operand in level.operands:
                     if not served <= set(level.serves):
                         lost = ", ".join(sorted(served - set(level.serves)))
-                        raise ValueError(f"level {level.name} has a copy for each element of axis {lost}, but a level inside it has not")
+                        raise ValueError(
+                            f"level {level.name} has a copy for each element of axis {lost}, but a level inside it has not"
+                        )
                     served = set(level.serves)
 
     def __hash__(self) -> int:

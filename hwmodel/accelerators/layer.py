@@ -14,7 +14,9 @@ from hwmodel.accelerators.nest import LOOPS
 
 @dataclass(frozen=True)
 class LayerLoops:
-    """Sizes of the loops G, B, K, C, OY, OX, FY, FX, strides and dilations (y, x), and bits of a weight, input, output, partial sum."""
+    """Sizes of the loops G, B, K, C, OY, OX, FY, FX, strides and dilations (y, x), and bits of a weight, input, output,
+    partial sum.
+    """
 
     bounds: tuple[int, ...]
     conv: tuple[int, int, int, int] = (1, 1, 1, 1)
@@ -41,7 +43,7 @@ class LayerLoops:
         """The layer as the kernels read it, with the elements that the array unrolls for each loop."""
         ints = (np.array(values, dtype=np.int64) for values in (self.bounds, self.conv, unrolled))
         bounds, conv, spread = ints
-        return bounds, conv, spread, np.array(self.bits)
+        return bounds, conv, spread, np.array(self.bits, dtype=np.float64)
 
 
 def product(m: int, n: int, k: int, batch: int = 1, bits: tuple[float, float, float, float] = (8, 8, 8, 32)) -> LayerLoops:

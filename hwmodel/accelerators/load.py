@@ -13,8 +13,8 @@ from typing import Any
 from hwmodel._checks import unknown
 from hwmodel.accelerators.fields import Reader, located, only, yaml_fields
 from hwmodel.accelerators.hierarchy import Hierarchy
-from hwmodel.accelerators.load_hierarchy import TOP, build
-from hwmodel.accelerators.model import Accelerator, Array, Buffer, Dram, ProcessingElement
+from hwmodel.accelerators.load_hierarchy import build
+from hwmodel.accelerators.model import Accelerator, Array, Dram, ProcessingElement
 
 _SYSTOLIC = re.compile(r"systolic<\s*(\d+)\s*x\s*(\d+)\s*(?:,\s*(\w+)\s*)?>")
 _PE = {"datapath", "weights", "activations", "lanes", "two_term_grid", "float16_weights", "energy_pj", "area_um2"}
@@ -34,8 +34,9 @@ AnyAccelerator = Accelerator | Hierarchy
 def accelerator(spec: str | Path | AnyAccelerator) -> AnyAccelerator:
     """The accelerator of a preset name, a `systolic<128x128,ws>` string or a YAML file.
 
-    A file with `levels` describes a memory hierarchy (`Hierarchy`), else one with two buffers. Raises ValueError for an unknown name
-    (with the nearest known) or a malformed file (with its line and field), FileNotFoundError for a `.yaml` path that does not exist.
+    A file with `levels` describes a memory hierarchy (`Hierarchy`), else one with two buffers. Raises ValueError for an
+    unknown name (with the nearest known) or a malformed file (with its line and field), FileNotFoundError for a `.yaml` path
+    that does not exist.
     """
     if isinstance(spec, Accelerator | Hierarchy):
         return spec

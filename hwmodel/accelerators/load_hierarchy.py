@@ -18,9 +18,38 @@ TOP |= {"kv_bits", "scale_charge", "scale_bits_per_group", "dequantizer_technolo
 _PE = {"datapath", "weights", "activations", "float16_weights", "energy_pj", "area_um2", "place_and_route", "two_term_grid"}
 _PE |= {"technology", "flow", "weight_step", "activation_step", "bricks"}
 _AXIS = {"size", "loops", "systolic"}
-_LEVEL = {"holds", "word_bits", "read_pj", "write_pj", "capacity_bits", "capacity_kib", "read_bits", "write_bits", "ports", "serves"}
-_LEVEL |= {"double_buffer", "multicast", "latch", "granule_bits", "loops", "wire_pj_per_bit", "leakage_mw", "area_um2", "sram", "pj_per_bit"}
-UNITS = {"read_pj": "pJ/word", "write_pj": "pJ/word", "wire_pj_per_bit": "pJ/bit", "leakage_mw": "mW", "area_um2": "um2", "pj_per_bit": "pJ/bit"}
+_LEVEL = {
+    "holds",
+    "word_bits",
+    "read_pj",
+    "write_pj",
+    "capacity_bits",
+    "capacity_kib",
+    "read_bits",
+    "write_bits",
+    "ports",
+    "serves",
+}
+_LEVEL |= {
+    "double_buffer",
+    "multicast",
+    "latch",
+    "granule_bits",
+    "loops",
+    "wire_pj_per_bit",
+    "leakage_mw",
+    "area_um2",
+    "sram",
+    "pj_per_bit",
+}
+UNITS = {
+    "read_pj": "pJ/word",
+    "write_pj": "pJ/word",
+    "wire_pj_per_bit": "pJ/bit",
+    "leakage_mw": "mW",
+    "area_um2": "um2",
+    "pj_per_bit": "pJ/bit",
+}
 
 
 def build(fields: Mapping[str, Any], where: str) -> Hierarchy:

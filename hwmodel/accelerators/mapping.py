@@ -19,11 +19,11 @@ _SEGMENT = re.compile(r"\s*([^\s:\[\]|]+)\s*(?:\[([\w\s,]*)\])?\s*:(.*)", re.DOT
 
 @dataclass(frozen=True)
 class Mapping:
-    """`spread`: (axis, loop, elements); `loops`: (loop, iterations) in time, outermost first; `tiles`: for each level, for each operand
-    that it holds, how many of the loops lie outside its tile.
+    """`spread`: (axis, loop, elements); `loops`: (loop, iterations) in time, outermost first; `tiles`: for each level, for
+    each operand that it holds, how many of the loops lie outside its tile.
 
-    As text, from the outermost: `dram: K 8 | sram: OX 14, OY 14 | rf: C 8 | rows: C 32 | cols: K 32`; the loops of a level's segment and
-    of all segments behind it lie in its tile. `sram[inputs]: ...` starts the tile of that operand only.
+    As text, from the outermost: `dram: K 8 | sram: OX 14, OY 14 | rf: C 8 | rows: C 32 | cols: K 32`; the loops of a level's
+    segment and of all segments behind it lie in its tile. `sram[inputs]: ...` starts the tile of that operand only.
     """
 
     spread: tuple[tuple[str, str, int], ...]
@@ -79,7 +79,9 @@ class Mapping:
         for part in text.split("|"):
             found = _SEGMENT.fullmatch(part)
             if not found:
-                raise ValueError(f"mapping: {part.strip()!r} is not LEVEL: LOOP N, LOOP N; write for example 'dram: K 8 | rows: C 32'")
+                raise ValueError(
+                    f"mapping: {part.strip()!r} is not LEVEL: LOOP N, LOOP N; write for example 'dram: K 8 | rows: C 32'"
+                )
             name, held, body = found[1], found[2], _loops(found[3])
             if name in axes:
                 spread += [(name, loop, n) for loop, n in body]
@@ -98,7 +100,9 @@ class Mapping:
         for level in acc.levels:
             for operand in level.operands:
                 if (level.name, operand) not in tiles:
-                    raise ValueError(f"mapping does not say where the tile of {operand} in {level.name} starts; add '| {level.name}: ...'")
+                    raise ValueError(
+                        f"mapping does not say where the tile of {operand} in {level.name} starts; add '| {level.name}: ...'"
+                    )
                 ordered.append((level.name, operand, tiles[level.name, operand]))
         return cls(tuple(spread), tuple(loops), tuple(ordered))
 
@@ -119,7 +123,9 @@ class Mapping:
             covered = int(np.prod(factors, dtype=np.int64))
             if covered < bound:
                 text = " x ".join(map(str, factors)) or "none"
-                raise ValueError(f"mapping does not cover the layer: loop {loop} has {bound} iterations, the mapping runs {text} = {covered}")
+                raise ValueError(
+                    f"mapping does not cover the layer: loop {loop} has {bound} iterations, the mapping runs {text} = {covered}"
+                )
         last = acc.levels[-1].name
         for operand in OPERANDS:
             outside = [self.outside(level.name, operand) for level in acc.levels if operand in level.operands]

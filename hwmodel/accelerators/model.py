@@ -30,9 +30,10 @@ class ProcessingElement:
     `weights` and `activations` are numfmt format strings that it takes without conversion; `two_term_grid` adds every
     grid of up to 4 bits that numfmt's model of BitMoD's decoder takes (sums of at most two powers of two). `lanes` is the
     dot-product width; `float16_weights` says that it can also run float16 weights (after a dequantizer, say).
-    Energy is that of one cycle, before `place_and_route`; area is as published, not multiplied. With a `technology` (and `flow`) the element
-    is priced from its datapath instead, for the formats that a layer uses. `weight_step`, `activation_step`: bits of an operand
-    that it takes in one cycle (0: all). `bricks`: so many products of such steps run side by side and join to wider operands.
+    Energy is that of one cycle, before `place_and_route`; area is as published, not multiplied. With a `technology` (and
+    `flow`) the element is priced from its datapath instead, for the formats that a layer uses. `weight_step`,
+    `activation_step`: bits of an operand that it takes in one cycle (0: all). `bricks`: so many products of such steps run
+    side by side and join to wider operands.
     """
 
     datapath: str

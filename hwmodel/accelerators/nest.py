@@ -1,10 +1,11 @@
 """Loop nests, counted exactly: how often each operand's words cross each boundary of a memory hierarchy.
 
-A layer has eight loops: G (groups, or a batch of unrelated products), B (images or tokens), K (outputs), C (inputs), OY, OX, FY, FX.
-An array unrolls some of them in space; the rest run in time, in blocks, one block a memory, each loop's tile a multiple of
+A layer has eight loops: G (groups, or a batch of unrelated products), B (images or tokens), K (outputs), C (inputs), OY, OX,
+FY, FX. An array unrolls some of them in space; the rest run in time, in blocks, one block a memory, each loop's tile a multiple of
 the tile below (the last one may be cut off). A word of X crosses into a memory in each iteration of the loops above it,
-except those that X does not depend on and that lie contiguously innermost (Timeloop's and ZigZag's rule). Inputs depend on OY and FY
-(OX and FX) together: tiles hold the union of the windows. Everything is closed form; `tests/reference/loopnest.py` walks the loops.
+except those that X does not depend on and that lie contiguously innermost (Timeloop's and ZigZag's rule). Inputs depend on OY
+and FY (OX and FX) together: tiles hold the union of the windows. Everything is closed form; `tests/reference/loopnest.py`
+walks the loops.
 
 Counts are float64, exact below 2**53.
 """

@@ -26,7 +26,9 @@ TOLERANCE = {"energy": 0.001, "latency": 0.01, "edp": 0.01}
 
 @dataclass(frozen=True)
 class Found:
-    """The best mapping of a layer, whether it is proven best among all tilings of the spreads tried, and how many nodes were seen."""
+    """The best mapping of a layer, whether it is proven best among all tilings of the spreads tried, and how many nodes were
+    seen.
+    """
 
     mapping: Mapping
     proven: bool
@@ -45,10 +47,10 @@ def best_mapping(
 ) -> Found:
     """The mapping with the least energy, latency or product of both (`objective`; None: the accelerator's own).
 
-    The loops of each level may be any tiling (divisors, with `acc.imperfect` all others too) in any order; loops are spread over the axes
-    in the ways of `tilings.spreads`. Leakage, which follows latency, is not part of the energy that is compared; ties go to
-    less energy, then to the first found. `tolerance`: the share by which a better mapping may be missed (None: 0.001 for energy, 0.01 else;
-    0: the optimum).
+    The loops of each level may be any tiling (divisors, with `acc.imperfect` all others too) in any order; loops are spread
+    over the axes in the ways of `tilings.spreads`. Leakage, which follows latency, is not part of the energy that is
+    compared; ties go to less energy, then to the first found. `tolerance`: the share by which a better mapping may be missed
+    (None: 0.001 for energy, 0.01 else; 0: the optimum).
     `limit`: nodes after which a search of one spread stops (`Found.proven` is then False).
 
     Raises ValueError where no tiling fits the levels: which level, and how much the smallest tile needs.
@@ -152,7 +154,7 @@ def _why_none_fits(layer: LayerLoops, acc: Hierarchy) -> str:
     from hwmodel.accelerators.assess import assess
 
     spread = spreads(layer, acc)[0]
-    unrolled = dict((loop, n) for _, loop, n in spread)
+    unrolled = {loop: n for _, loop, n in spread}
     loops = tuple((d, -(-b // unrolled.get(d, 1))) for d, b in zip(LOOPS, layer.bounds, strict=True) if b > unrolled.get(d, 1))
     last = len(acc.levels) - 1
     tiles = tuple((lv.name, o, 0 if i == last else len(loops)) for i, lv in enumerate(acc.levels) for o in lv.operands)

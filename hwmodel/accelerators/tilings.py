@@ -53,18 +53,17 @@ def chains(n: int, allowed: tuple[bool, ...], imperfect: bool) -> Ints:
 
 
 def spreads(layer: LayerLoops, acc: Hierarchy, most: int = 8, slack: float = 1.02) -> tuple[Spread, ...]:
-    """The ways to spread the layer's loops over the axes that keep the most elements at work: at most `most`, none that takes more than
-    `slack` times the fewest steps. Sorted by steps, then by the axes' order of preference."""
+    """The ways to spread the layer's loops over the axes that keep the most elements at work: at most `most`, none that takes
+    more than `slack` times the fewest steps. Sorted by steps, then by the axes' order of preference."""
     ways = [_axis_ways(axis, layer) for axis in acc.axes]
     found: list[tuple[float, int, Spread]] = []
     for number, choice in enumerate(product(*ways)):
         taken: dict[str, int] = {}
         clash = False
-        for axis, way in zip(acc.axes, choice, strict=True):
+        for way in choice:
             for loop, n in way:
                 clash |= n > 1 and loop in taken
                 taken[loop] = n if n > 1 else taken.get(loop, n)
-                _ = axis
         if clash:
             continue
         steps = float(np.prod([-(-b // taken.get(d, 1)) for d, b in zip(LOOPS, layer.bounds, strict=True)], dtype=float))
@@ -74,8 +73,8 @@ def spreads(layer: LayerLoops, acc: Hierarchy, most: int = 8, slack: float = 1.0
     return tuple(spread for steps, _, spread in found if steps <= slack * found[0][0])[:most]
 
 
-def _axis_ways(axis: Axis, layer: LayerLoops, most: int = 12) -> list[tuple[tuple[str, int], ...]]:
-    """Ways to fill one axis, the fullest first."""
+def _axis_ways(axis: Axis, layer: LayerLoops, most: int = 4) -> list[tuple[tuple[str, int], ...]]:
+    """Ways to fill one axis, the fullest first; at most so many for each set of loops."""
     ways: list[tuple[float, int, tuple[tuple[str, int], ...]]] = []
     sizes = [_counts(layer.size(loop), axis.size) for loop in axis.loops]
     for number, choice in enumerate(product(*sizes)):
@@ -86,11 +85,20 @@ def _axis_ways(axis: Axis, layer: LayerLoops, most: int = 12) -> list[tuple[tupl
                 steps *= -(-layer.size(loop) // n)
             ways.append((steps, number, tuple(zip(axis.loops, choice, strict=True))))
     ways.sort()
-    return [way for _, _, way in ways[:most]]
+    kept: list[tuple[tuple[str, int], ...]] = []
+    seen: dict[tuple[str, ...], int] = {}
+    for _, _, way in ways:
+        used_loops = tuple(loop for loop, n in way if n > 1)
+        seen[used_loops] = seen.get(used_loops, 0) + 1
+        if seen[used_loops] <= most:
+            kept.append(way)
+    return kept
 
 
 def _counts(bound: int, size: int) -> tuple[int, ...]:
-    """How many iterations of a loop may lie on an axis, most first: those that need one element less for the same steps stand for all."""
+    """How many iterations of a loop may lie on an axis, most first: those that need one element less for the same steps
+    stand for all.
+    """
     found = {-(-bound // steps) for steps in range(1, bound + 1)} if bound <= 4096 else {min(bound, size), 1}
     kept = sorted((n for n in found if n <= size), reverse=True)
     return tuple(kept[:8]) + ((1,) if 1 not in kept[:8] else ())

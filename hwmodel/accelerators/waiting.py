@@ -1,9 +1,10 @@
 """Latency of a mapping: computing, stalls at the ports of the memories, and what comes before and after.
 
-Each link moves a tile once a period; a memory's port takes bits / width for it, and may do so while the array computes on the tile before:
-in a double-buffered memory during the whole period, else once the last pass over the tile has begun. What is left over stalls the array.
-Movements that share a port wait for each other; ports work side by side. The rule is ZigZag's (hardware.md 3.3), with these differences:
-windows of several movements at a port are taken to overlap as far as they can, and no port ever moves more than its width.
+Each link moves a tile once a period; a memory's port takes bits / width for it, and may do so while the array computes on the
+tile before: in a double-buffered memory during the whole period, else once the last pass over the tile has begun. What is
+left over stalls the array. Movements that share a port wait for each other; ports work side by side. The rule is ZigZag's
+(hardware.md 3.3), with these differences: windows of several movements at a port are taken to overlap as far as they can, and
+no port ever moves more than its width.
 """
 
 from __future__ import annotations
@@ -12,7 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.accelerators.flow import N_CAPACITY, N_READ_BITS, N_WRITE_BITS, READ_IN, READ_OUT, WRITE_IN, WRITE_OUT, above, stored_bits
+from hwmodel.accelerators.flow import (
+    N_CAPACITY,
+    N_READ_BITS,
+    N_WRITE_BITS,
+    READ_IN,
+    READ_OUT,
+    WRITE_IN,
+    WRITE_OUT,
+    above,
+    stored_bits,
+)
 from hwmodel.accelerators.nest import free_of
 from numfmt.kernels.jit import inlined, kernel
 
@@ -91,7 +102,7 @@ def cycles(nest: Any, layer: Any, machine: Any, moved: Any, links: Any, held: An
                     if moved[x, level, way] <= 0:
                         continue
                     passes = times
-                    if x == 2 and (way == WRITE_OUT or way == READ_IN):
+                    if x == 2 and (way in (WRITE_OUT, READ_IN)):
                         passes = max(1.0, times * moved[x, level, way] / links[x, low + 1, 1 + side])
                     width = numbers[level, N_READ_BITS] if way in (READ_IN, READ_OUT) else numbers[level, N_WRITE_BITS]
                     real[x, level, way] = bits[x, level, way] / (passes * links[x, low + 1, 3 + side]) / width
@@ -130,7 +141,8 @@ def cycles(nest: Any, layer: Any, machine: Any, moved: Any, links: Any, held: An
 def _ends(nest: Any, machine: Any, links: Any, real: Any, count: Any, running: float) -> tuple[float, float]:
     """Cycles before the first and after the last operation: first tiles pass all links, the last outputs too.
 
-    What passes once hides in what its port leaves free while the array runs, but for the part that the first (last) tile inside needs.
+    What passes once hides in what its port leaves free while the array runs, but for the part that the first (last) tile
+    inside needs.
     """
     holds, ports = machine[0], machine[3]
     size = holds.shape[1]

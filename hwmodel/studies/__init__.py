@@ -1,7 +1,8 @@
 """Published or measured tables, reproduced; each returns a DataFrame with the columns of its reference data."""
 
 from hwmodel.studies.bitmod import bitmod, bitmod_headline
+from hwmodel.studies.peers import peers
 from hwmodel.studies.scalesim import scalesim
 from hwmodel.studies.synthesis import synthesis
 
-__all__ = ["bitmod", "bitmod_headline", "scalesim", "synthesis"]
+__all__ = ["bitmod", "bitmod_headline", "peers", "scalesim", "synthesis"]

@@ -1,4 +1,5 @@
-"""A loop nest, walked: every tile that is loaded or drained is a set of words, counted one by one. Nothing is shared with the package.
+"""A loop nest, walked: every tile that is loaded or drained is a set of words, counted one by one. Nothing is shared with the
+package.
 
 `loops`: (dim, factor) outermost first; `spread`: dim -> (factor, axis); tiles[x][level]: loops outside the tile of operand x there.
 A transfer stands in the code where a compiler would hoist it: inside all loops but the irrelevant ones next to the tile.
@@ -8,7 +9,11 @@ Tiles nest; the last one of a loop is cut off at its bound. In space, neighbouri
 from itertools import product
 
 DIMS = ("G", "B", "K", "C", "OY", "OX", "FY", "FX")
-USES = {"weights": {"G", "K", "C", "FY", "FX"}, "inputs": {"G", "B", "C", "OY", "OX", "FY", "FX"}, "outputs": {"G", "B", "K", "OY", "OX"}}
+USES = {
+    "weights": {"G", "K", "C", "FY", "FX"},
+    "inputs": {"G", "B", "C", "OY", "OX", "FY", "FX"},
+    "outputs": {"G", "B", "K", "OY", "OX"},
+}
 
 
 def word(operand, point, conv):
