@@ -158,7 +158,7 @@ def test_a_mapping_is_its_text():
         ("dram: | sram_2MB: | rf_128B: | rf_2B: | dram: ", "starts twice"),
         ("dram: K 256, C 256, OX 14, OY 14, FY 3, FX 3 | sram_2MB: | rf_128B: | rf_2B: | rows: K 4", "axis rows, which takes C"),
         ("dram: | sram_2MB: | rf_128B: | rf_2B: | rows: C 64", "64 iterations over axis rows of 32"),
-        ("sram_2MB: | dram: K 8, OX 14, OY 14, FX 3, FY 3, C 8 | rf_128B: | rf_2B: | rows: C 32 | cols: K 32", "tiles of"),
+        ("sram_2MB: K 8 | dram: OX 14, OY 14, FX 3, FY 3, C 8 | rf_128B: | rf_2B: | rows: C 32 | cols: K 32", "tiles of"),
         (
             ZIGZAG.replace("rf_2B: FX 3, FY 3, C 8", "rf_2B: OX 2, FX 3, FY 3, C 8"),
             "rf_2B of tpu@zigzag keeps 16 bits.*needs 32, 16 more",
@@ -339,3 +339,76 @@ def test_our_search_is_no_worse_than_theirs():
     assert (latency.best <= latency.ours * 1.02).all()
     timeloop = rows_of("Timeloop", "energy")
     assert (timeloop.best <= timeloop.ours * 1.002).all()
+
+
+@pytest.mark.parametrize(("name", "published"), [("bitmod@h25", "64x16"), ("olive@h25", "72x16")])
+def test_iso_area_arrays_come_out_as_published(name, published):
+    base = hw.accelerator("fp16@h25")
+    area = base.decode.size * base.pe.area_um2.value
+    got = hw.accelerator(name).fit_to(area_um2=area)
+    assert str(got.decode) == published
+    assert got.decode.size * got.pe.area_um2.value <= 1.025 * area
+    assert f"decode {hw.accelerator(name).decode} to {published}" in got.note
+
+
+@settings(max_examples=25, deadline=None)
+@given(area=st.floats(2e5, 5e7), name=st.sampled_from(["edge-npu", "tpu", "bitfusion"]))
+def test_fitted_hierarchies_take_the_area_and_no_more(area, name):
+    acc = hw.accelerator(name)
+
+    def size(one):
+        memories = sum(level.area_um2.value * one.copies(level) for level in one.levels if level.area_um2 is not None)
+        return one.elements * one.pe.area_um2.value + memories
+
+    try:
+        got = acc.fit_to(area_um2=area)
+    except ValueError as error:
+        assert "area_um2" in str(error)
+        return
+    assert size(got) <= area
+    assert f"Fitted to {area:.6g}" in got.note
+    for axis in got.axes:  # one more element on any axis would be too much
+        longer = got.with_(axes={axis.name: {"size": axis.size + 1}})
+        assert size(longer) > area
+
+
+def test_fitting_memories_and_refusals():
+    acc = hw.accelerator("edge-npu")
+    twice = acc.fit_to(area_um2=2 * 256 * acc.pe.area_um2.value + 2 * 0.234013e6, scale="both")
+    assert twice.levels[1].capacity_bits > acc.levels[1].capacity_bits
+    assert twice.levels[1].read_pj.status == "inferred"
+    assert hw.score(frame.table([frame.linear("l", 1, 64, 64, 64)]), twice, W8A8).energy_j > 0
+    for area in (0, -1, math.nan):
+        with pytest.raises(ValueError, match="area_um2 is"):
+            acc.fit_to(area_um2=area)
+    with pytest.raises(ValueError, match="one element and its memories take more"):
+        acc.fit_to(area_um2=10.0)
+    with pytest.raises(ValueError, match="elements of 1507.7 um2 take"):
+        hw.accelerator("bitmod@j25").fit_to(area_um2=100.0)
+    with pytest.raises(ValueError, match="'rows'.*array"):
+        acc.fit_to(area_um2=1e6, scale="rows")
+
+
+def test_overlapped_weights_hide_the_loads_of_a_systolic_array():
+    work = frame.table([frame.linear("l", 3, 4, 512, 512)])
+    plain, over = (hw.score(work, f"systolic<32x32,{flow}>", W8A8, phase="prefill") for flow in ("ws", "ws_overlapped"))
+    folds = 16 * 16
+    assert over.total.compute_cycles == 3 * (folds * 32 + 32 + 32 - 2)
+    assert plain.total.compute_cycles == 3 * (folds * (2 * 32 + 32 + 4 - 2) - 1)
+    assert over.energy_j < plain.energy_j
+    assert over.layers.dram_bytes[0] == plain.layers.dram_bytes[0]
+    batched = frame.table([{**frame.linear("l", 1, 4, 512, 512), "batch": 3}])
+    got = hw.score(batched, "systolic<32x32,ws_overlapped>", W8A8, phase="prefill")
+    assert got.total.compute_cycles == 3 * folds * 32 + 32 + 32 - 2
+
+
+def test_group_boundaries_and_drains_are_options():
+    layer = product(64, 64, 1024, bits=(4.25, 8, 8, 32))
+    base = small(1 << 16, axes=(Axis("rows", 16, ("C",), True), Axis("cols", 16, ("K",), True)))
+    text = "dram: | buf: B 64, K 4, C 64 | reg: | rows: C 16 | cols: K 16"
+    plain = assess(layer, base, text, group=128)
+    late = assess(layer, base.with_(group_cycles=2.0), text, group=128)
+    assert late.compute_cycles - plain.compute_cycles == 2 * 64 * 4 * (1024 / 128)
+    assert plain.drain_cycles == 30
+    assert assess(layer, base.with_(drain="none"), text).drain_cycles == 0
+    assert assess(layer, base.with_(drain="tile", dataflow="weight"), text).drain_cycles == 30 * 64 * 4 * 64

@@ -96,7 +96,7 @@ def link_constants(layer: Any, machine: Any) -> tuple[Any, Any, Any, Any, float]
             operand[i] = x
             read, write = numbers[up, N_READ_PJ] / numbers[up, N_WORD], numbers[up, N_WRITE_PJ] / numbers[up, N_WORD]
             if low < 0:  # what the array takes at once is known
-                one = tile_words(x, unrolled, bounds, conv, unrolled, theirs) * (bits[3] if x == 2 else bits[x])
+                one = tile_words(x, unrolled, bounds, conv, unrolled, theirs) * max(1.0, np.floor(bits[3] if x == 2 else bits[x]))
                 ratio = padded(one, numbers[up, N_GRANULE]) / one
                 read, write = read * ratio, write * ratio
             out[i, L_LOW], out[i, L_UP] = low, up

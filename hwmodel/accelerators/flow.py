@@ -172,7 +172,7 @@ def bits_moved(moved: Any, links: Any, wide: Any, machine: Any) -> Any:
                 level = low if side == 0 else up
                 if level < 0:
                     continue
-                one = link[6 + side] * wide[x, low + 1]
+                one = link[6 + side] * max(1.0, np.floor(wide[x, low + 1]))
                 ratio = padded(one, numbers[level, N_GRANULE]) / one
                 toward = (WRITE_OUT, READ_OUT) if side == 0 else (READ_IN, WRITE_IN)
                 for way in toward:

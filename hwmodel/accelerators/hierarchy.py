@@ -205,6 +205,14 @@ class Hierarchy:
         pe = (self.pe.energy_pj, self.pe.area_um2, self.pe.place_and_route)
         return (*pe, *(fact for level in self.levels for fact in level.facts()), self.clock_ghz)
 
+    def fit_to(self, area_um2: float, scale: str = "array") -> Hierarchy:
+        """The same design in at most that area (elements, and levels of known area): `scale` the "array" (all axes in proportion, whole
+        elements), the "memories" (area with capacity, energy of a word with its square root: inferred) or "both". `.note` says what
+        was changed. ValueError where one element does not fit."""
+        from hwmodel.accelerators.sizing import fit_hierarchy
+
+        return fit_hierarchy(self, area_um2, scale)
+
     def with_(self, **changes: Any) -> Hierarchy:
         """A copy with other fields; `levels` and `axes` may be mappings from name to changed fields."""
         for part in ("levels", "axes"):

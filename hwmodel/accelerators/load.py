@@ -77,8 +77,8 @@ def _systolic(text: str) -> Accelerator:
     if not found:
         raise ValueError(f"accelerator {text!r} is not systolic<ROWSxCOLUMNS,DATAFLOW>: systolic<128x128,ws>")
     flow = found[3] or "ws"
-    if flow not in ("ws", "os", "is"):
-        raise ValueError(f"dataflow {flow!r} in {text!r} is unknown; allowed: ws, os, is")
+    if flow not in ("ws", "os", "is", "ws_overlapped"):
+        raise ValueError(f"dataflow {flow!r} in {text!r} is unknown; allowed: ws, os, is, ws_overlapped")
     shape = Array(int(found[1]), int(found[2]))
     name = f"systolic<{shape},{flow}>"
     base = _preset("systolic")

@@ -51,6 +51,8 @@ UNITS = {
     "pj_per_bit": "pJ/bit",
 }
 
+_NO_WIRES = Fact("pe.place_and_route", 1.0, "x energy", "nothing is added for place and route", "inferred")
+
 
 def build(fields: Mapping[str, Any], where: str) -> Hierarchy:
     """The accelerator of its fields; ValueError names the file and the field."""
@@ -100,7 +102,7 @@ def _element(pe: Reader, where: str) -> ProcessingElement:
         activations=activations,
         energy_pj=facts[0],
         area_um2=facts[1],
-        place_and_route=pe.fact("place_and_route", 1.0),
+        place_and_route=pe.fact("place_and_route") if "place_and_route" in pe.fields else _NO_WIRES,
         two_term_grid=pe.flag("two_term_grid"),
         float16_weights=pe.text("float16_weights", ""),
         technology=technology,

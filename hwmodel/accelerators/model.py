@@ -13,7 +13,7 @@ from hwmodel.sources import Fact
 from hwmodel.technology.sram import sram_points
 
 PHASES = ("prefill", "decode")
-COMPUTE = ("bit_parallel", "bit_serial", "ws", "os", "is")
+COMPUTE = ("bit_parallel", "bit_serial", "ws", "os", "is", "ws_overlapped")
 ATTENTION = ("h25", "j25")
 CHARGES = ("exact", "published")
 
@@ -163,6 +163,13 @@ class Accelerator:
         """The array shape of a phase."""
         _one_of("phase", phase, PHASES)
         return self.prefill if phase == "prefill" else self.decode
+
+    def fit_to(self, area_um2: float, slack: float = 0.025, step: tuple[int, int] = (8, 4)) -> Accelerator:
+        """The same elements in arrays of that area (um2, without place and route), heights and widths in steps: the nearest shapes that
+        are at most `slack` larger. `.note` says what was changed. ValueError where not even one step fits."""
+        from hwmodel.accelerators.sizing import fit_two_buffers
+
+        return fit_two_buffers(self, area_um2, slack, step)
 
     def facts(self) -> tuple[Fact, ...]:
         """The constants of the description, without the memories."""

@@ -62,7 +62,7 @@ def spreads(layer: LayerLoops, acc: Hierarchy, most: int = 8, slack: float = 1.0
         clash = False
         for way in choice:
             for loop, n in way:
-                clash |= n > 1 and loop in taken
+                clash |= n > 1 and taken.get(loop, 1) > 1
                 taken[loop] = n if n > 1 else taken.get(loop, n)
         if clash:
             continue

@@ -52,8 +52,8 @@ _WHY = {
 def peers() -> pd.DataFrame:
     """The rows of `peer_runs.csv` (SCALE-Sim, ZigZag, Timeloop, GenZ) with ours, the error, and why they differ.
 
-    Added columns: accelerator (ours that stands for theirs), mapping (theirs, imposed on ours), ours (same unit; under their mapping
-    where they have one), error_percent, best (under the mapping that our own search prefers for the same objective), why.
+    Added columns: accelerator (ours that stands for theirs), mapping (theirs, imposed on ours), ours (same unit; under their
+    mapping where they have one), error_percent, best (under the mapping that our own search prefers for the same objective), why.
     Rows without a number, and failures, have blanks. BitMoD's rows are `hw.studies.bitmod`.
     """
     rows = []
