@@ -151,7 +151,7 @@ def score(
     shapes = tuple(sizes[c] for c in ("n", "k", "kv_heads", "head_dim", "context"))
     bits = planned(names, attention, shapes, acc, plan, weight_bits)
     if isinstance(acc, Hierarchy):
-        known = work.columns.intersection(GEOMETRY)
+        known = [c for c in GEOMETRY if c in work.columns]
         added, area, facts = mapped(table | {c: work[c].to_numpy() for c in known}, names, bits, acc, objective, mapping)
         return Score(acc, bits.plan, chosen, table | added, area, facts)
     if objective is not None or mapping is not None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hwmodel as hw
-from hwmodel.accelerators import Hierarchy, Level, Mapping, assess, best_mapping, conv, product
+from hwmodel.accelerators import Axis, Hierarchy, Level, Mapping, assess, best_mapping, conv, product
 from hwmodel.accelerators.model import ProcessingElement
 from hwmodel.accelerators.nest import LOOPS, OPERANDS
 from hwmodel.sources import STATUS, Fact
@@ -255,7 +255,7 @@ BASE = "name: mine\nbase: edge-npu\n"
         (BASE + "levels:\n  bufer: {word_bits: 64}\n", r"levels.bufer.* missing|holds"),
         (BASE + "levels:\n  buffer:\n    wordbits: 64\n", r"line 5: unknown field 'levels.buffer.wordbits'.*word_bits"),
         (BASE + "levels:\n  buffer: {ports: 3}\n", r"line 4: ports of level buffer is 3"),
-        (BASE + "levels:\n  buffer: {multicast: some}\n", r"'some'.*all"),
+        (BASE + "levels:\n  buffer: {multicast: some}\n", r"'some'.*none"),
         (BASE + "levels:\n  buffer: {double_buffer: maybe}\n", r"'maybe'"),
         (BASE + "levels:\n  buffer: {serves: [row]}\n", r"'row'.*rows"),
         (BASE + "levels:\n  buffer: {loops: [Q]}\n", r"'Q'"),
@@ -360,11 +360,11 @@ def test_fitted_hierarchies_take_the_area_and_no_more(area, name):
         memories = sum(level.area_um2.value * one.copies(level) for level in one.levels if level.area_um2 is not None)
         return one.elements * one.pe.area_um2.value + memories
 
-    try:
-        got = acc.fit_to(area_um2=area)
-    except ValueError as error:
-        assert "area_um2" in str(error)
+    if size(acc.with_(axes={axis.name: {"size": 1} for axis in acc.axes})) > area:
+        with pytest.raises(ValueError, match="one element and its memories take more"):
+            acc.fit_to(area_um2=area)
         return
+    got = acc.fit_to(area_um2=area)
     assert size(got) <= area
     assert f"Fitted to {area:.6g}" in got.note
     for axis in got.axes:  # one more element on any axis would be too much
@@ -383,9 +383,9 @@ def test_fitting_memories_and_refusals():
             acc.fit_to(area_um2=area)
     with pytest.raises(ValueError, match="one element and its memories take more"):
         acc.fit_to(area_um2=10.0)
-    with pytest.raises(ValueError, match="elements of 1507.7 um2 take"):
+    with pytest.raises(ValueError, match=r"elements of 1507\.7 um2 take"):
         hw.accelerator("bitmod@j25").fit_to(area_um2=100.0)
-    with pytest.raises(ValueError, match="'rows'.*array"):
+    with pytest.raises(ValueError, match=r"'rows'.*array"):
         acc.fit_to(area_um2=1e6, scale="rows")
 
 
@@ -404,7 +404,7 @@ def test_overlapped_weights_hide_the_loads_of_a_systolic_array():
 
 def test_group_boundaries_and_drains_are_options():
     layer = product(64, 64, 1024, bits=(4.25, 8, 8, 32))
-    base = small(1 << 16, axes=(Axis("rows", 16, ("C",), True), Axis("cols", 16, ("K",), True)))
+    base = small(1 << 20, axes=(Axis("rows", 16, ("C",), True), Axis("cols", 16, ("K",), True)))
     text = "dram: | buf: B 64, K 4, C 64 | reg: | rows: C 16 | cols: K 16"
     plain = assess(layer, base, text, group=128)
     late = assess(layer, base.with_(group_cycles=2.0), text, group=128)

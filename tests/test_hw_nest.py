@@ -93,7 +93,7 @@ def compare(case):
         assert got[OPERANDS.index(operand), i, MOVES.index(move)] == words, (operand, acc.levels[i].name, move, str(mapping), layer)
 
 
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(cases())
 def test_traffic_is_what_a_walk_of_the_loops_counts(case):
     compare(case)

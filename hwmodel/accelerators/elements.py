@@ -33,7 +33,7 @@ def operation(pe: ProcessingElement, weight: str, activation: str, weight_bits: 
     abreast = max(1, pe.bricks // steps) if pe.bricks else 1
     cycles = -(-steps // pe.bricks) if pe.bricks else steps
     if pe.technology:
-        energy, facts = priced(pe.datapath, weight, activation, pe.technology, pe.flow)[0], ()
+        energy = priced(pe.datapath, weight, activation, pe.technology, pe.flow)[0]
         name = f"{pe.datapath} of {weight} and {activation}"
         facts = (Fact(name, energy, "pJ/operation", f"hw.unit priced in {pe.technology}", "derived"),)
         return Operation(energy * pe.place_and_route.value, cycles, abreast, facts)

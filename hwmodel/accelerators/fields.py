@@ -119,12 +119,10 @@ def located(error: ValueError, text: str, where: str) -> ValueError:
     if body == message:
         return error
     lines = dict(_lines(yaml.compose(text), ""))
-    lines |= {
-        f"{part[:-1]} {path.split('.')[1]}": n
-        for part in ("levels", "axes")
-        for path, n in lines.items()
-        if path.startswith(f"{part}.")
-    }
+    for path, line in list(lines.items()):
+        part, _, name = path.partition(".")
+        if part in ("levels", "axes") and name and "." not in name:
+            lines[f"{'level' if part == 'levels' else 'axis'} {name}"] = line
     named = [path for path in lines if re.search(rf"(?<![\w.]){re.escape(path)}(?![\w.])", body)]
     if not named:
         return error

@@ -148,7 +148,7 @@ class Hierarchy:
         finite("group_cycles", self.group_cycles, minimum=0)
         finite("scale_bits_per_group", self.scale_bits_per_group, minimum=0)
         finite("clock_ghz", self.clock_ghz.value, above=0)
-        names = [part.name for part in (*self.axes, *self.levels)]
+        names = [axis.name for axis in self.axes] + [level.name for level in self.levels]
         twice = next((n for n in names if names.count(n) > 1), None)
         if twice is not None:
             raise ValueError(f"the name {twice!r} is used twice; axes and levels need names of their own")
@@ -206,9 +206,9 @@ class Hierarchy:
         return (*pe, *(fact for level in self.levels for fact in level.facts()), self.clock_ghz)
 
     def fit_to(self, area_um2: float, scale: str = "array") -> Hierarchy:
-        """The same design in at most that area (elements, and levels of known area): `scale` the "array" (all axes in proportion, whole
-        elements), the "memories" (area with capacity, energy of a word with its square root: inferred) or "both". `.note` says what
-        was changed. ValueError where one element does not fit."""
+        """The same design in at most that area (elements, and levels of known area): `scale` the "array" (all axes in
+        proportion, whole elements), the "memories" (area with capacity, energy of a word with its square root: inferred) or
+        "both". `.note` says what was changed. ValueError where one element does not fit."""
         from hwmodel.accelerators.sizing import fit_hierarchy
 
         return fit_hierarchy(self, area_um2, scale)

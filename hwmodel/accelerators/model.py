@@ -165,8 +165,8 @@ class Accelerator:
         return self.prefill if phase == "prefill" else self.decode
 
     def fit_to(self, area_um2: float, slack: float = 0.025, step: tuple[int, int] = (8, 4)) -> Accelerator:
-        """The same elements in arrays of that area (um2, without place and route), heights and widths in steps: the nearest shapes that
-        are at most `slack` larger. `.note` says what was changed. ValueError where not even one step fits."""
+        """The same elements in arrays of that area (um2, without place and route), heights and widths in steps: the nearest
+        shapes that are at most `slack` larger. `.note` says what was changed. ValueError where not even one step fits."""
         from hwmodel.accelerators.sizing import fit_two_buffers
 
         return fit_two_buffers(self, area_um2, slack, step)

@@ -24,28 +24,23 @@ def fit_two_buffers(acc: Accelerator, area_um2: float, slack: float, step: tuple
         made[phase] = _nearest(old, target, each, room, rows, cols)
     changed = "; ".join(f"{phase} {acc.array(phase)} to {new} ({new.size * each / target - 1:+.1%})" for phase, new in made.items())
     note = f"{acc.note} Fitted to {target:.6g} um2 of elements of {each:g} um2: {changed}.".strip()
-    return replace(acc, name=f"{acc.name} in {target:.6g} um2", note=note, **made)
+    return replace(acc, name=f"{acc.name} in {target:.6g} um2", note=note, prefill=made["prefill"], decode=made["decode"])
 
 
 def _nearest(old: Array, target: float, each: float, slack: float, rows: int, cols: int) -> Array:
-    """The shape whose area is nearest to the target; among equals the one that keeps the old sides."""
-    best: tuple[float, int, Array] | None = None
-    most = int(target * (1 + slack) / each)
-    for height in range(rows, max(4 * old.height, rows) + 1, rows):
-        for width in range(cols, max(4 * old.width, cols) + 1, cols):
-            if height * width > most:
-                break
-            shape = Array(height, width)
-            moved = abs(height - old.height) * old.width + abs(width - old.width) * old.height
-            key = (round(abs(shape.size * each - target) / each, 6), moved, shape)
-            if best is None or key[:2] < best[:2]:
-                best = key
-    if best is None:
+    """The shape whose area is nearest to the target, one side changed in steps; among equals the one nearest to the old."""
+    most = target * (1 + slack) / each
+    high = range(old.height % rows or rows, max(int(most) // old.width, old.height) + 1, rows)
+    wide = range(old.width % cols or cols, max(int(most) // old.height, old.width) + 1, cols)
+    shapes = [Array(h, old.width) for h in high] + [Array(old.height, w) for w in wide]
+    fitting = [shape for shape in shapes if shape.size <= most]
+    if not fitting:
+        least = min(shapes, key=lambda shape: shape.size)
         raise ValueError(
-            f"area_um2 is {target:g}, but {rows}x{cols} elements of {each:g} um2 take {rows * cols * each:g};"
-            " give more area, or a smaller step"
+            f"area_um2 is {target:g}, but {least} elements of {each:g} um2 take {least.size * each:g};"
+            " give more area, or smaller steps"
         )
-    return best[2]
+    return min(fitting, key=lambda shape: (abs(shape.size * each - target), abs(shape.size - old.size), shape.height))
 
 
 def fit_hierarchy(acc: Hierarchy, area_um2: float, scale: str) -> Hierarchy:
@@ -80,7 +75,8 @@ def _area(acc: Hierarchy) -> float:
 
 def _scaled(level: Level, factor: float) -> dict[str, object]:
     """Fields of a memory `factor` times as large: area with capacity, energy of a word with its square root."""
-    assert level.capacity_bits is not None and level.area_um2 is not None
+    assert level.capacity_bits is not None
+    assert level.area_um2 is not None
     bits = max(level.word_bits, int(level.capacity_bits * factor) // level.word_bits * level.word_bits)
     share = bits / level.capacity_bits
     out: dict[str, object] = {"capacity_bits": bits}

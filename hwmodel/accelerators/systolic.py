@@ -72,9 +72,10 @@ def counts(dataflow: str, rows: ArrayLike, cols: ArrayLike, m: ArrayLike, k: Arr
 
 
 def overlapped_cycles(rows: ArrayLike, cols: ArrayLike, m: ArrayLike, k: ArrayLike, n: ArrayLike, batch: ArrayLike = 1) -> Ints:
-    """Cycles of weight-stationary products whose next weights are loaded while the present ones are used (double-buffered, as in a TPU).
+    """Cycles of weight-stationary products whose next weights are loaded while the present ones are used, as in a TPU.
 
-    folds * max(m, R) + R + C - 2 for `batch` products one after the other, the folds of all of them in one stream. Standard reasoning, held against no measurement (status inferred). Sizes broadcast.
+    folds * max(m, R) + R + C - 2 for `batch` products, the folds of all in one stream. Standard reasoning, held against no
+    measurement (status inferred). Sizes broadcast.
     """
     r, c, m, k, n, b = np.broadcast_arrays(*(np.asarray(v, dtype=np.int64) for v in (rows, cols, m, k, n, batch)))
     folds = -(-k // r) * -(-n // c) * b

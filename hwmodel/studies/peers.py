@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -58,7 +59,7 @@ def peers() -> pd.DataFrame:
     """
     rows = []
     for row in csv_rows("hwmodel.studies", "peer_runs"):
-        made = dict.fromkeys(ADDED, "") | {"ours": np.nan, "error_percent": np.nan, "best": np.nan}
+        made: dict[str, Any] = dict.fromkeys(ADDED, "") | {"ours": np.nan, "error_percent": np.nan, "best": np.nan}
         tool = row["tool"].lower()
         if tool.startswith(("zigzag", "timeloop")) and row["metric"] not in ("no result",):
             made |= _mapped(row, tool)
@@ -69,7 +70,7 @@ def peers() -> pd.DataFrame:
         value = _number(row["value"])
         if value and np.isfinite(made["ours"]):
             made["error_percent"] = 100 * (made["ours"] / value - 1)
-        rows.append(row | made)
+        rows.append({**row, **made})
     return pd.DataFrame(rows)
 
 
