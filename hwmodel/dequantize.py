@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from hwmodel.accelerators.compute import Floats, tile_cycles
-from hwmodel.accelerators.model import Accelerator
+from hwmodel.accelerators.load import AnyAccelerator
 from hwmodel.sources import Fact
 from hwmodel.technology import rows, technology
 from hwmodel.units import unit
@@ -33,7 +33,7 @@ class _One:
     facts: tuple[Fact, ...]
 
 
-def dequantizers(schemes: list[Scheme | None], acc: Accelerator) -> Dequantizers:
+def dequantizers(schemes: list[Scheme | None], acc: AnyAccelerator) -> Dequantizers:
     """The converters that a layer list needs; the largest decides the area, as one converter serves every layer.
 
     A converter decodes the widest candidate of the scheme (table or integer-to-float) and multiplies by the scale.
@@ -48,7 +48,7 @@ def dequantizers(schemes: list[Scheme | None], acc: Accelerator) -> Dequantizers
 
 
 @lru_cache(maxsize=256)
-def _one(scheme: Scheme, acc: Accelerator) -> _One:
+def _one(scheme: Scheme, acc: AnyAccelerator) -> _One:
     if not acc.dequantizer_technology:
         raise ValueError(
             f"accelerator {acc} must dequantize scheme {str(scheme)!r} but names no dequantizer_technology;"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import numfmt as nf
-from hwmodel.accelerators.model import Accelerator
+from hwmodel.accelerators import AnyAccelerator
 from hwmodel.accelerators.native import check_activation, weight_mode
 from numfmt import LayerPlan, Plan, Scheme
 from numfmt.arith.datapath import BitSerialAccumulator
@@ -61,7 +61,7 @@ class Emulator:
 
     network: Network
     plan: Plan
-    accelerator: Accelerator
+    accelerator: AnyAccelerator
     errors: dict[str, LayerError] = field(default_factory=dict)
     _prepared: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
 
@@ -119,7 +119,7 @@ class Emulator:
         return made
 
 
-def cache_scheme(acc: Accelerator, layer: LayerPlan) -> Scheme | None:
+def cache_scheme(acc: AnyAccelerator, layer: LayerPlan) -> Scheme | None:
     """How keys and values are stored: as the plan says, or at the accelerator's own width where it leaves them float16."""
     if str(layer.kv) != "float16":
         return layer.kv

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hwmodel.accelerators import Accelerator, accelerator
+from hwmodel.accelerators import AnyAccelerator, accelerator
 from hwmodel.emulation import Emulator, LayerError, decibel
 from hwmodel.models import LoadedModel, load_network
 from hwmodel.scoring import Score, score
@@ -70,7 +70,7 @@ class Evaluation:
 def evaluate(
     net: LoadedModel | Network | str,
     plan: Any = "float16",
-    acc: Accelerator | str = "fp16@j25",
+    acc: AnyAccelerator | str = "fp16@j25",
     data: TokenWindows | LabelledImages | None = None,
     *,
     phase: str | None = None,
@@ -189,7 +189,7 @@ def _layers(priced: pd.DataFrame, errors: Mapping[str, LayerError]) -> pd.DataFr
 def _summary(
     label: str,
     plan: Plan,
-    acc: Accelerator,
+    acc: AnyAccelerator,
     priced: Score,
     layers: pd.DataFrame,
     errors: Mapping[str, LayerError],

@@ -13,7 +13,7 @@ import numpy as np
 
 from hwmodel._checks import finite
 from hwmodel.accelerators.compute import Floats, Ints
-from hwmodel.accelerators.model import Accelerator
+from hwmodel.accelerators.load import AnyAccelerator
 from hwmodel.accelerators.native import check_activation, weight_mode
 from numfmt import LayerPlan, Plan, Scheme, datapath
 
@@ -61,7 +61,7 @@ def planned(
     names: list[str],
     attention: Ints,
     shapes: tuple[Ints, ...],
-    acc: Accelerator,
+    acc: AnyAccelerator,
     plan: Any,
     weight_bits: WeightBits | None,
 ) -> Planned:
@@ -133,7 +133,7 @@ def _bits(what: str, value: Any) -> float:
 
 
 @lru_cache(maxsize=1024)
-def _activation(acc: Accelerator, scheme: Scheme, path: Any) -> tuple[str, float, str]:
+def _activation(acc: AnyAccelerator, scheme: Scheme, path: Any) -> tuple[str, float, str]:
     """Activation string and bits and the datapath string, both checked against the element."""
     check_activation(acc, scheme)
     own = datapath(acc.pe.datapath)
@@ -146,7 +146,7 @@ def _activation(acc: Accelerator, scheme: Scheme, path: Any) -> tuple[str, float
 
 
 @lru_cache(maxsize=8192)
-def _weight_row(acc: Accelerator, layer: LayerPlan, n: int, k: int, imposed: float | None) -> _Row:
+def _weight_row(acc: AnyAccelerator, layer: LayerPlan, n: int, k: int, imposed: float | None) -> _Row:
     mode = weight_mode(acc, layer.weight)
     exact = layer.weight.bits_per_element((n, k))
     memory = imposed if imposed is not None else _charged(acc, layer.weight, exact)
@@ -159,7 +159,7 @@ def _weight_row(acc: Accelerator, layer: LayerPlan, n: int, k: int, imposed: flo
 
 
 @lru_cache(maxsize=8192)
-def _attention_row(acc: Accelerator, layer: LayerPlan, kv_heads: int, head_dim: int, context: int) -> _Row:
+def _attention_row(acc: AnyAccelerator, layer: LayerPlan, kv_heads: int, head_dim: int, context: int) -> _Row:
     """Keys and values stand where the weights are; unquantized ones take the accelerator's own width."""
     activation, activation_bits, path = _activation(acc, layer.activation, layer.path)
     kv = layer.kv
@@ -175,7 +175,7 @@ def _attention_row(acc: Accelerator, layer: LayerPlan, kv_heads: int, head_dim: 
     return _Row(str(kv), activation, path, mode.native, dequantize, memory, exact, word, float(mode.bits), activation_bits)
 
 
-def _charged(acc: Accelerator, scheme: Scheme, exact: float) -> float:
+def _charged(acc: AnyAccelerator, scheme: Scheme, exact: float) -> float:
     """Memory bits of an element as the preset counts them."""
     if acc.scale_charge == "exact":
         return exact
@@ -183,6 +183,6 @@ def _charged(acc: Accelerator, scheme: Scheme, exact: float) -> float:
     return scheme.element_bits + (acc.scale_bits_per_group / group if group else 0.0)
 
 
-def _word_bits(acc: Accelerator, scheme: Scheme, charged: float) -> float:
+def _word_bits(acc: AnyAccelerator, scheme: Scheme, charged: float) -> float:
     """Bits of a weight that set the buffer word: the code's own; the published rule takes the charged ones."""
     return charged if acc.scale_charge == "published" else float(scheme.element_bits)

@@ -13,17 +13,17 @@ import numpy as np
 import pandas as pd
 
 from hwmodel._checks import unknown
-from hwmodel.accelerators import Accelerator, Array, accelerator
+from hwmodel.accelerators import Accelerator, AnyAccelerator, Array, Hierarchy, accelerator
 from hwmodel.accelerators.attention import shaped
 from hwmodel.accelerators.compute import MODELS, Ints, tile_cycles
 from hwmodel.accelerators.memory import activation_word, traffic, weight_word, words_read
 from hwmodel.accelerators.model import PHASES
 from hwmodel.dequantize import Dequantizers, dequantizers
+from hwmodel.mapped_scoring import Imposed, mapped, sum_bits
 from hwmodel.planning import Planned, WeightBits, planned
 from hwmodel.sources import Fact, frame
 from hwmodel.technology.sram import SramPoint
-from hwmodel.workloads.frame import COLUMNS, HEADS, KINDS, SHAPE
-from numfmt import datapath
+from hwmodel.workloads.frame import COLUMNS, GEOMETRY, HEADS, KINDS, SHAPE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,7 +47,7 @@ class Score:
     published, without place and route); `.sources` every constant used.
     """
 
-    accelerator: Accelerator
+    accelerator: AnyAccelerator
     plan: str
     phase: str
     columns: Mapping[str, Any]
@@ -57,7 +57,9 @@ class Score:
     @cached_property
     def layers(self) -> pd.DataFrame:
         """The workload columns and scheme, activation, datapath, native, weight_bits (charged to memory),
-        weight_bits_exact, activation_bits, compute_cycles, dram_cycles, cycles, latency_s, energy_*_j, dram_bytes."""
+        weight_bits_exact, activation_bits, compute_cycles, dram_cycles, cycles, latency_s, energy_*_j, dram_bytes. A memory
+        hierarchy adds energy_noc_j and energy_leakage_j (parts of energy_j), stall_cycles, utilisation, mapping (`Mapping`'s
+        text), and for each level energy_at_LEVEL_j and bytes_at_LEVEL."""
         return pd.DataFrame(dict(self.columns))
 
     @cached_property
@@ -133,11 +135,13 @@ class Score:
 
 def score(
     work: pd.DataFrame,
-    acc: Accelerator | str | Path,
+    acc: AnyAccelerator | str | Path,
     plan: Any = "float16",
     *,
     phase: str | None = None,
     weight_bits: WeightBits | None = None,
+    objective: str | None = None,
+    mapping: Imposed = None,
 ) -> Score:
     """Score a workload (hw.workload) on an accelerator under a plan (a Plan, its string, or a bare scheme).
 
@@ -148,6 +152,11 @@ def score(
     imposes the charged bits of a weight (one number, or a mapping from layer names or patterns): the published
     mixes of 4- and 8-bit layers are such fractions; bit-serial cycles then count their integer part. Keys and values
     that the plan leaves in float16 have the accelerator's own width.
+
+    On an accelerator with a memory hierarchy each layer runs under the mapping that is best for `objective` (energy, latency,
+    edp; None: the accelerator's own), or under `mapping`: a `Mapping` or its text for all layers, or by layer name for some.
+    Cycles then are computing, stalls at all ports, preload, offload and drain; energy that of operations, of all accesses,
+    wires and leakage.
 
     Raises ValueError for a workload without rows, with missing columns or with negative, fractional or NaN sizes, and
     for schemes, activations or datapaths that the accelerator cannot run.
@@ -166,6 +175,12 @@ def score(
     names = [str(name) for name in table["layer"].tolist()]
     shapes = tuple(sizes[c] for c in ("n", "k", "kv_heads", "head_dim", "context"))
     bits = planned(names, attention, shapes, acc, plan, weight_bits)
+    if isinstance(acc, Hierarchy):
+        known = [c for c in GEOMETRY if c in work.columns]
+        added, area, facts = mapped(table | {c: work[c].to_numpy() for c in known}, names, bits, acc, objective, mapping)
+        return Score(acc, bits.plan, chosen, table | added, area, facts)
+    if objective is not None or mapping is not None:
+        raise ValueError(f"accelerator {acc} has two buffers and one way to run a layer; leave objective and mapping out")
     return _cost(table, sizes, (qk, pv), bits, acc, chosen)
 
 
@@ -193,7 +208,7 @@ def _cost(
     write = beats_w * word_w.write64_pj * moved.weight_fetches
     write = write + (beats_i * moved.input_fetches + beats_o) * word_i.write64_pj
     if activity.partial_sums.any():
-        sums = activity.partial_sums * _sum_bits(acc) / 64
+        sums = activity.partial_sums * sum_bits(acc.pe.datapath) / 64
         read, write = read + sums * word_i.read_pj * 64 / word_i.word_bits, write + sums * word_i.write64_pj
     dram = 8.0 * moved.bytes * acc.dram.energy_pj_per_bit.value
     dequant = activity.fetched_weights * units.energy_pj
@@ -229,13 +244,6 @@ def _area(acc: Accelerator, array: Array, word_w: SramPoint, word_i: SramPoint, 
     if units.area_um2:
         area["dequantizers"] = units.area_um2 * array.height * acc.pe.lanes * 1e-6
     return area
-
-
-def _sum_bits(acc: Accelerator) -> int:
-    """Width of a partial sum: that of the element's inner accumulator."""
-    inner = datapath(acc.pe.datapath).inner
-    width = getattr(inner, "width", None) or getattr(getattr(inner, "format", None), "bits", None)
-    return int(width or 32)
 
 
 def _columns(work: pd.DataFrame) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from hwmodel.accelerators import Accelerator, accelerator
+from hwmodel.accelerators import AnyAccelerator, accelerator
 from hwmodel.accelerators.native import check_activation, weight_mode
 from hwmodel.evaluation import Evaluation, baseline_quality, evaluate, samples_in, workload_of
 from hwmodel.models import LoadedModel
@@ -47,7 +47,7 @@ class Entry:
     """One plan to evaluate, and where."""
 
     plan: Plan
-    accelerator: Accelerator
+    accelerator: AnyAccelerator
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,7 @@ class Study:
         return pd.concat([e.score.sources for e in self.evaluations], ignore_index=True).drop_duplicates(ignore_index=True)
 
 
-def matching_accelerator(plan: Plan) -> Accelerator:
+def matching_accelerator(plan: Plan) -> AnyAccelerator:
     """The first of fp16, BitMoD, ANT (July 2025 rules) and the INT8 systolic array whose element takes the plan's formats natively.
 
     Where none does, fp16@j25 with the weights dequantized in front of it.
@@ -97,7 +97,7 @@ def matching_accelerator(plan: Plan) -> Accelerator:
     return fallback
 
 
-def _runs(acc: Accelerator, layer: LayerPlan) -> bool:
+def _runs(acc: AnyAccelerator, layer: LayerPlan) -> bool:
     try:
         check_activation(acc, layer.activation)
         weight_mode(acc, layer.weight)
@@ -106,7 +106,7 @@ def _runs(acc: Accelerator, layer: LayerPlan) -> bool:
     return True
 
 
-def default_entries(network: Network, acc: Accelerator | None) -> tuple[list[Entry], list[str]]:
+def default_entries(network: Network, acc: AnyAccelerator | None) -> tuple[list[Entry], list[str]]:
     """The default plans, fitted to the network's shapes, on `acc` or each on its own; and notes on what was changed or left out."""
     entries, notes = [], []
     for text, own in DEFAULT_PLANS:

@@ -17,7 +17,8 @@ PRESETS = [f"{name}@{rev}" for name in ("ant", "bitmod", "fp16", "olive") for re
 
 
 def test_presets_are_the_four_designs_in_both_revisions_and_the_systolic_array():
-    assert set(hw.presets()) == {*PRESETS, "systolic"}
+    nested = {"tpu", "tpu@zigzag", "eyeriss", "simple-ws@timeloop", "bitfusion", "stripes", "edge-npu", "h100-sm-tensor"}
+    assert set(hw.presets()) == {*PRESETS, "systolic", *nested}
 
 
 @pytest.mark.parametrize(

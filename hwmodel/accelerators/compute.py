@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from hwmodel.accelerators.model import Accelerator, Array
-from hwmodel.accelerators.systolic import Floats, Ints, counts
+from hwmodel.accelerators.systolic import Floats, Ints, counts, overlapped_cycles
 
 
 @dataclass(frozen=True)
@@ -65,16 +66,25 @@ def systolic(p: Products, acc: Accelerator, array: Array, cycles_per_tile: Ints)
     return Activity(*(part * p.batch for part in parts))
 
 
+def systolic_overlapped(p: Products, acc: Accelerator, array: Array, cycles_per_tile: Ints) -> Activity:
+    """Weight stationary with double-buffered weights: the accesses of `ws`, loads of weights hidden (inferred)."""
+    found = counts("ws", array.height, array.width, p.m, p.k, p.n)
+    cycles = overlapped_cycles(array.height, array.width, p.m, p.k, p.n, p.batch)
+    partials = (found.output_writes - p.m * p.n) * p.batch
+    return Activity(cycles, found.weight_reads * p.batch, found.input_reads * p.batch, partials, found.weight_reads * p.batch)
+
+
 MODELS: dict[str, Callable[[Products, Accelerator, Array, Ints], Activity]] = {
     "bit_parallel": tiled,
     "bit_serial": tiled,
     "ws": systolic,
     "os": systolic,
     "is": systolic,
+    "ws_overlapped": systolic_overlapped,
 }
 
 
-def tile_cycles(acc: Accelerator, weight_bits: Floats) -> Ints:
+def tile_cycles(acc: Any, weight_bits: Floats) -> Ints:
     """Cycles of a tile: 1, or ceil(floor(bits) / 2) where two bits of a weight are taken at a time (pe_array.py)."""
     if acc.compute == "bit_serial":
         return ceil_div(np.floor(weight_bits).astype(np.int64), 2)

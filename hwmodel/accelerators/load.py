@@ -10,19 +10,16 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hwmodel._checks import unknown
-from hwmodel.accelerators.model import Accelerator, Array, Buffer, Dram, ProcessingElement
-from hwmodel.sources import Fact
+from hwmodel.accelerators.fields import Reader, located, only, yaml_fields
+from hwmodel.accelerators.hierarchy import Hierarchy
+from hwmodel.accelerators.load_hierarchy import build
+from hwmodel.accelerators.model import Accelerator, Array, Dram, ProcessingElement
 
 _SYSTOLIC = re.compile(r"systolic<\s*(\d+)\s*x\s*(\d+)\s*(?:,\s*(\w+)\s*)?>")
 _PE = {"datapath", "weights", "activations", "lanes", "two_term_grid", "float16_weights", "energy_pj", "area_um2"}
 _TOP = {"name", "base", "note", "compute", "pe", "arrays", "weight_buffer", "activation_buffer", "dram", "clock_ghz"}
 _TOP |= {"attention", "kv_bits", "scale_charge", "scale_bits_per_group", "dequantizer_technology"}
-_UNITS = {"pe.energy_pj": "pJ/cycle", "pe.area_um2": "um2", "dram.energy_pj_per_bit": "pJ/bit"}
-_UNITS |= {f"peak_tops.{bits}": "10^12 op/s" for bits in (4, 8, 16, 32)} | {"bandwidth_gb_s": "GB/s", "on_chip_gb_s": "GB/s"}
-_UNITS |= {"dram.bits_per_cycle": "bit/cycle", "clock_ghz": "GHz", "pe.place_and_route": "x energy"}
 
 
 def presets() -> tuple[str, ...]:
@@ -31,28 +28,40 @@ def presets() -> tuple[str, ...]:
     return tuple(sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml")))
 
 
-def accelerator(spec: str | Path | Accelerator) -> Accelerator:
+AnyAccelerator = Accelerator | Hierarchy
+
+
+def accelerator(spec: str | Path | AnyAccelerator) -> AnyAccelerator:
     """The accelerator of a preset name, a `systolic<128x128,ws>` string or a YAML file.
 
-    Raises ValueError for an unknown name (with the nearest known) or a malformed file (with the field, and the line
-    where YAML itself does not parse), FileNotFoundError for a `.yaml` path that does not exist.
+    A file with `levels` describes a memory hierarchy (`Hierarchy`), else one with two buffers. Raises ValueError for an
+    unknown name (with the nearest known) or a malformed file (with its line and field), FileNotFoundError for a `.yaml` path
+    that does not exist.
     """
-    if isinstance(spec, Accelerator):
+    if isinstance(spec, Accelerator | Hierarchy):
         return spec
     text = str(spec).strip()
     if isinstance(spec, Path) or text.lower().endswith((".yaml", ".yml")):
         path = Path(text)
         if not path.is_file():
             raise FileNotFoundError(f"accelerator file {text!r} does not exist; presets: {', '.join(presets())}")
-        return _build(_parse(path.read_text(encoding="utf-8"), text), text)
+        return _from_text(path.read_text(encoding="utf-8"), text)
     if text.lower().startswith("systolic<"):
         return _systolic(text.lower())
     return _preset(text.lower())
 
 
 @lru_cache(maxsize=64)
-def _preset(name: str) -> Accelerator:
+def _preset(name: str) -> AnyAccelerator:
     return _build(_preset_fields(name), f"preset {name}")
+
+
+def _from_text(text: str, where: str) -> AnyAccelerator:
+    fields = _parse(text, where)
+    try:
+        return _build(fields, where)
+    except ValueError as error:
+        raise located(error, text, where) from error
 
 
 @lru_cache(maxsize=64)
@@ -68,29 +77,17 @@ def _systolic(text: str) -> Accelerator:
     if not found:
         raise ValueError(f"accelerator {text!r} is not systolic<ROWSxCOLUMNS,DATAFLOW>: systolic<128x128,ws>")
     flow = found[3] or "ws"
-    if flow not in ("ws", "os", "is"):
-        raise ValueError(f"dataflow {flow!r} in {text!r} is unknown; allowed: ws, os, is")
+    if flow not in ("ws", "os", "is", "ws_overlapped"):
+        raise ValueError(f"dataflow {flow!r} in {text!r} is unknown; allowed: ws, os, is, ws_overlapped")
     shape = Array(int(found[1]), int(found[2]))
     name = f"systolic<{shape},{flow}>"
-    return replace(_preset("systolic"), name=name, compute=flow, prefill=shape, decode=shape)
-
-
-def yaml_fields(text: str, where: str) -> dict[str, Any]:
-    """The fields of a YAML file; ValueError with the line where it does not parse."""
-    try:
-        fields = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}" if mark else ""
-        raise ValueError(f"{where}{line}: not YAML: {getattr(error, 'problem', error)}") from error
-    if not isinstance(fields, dict):
-        raise ValueError(f"{where}: holds {type(fields).__name__}, not a mapping of fields such as name, pe, arrays")
-    return fields
+    base = _preset("systolic")
+    assert isinstance(base, Accelerator)
+    return replace(base, name=name, compute=flow, prefill=shape, decode=shape)
 
 
 def _parse(text: str, where: str) -> dict[str, Any]:
     fields = yaml_fields(text, where)
-    only(fields, _TOP, "", where)
     if "base" not in fields:
         return fields
     return _merge(_preset_fields(str(fields.pop("base")).lower()), fields)
@@ -106,7 +103,10 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-def _build(fields: dict[str, Any], where: str) -> Accelerator:
+def _build(fields: dict[str, Any], where: str) -> AnyAccelerator:
+    if "levels" in fields:
+        return build(fields, where)
+    only(fields, _TOP, "", where)
     read = Reader(fields, where)
     pe, dram = read.part("pe"), read.part("dram")
     only(pe.fields, _PE | {"place_and_route"}, "pe.", where)
@@ -145,85 +145,3 @@ def _build(fields: dict[str, Any], where: str) -> Accelerator:
     except ValueError as error:
         text = str(error)
         raise error if text.startswith(where) else ValueError(f"{where}: {text}") from error
-
-
-def only(fields: Mapping[str, Any], allowed: set[str], prefix: str, where: str) -> None:
-    """ValueError for a field that is not allowed, with the nearest that are."""
-    for key in fields:
-        if key not in allowed:
-            raise ValueError(f"{where}: {unknown('field', f'{prefix}{key}', {prefix + a for a in allowed})}")
-
-
-class Reader:
-    """Fields of one mapping, each checked for its type; errors name the file and the field."""
-
-    def __init__(self, fields: Mapping[str, Any], where: str, prefix: str = "") -> None:
-        self.fields, self.where, self.prefix = fields, where, prefix
-
-    def _wrong(self, key: Any, value: object, want: str) -> ValueError:
-        return ValueError(f"{self.where}: field {self.prefix}{key} is {value!r}; give {want}")
-
-    def _get(self, key: Any, default: Any = None) -> Any:
-        value = self.fields.get(key, default)
-        if value is None:
-            raise ValueError(f"{self.where}: field {self.prefix}{key} is missing")
-        return value
-
-    def part(self, key: str) -> Reader:
-        value = self._get(key)
-        if not isinstance(value, Mapping):
-            raise self._wrong(key, value, "a mapping of fields")
-        return Reader(value, self.where, f"{self.prefix}{key}.")
-
-    def text(self, key: str, default: str | None = None) -> str:
-        value = self._get(key, default)
-        if not isinstance(value, str):
-            raise self._wrong(key, value, "a string")
-        return value.strip()
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        value = self._get(key)
-        if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
-            raise self._wrong(key, value, "a list of format strings, for example [int8, int4]")
-        return tuple(value)
-
-    def flag(self, key: str) -> bool:
-        value = self._get(key, False)
-        if not isinstance(value, bool):
-            raise self._wrong(key, value, "true or false")
-        return value
-
-    def number(self, key: Any, default: float | None = None) -> float:
-        value = self._get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self._wrong(key, value, "a number")
-        return float(value)
-
-    def whole(self, key: str, default: int | None = None) -> int:
-        value = self._get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise self._wrong(key, value, "a whole number")
-        return value
-
-    def array(self, key: str) -> Array:
-        value = self._get(key)
-        found = re.fullmatch(r"\s*(\d+)\s*x\s*(\d+)\s*", value) if isinstance(value, str) else None
-        if not found:
-            raise self._wrong(key, value, "HEIGHTxWIDTH, for example 32x32")
-        return Array(int(found[1]), int(found[2]))
-
-    def buffer(self, key: str) -> Buffer:
-        part = self.part(key)
-        only(part.fields, {"table", "capacity_kib", "banks", "word_bits"}, part.prefix, self.where)
-        width = part.whole("word_bits") if "word_bits" in part.fields else None
-        return Buffer(part.text("table"), part.whole("capacity_kib"), part.whole("banks", 1), width)
-
-    def fact(self, key: Any, default: float | None = None) -> Fact:
-        """A constant: `{value, source, status}`, or a bare number, which then counts as given by the user."""
-        name = f"{self.prefix}{key}"
-        value, unit = self._get(key, default), _UNITS.get(name, "")
-        if isinstance(value, Mapping):
-            inner = Reader(value, self.where, f"{name}.")
-            only(value, {"value", "source", "status"}, inner.prefix, self.where)
-            return Fact(name, inner.number("value"), unit, inner.text("source"), inner.text("status"))
-        return Fact(name, self.number(key, default), unit, self.where, "user")

@@ -13,7 +13,7 @@ from hwmodel.sources import Fact
 from hwmodel.technology.sram import sram_points
 
 PHASES = ("prefill", "decode")
-COMPUTE = ("bit_parallel", "bit_serial", "ws", "os", "is")
+COMPUTE = ("bit_parallel", "bit_serial", "ws", "os", "is", "ws_overlapped")
 ATTENTION = ("h25", "j25")
 CHARGES = ("exact", "published")
 
@@ -30,7 +30,10 @@ class ProcessingElement:
     `weights` and `activations` are numfmt format strings that it takes without conversion; `two_term_grid` adds every
     grid of up to 4 bits that numfmt's model of BitMoD's decoder takes (sums of at most two powers of two). `lanes` is the
     dot-product width; `float16_weights` says that it can also run float16 weights (after a dequantizer, say).
-    Energy is that of one cycle, before `place_and_route`; area is as published, not multiplied.
+    Energy is that of one cycle, before `place_and_route`; area is as published, not multiplied. With a `technology` (and
+    `flow`) the element is priced from its datapath instead, for the formats that a layer uses. `weight_step`,
+    `activation_step`: bits of an operand that it takes in one cycle (0: all). `bricks`: so many products of such steps run
+    side by side and join to wider operands.
     """
 
     datapath: str
@@ -42,9 +45,18 @@ class ProcessingElement:
     lanes: int = 1
     two_term_grid: bool = False
     float16_weights: str = ""
+    technology: str = ""
+    flow: str = ""
+    weight_step: int = 0
+    activation_step: int = 0
+    bricks: int = 0
 
     def __post_init__(self) -> None:
         positive_int("pe.lanes", self.lanes)
+        for name in ("weight_step", "activation_step", "bricks"):
+            positive_int(f"pe.{name}", getattr(self, name), minimum=0)
+        if self.bricks and not (self.weight_step and self.activation_step):
+            raise ValueError("pe.bricks needs pe.weight_step and pe.activation_step: the bits that one brick multiplies")
         finite("pe.energy_pj", self.energy_pj.value, above=0)
         finite("pe.area_um2", self.area_um2.value, above=0)
         finite("pe.place_and_route", self.place_and_route.value, above=0)
@@ -151,6 +163,13 @@ class Accelerator:
         """The array shape of a phase."""
         _one_of("phase", phase, PHASES)
         return self.prefill if phase == "prefill" else self.decode
+
+    def fit_to(self, area_um2: float, slack: float = 0.025, step: tuple[int, int] = (8, 4)) -> Accelerator:
+        """The same elements in arrays of that area (um2, without place and route), heights and widths in steps: the nearest
+        shapes that are at most `slack` larger. `.note` says what was changed. ValueError where not even one step fits."""
+        from hwmodel.accelerators.sizing import fit_two_buffers
+
+        return fit_two_buffers(self, area_um2, slack, step)
 
     def facts(self) -> tuple[Fact, ...]:
         """The constants of the description, without the memories."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from hwmodel.accelerators.model import Accelerator, ProcessingElement
+from hwmodel.accelerators.load import AnyAccelerator
+from hwmodel.accelerators.model import ProcessingElement
 from numfmt import Fixed, Float, Format, Scheme
 from numfmt.arith.bitserial import decodes
 
@@ -37,7 +38,7 @@ def multiplies(pe: ProcessingElement, scheme: Scheme) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def weight_mode(acc: Accelerator, scheme: Scheme) -> WeightMode:
+def weight_mode(acc: AnyAccelerator, scheme: Scheme) -> WeightMode:
     """How `acc` runs weights of `scheme`: as they are, or dequantized to float16 in front of the element.
 
     Raises ValueError where neither works.
@@ -75,7 +76,7 @@ def _fits_float16(fmt: Format) -> bool:
     return fmt.largest_magnitude <= 65504
 
 
-def check_activation(acc: Accelerator, scheme: Scheme) -> None:
+def check_activation(acc: AnyAccelerator, scheme: Scheme) -> None:
     """ValueError where the element cannot take activations of `scheme`."""
     taken = scheme.rule != "range" and scheme.way.plain and all(str(f) in acc.pe.activations for f in scheme.candidates)
     if not taken:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from hwmodel._checks import finite, unknown
-from hwmodel.accelerators.load import Reader, only, yaml_fields
+from hwmodel.accelerators.fields import Reader, only, yaml_fields
 from hwmodel.accelerators.systolic import Floats
 from hwmodel.sources import Fact, frame
 

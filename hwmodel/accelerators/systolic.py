@@ -71,6 +71,17 @@ def counts(dataflow: str, rows: ArrayLike, cols: ArrayLike, m: ArrayLike, k: Arr
     return Counts(folds, cycles, *reads, mapping, use)
 
 
+def overlapped_cycles(rows: ArrayLike, cols: ArrayLike, m: ArrayLike, k: ArrayLike, n: ArrayLike, batch: ArrayLike = 1) -> Ints:
+    """Cycles of weight-stationary products whose next weights are loaded while the present ones are used, as in a TPU.
+
+    folds * max(m, R) + R + C - 2 for `batch` products, the folds of all in one stream. Standard reasoning, held against no
+    measurement (status inferred). Sizes broadcast.
+    """
+    r, c, m, k, n, b = np.broadcast_arrays(*(np.asarray(v, dtype=np.int64) for v in (rows, cols, m, k, n, batch)))
+    folds = -(-k // r) * -(-n // c) * b
+    return folds * np.maximum(m, r) + r + c - 2
+
+
 def check_products(**sizes: Any) -> dict[str, Ints]:
     """The sizes as int64 arrays; ValueError names the first that is not a whole number of at least 1, or too large."""
     out: dict[str, Ints] = {}

@@ -2,7 +2,8 @@
 
 from hwmodel.studies.bitmod import bitmod, bitmod_headline
 from hwmodel.studies.pe import pe, pe_sources
+from hwmodel.studies.peers import peers
 from hwmodel.studies.scalesim import scalesim
 from hwmodel.studies.synthesis import synthesis
 
-__all__ = ["bitmod", "bitmod_headline", "pe", "pe_sources", "scalesim", "synthesis"]
+__all__ = ["bitmod", "bitmod_headline", "pe", "pe_sources", "peers", "scalesim", "synthesis"]
