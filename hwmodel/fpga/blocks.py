@@ -15,6 +15,7 @@ CELLS = (
     "compress",
     "compress once",
     "shared",
+    "half",
     "leaf",
     "addend",
     "product bit",

@@ -115,7 +115,9 @@ def _row(
             mask = inputs.union(*(b[1] for b in bits))
             made[key] = (_MADE + 2 * len(made), mask)
             outputs = 2 if column < width - 1 else 1
-            if mask is not None:
+            if len(bits) == 2:
+                counts["half"] += outputs / 2
+            elif mask is not None:
                 counts["shared"] += outputs
             elif len(bits) == 3:
                 counts["compress once" if narrow else "compress"] += outputs / 2
