@@ -27,7 +27,7 @@ KNEE = 0.05  # of the loss: relative errors far above it count linearly
 PRIOR = 0.5  # weight of the start value of a coefficient, so that one that the rows do not tell stays there
 START = {"half": 0.3, "increment": 0.5, "shared": 0.3, "compress": 2.0, "compress once": 2.0, "any": 0.4, "sticky": 1.5}
 START |= {"invert": 0.5, "mask": 0.4, "product bit": 0.6, "fill": 0.5, "leaf": 0.5, "limit": 0.7, "addend": 0.8, "zero mux": 0.5}
-START_PS = {"entry": 600.0, "chain": 700.0, "bit": 30.0, "compress": 300.0, "mux2": 200.0, "gate": 300.0}
+START_PS = {"chain": 700.0, "bit": 30.0, "compress": 300.0, "mux2": 200.0, "gate": 300.0}
 
 
 def key(kind: str, params: str) -> model.Key:
@@ -66,7 +66,7 @@ def fit(frame: pd.DataFrame) -> dict[str, float]:
             return np.log((model.luts(f, fixed | c, on) + 1e-3) / rows.lut.to_numpy())
 
         out |= fixed | _solve(names, start, luts)
-        steps = ("entry", *STEPS)
+        steps = [s for s in STEPS if s != "waited"]
 
         def times(c: dict[str, float], f=f, on=on, rows=rows) -> np.ndarray:
             return np.log(model.delay(f, c, on) / rows.sta_ps.to_numpy())

@@ -41,8 +41,9 @@ CELLS = (
 # Cells that sit in the LUT of a carry chain: no table of a unit's function replaces them.
 CHAINED = ("add", "increment", "compare", "accumulate", "add sub")
 # Steps of a path: entering a carry chain, one of its bits, a level of compressors, of two-way muxes, of any other logic.
-STEPS = ("chain", "bit", "compress", "mux2", "gate")
-_LEVELS = {"chain": 1.0, "bit": 0.05, "compress": 1.0, "mux2": 0.6, "gate": 0.8}  # only to tell which path is longer
+# `waited`: bits of a chain whose last carry what follows needs.
+STEPS = ("chain", "bit", "waited", "compress", "mux2", "gate")
+_LEVELS = {"chain": 1.0, "bit": 0.05, "waited": 0.05, "compress": 1.0, "mux2": 0.6, "gate": 0.8}  # only to tell which path is longer
 
 Counts = Mapping[str, float]
 
@@ -64,13 +65,15 @@ def longer(a: Counts, b: Counts) -> Counts:
 
 @dataclass(frozen=True)
 class Part:
-    """`cells`: pieces of logic by name. `chains`: bits of each carry chain. `dsp`: blocks. `ff`: registers of one bit."""
+    """`cells`: pieces of logic by name. `chains`: bits of each carry chain, of which the lowest `idle` of all together make no carry.
+    `dsp`: blocks. `ff`: registers of one bit."""
 
     name: str
     cells: Counts = field(default_factory=dict)
     chains: tuple[int, ...] = ()
     dsp: int = 0
     ff: int = 0
+    idle: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,10 @@ class Block:
 
     def __rshift__(self, other: Block) -> Block:
         """`other` works on the results of this one."""
-        return Block(self.parts + other.parts, total(self.path, other.path))
+        path = total(self.path, other.path)
+        if path.get("bit"):  # carries of the second chain follow those of the first bit by bit, unless it waits for the last one
+            path["bit"] = max(self.path.get("bit", 0.0), other.path.get("bit", 0.0))
+        return Block(self.parts + other.parts, path)
 
     def __or__(self, other: Block) -> Block:
         """Both at once."""
@@ -92,10 +98,15 @@ class Block:
     def __mul__(self, count: int) -> Block:
         """`count` of it side by side."""
         many = (
-            Part(p.name, {c: count * n for c, n in p.cells.items()}, p.chains * count, p.dsp * count, p.ff * count)
+            Part(p.name, {c: count * n for c, n in p.cells.items()}, p.chains * count, p.dsp * count, p.ff * count, p.idle * count)
             for p in self.parts
         )
         return Block(tuple(many), self.path)
+
+    def settled(self) -> Block:
+        """What follows waits for the last bit of its chains."""
+        path = {step: n for step, n in self.path.items() if step != "bit"}
+        return replace(self, path=total(path, {"waited": self.path.get("bit", 0.0)}))
 
     def bounded(self, inputs: int, outputs: int) -> Block:
         """No mapping of a small unit takes more LUTs than a table of its function."""
@@ -106,8 +117,14 @@ class Block:
 
 
 def part(
-    name: str, cells: Counts | None = None, path: Counts | None = None, chains: tuple[int, ...] = (), dsp: int = 0, ff: int = 0
+    name: str,
+    cells: Counts | None = None,
+    path: Counts | None = None,
+    chains: tuple[int, ...] = (),
+    dsp: int = 0,
+    ff: int = 0,
+    idle: int = 0,
 ) -> Block:
     """One part; chains of at most two bits are gates, as Yosys maps them."""
     kept = {cell: float(n) for cell, n in (cells or {}).items() if n}
-    return Block((Part(name, kept, chains, dsp, ff),) if kept or chains or dsp or ff else (), path or {})
+    return Block((Part(name, kept, chains, dsp, ff, idle),) if kept or chains or dsp or ff else (), path or {})

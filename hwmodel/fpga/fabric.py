@@ -70,13 +70,14 @@ def cells_of(name: str) -> tuple[str, ...]:
 @dataclass(frozen=True, eq=False)
 class Features:
     """Of units (first axis): counts of cells (n, cells), of path steps (n, steps), inputs and outputs of the unit as a table (n, 2;
-    outputs infinite where it has none), DSP blocks (n,) and carry chains (a tuple of bits for each unit)."""
+    outputs infinite where it has none), DSP blocks (n,), and carry chains (a tuple of bits for each unit) with their idle bits (n,)."""
 
     cells: np.ndarray
     path: np.ndarray
     table: np.ndarray
     dsp: np.ndarray
     chains: tuple[tuple[int, ...], ...]
+    idle: np.ndarray
 
 
 def of_block(made: Block) -> Features:
@@ -88,6 +89,7 @@ def of_block(made: Block) -> Features:
         np.array([[inputs, outputs]], dtype=float),
         np.array([sum(p.dsp for p in made.parts)]),
         (tuple(n for p in made.parts for n in p.chains),),
+        np.array([sum(p.idle for p in made.parts)]),
     )
 
 
@@ -105,9 +107,9 @@ def features(keys: Sequence[Key], wide_ports: Sequence[int | None]) -> Features:
     """The rows of many units, each with the wide port of its DSP blocks (None: no blocks)."""
     made = [_row(key, port) for key, port in zip(keys, wide_ports, strict=True)]
     if not made:
-        return Features(np.zeros((0, len(CELLS))), np.zeros((0, len(STEPS))), np.zeros((0, 2)), np.zeros(0, int), ())
-    arrays = [np.concatenate([getattr(f, name) for f in made]) for name in ("cells", "path", "table", "dsp")]
-    return Features(arrays[0], arrays[1], arrays[2], arrays[3], tuple(f.chains[0] for f in made))
+        return Features(np.zeros((0, len(CELLS))), np.zeros((0, len(STEPS))), np.zeros((0, 2)), np.zeros(0, int), (), np.zeros(0, int))
+    arrays = [np.concatenate([getattr(f, name) for f in made]) for name in ("cells", "path", "table", "dsp", "idle")]
+    return Features(*arrays[:4], tuple(f.chains[0] for f in made), arrays[4])
 
 
 def cell_luts(c: Values, name: str) -> np.ndarray:
@@ -132,13 +134,13 @@ def luts(f: Features, c: Values, on: Fabric) -> np.ndarray:
 def carries(f: Features, on: Fabric) -> np.ndarray:
     """Carry cells. Those of one bit are only counted where a carry enters and leaves."""
     if on.carry == 1:
-        return np.array([sum(max(n - 1, 0) for n in chains) for chains in f.chains], dtype=int)
+        return np.array([sum(n - 1 for n in chains) for chains in f.chains], dtype=int) - f.idle
     return np.array([sum(-(-n // on.carry) for n in chains) for chains in f.chains], dtype=int)
 
 
 def delay(f: Features, c: Values, on: Fabric) -> np.ndarray:
     """ps through LUTs and carries, without wires; NaN for units with DSP blocks."""
-    out = f.path @ np.array([c.get(f"{on.fitted} ps {s}", 0.0) for s in STEPS]) + c.get(f"{on.fitted} ps entry", 0.0)
+    out = f.path @ np.array([c[f"{on.fitted} ps {'bit' if s == 'waited' else s}"] for s in STEPS])
     return np.where(f.dsp > 0, np.nan, out)
 
 

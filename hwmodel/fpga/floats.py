@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from hwmodel.fpga import parts
 from hwmodel.fpga.blocks import Block
-from hwmodel.fpga.parts import any_of, barrel, cells, chain, hidden, leading_zeros
+from hwmodel.fpga.parts import any_of, barrel, cells, hidden, leading_zeros
+
+
+def chain(bits: int, cell: str = "add", name: str = "adder") -> Block:
+    """In a float unit most chains end in a decision."""
+    return parts.chain(bits, cell, name).settled()
 
 
 def fp_mul_exact(E1: int, M1: int, E2: int, M2: int, dsp: int | None = None) -> Block:

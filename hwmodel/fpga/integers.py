@@ -85,5 +85,5 @@ def requant(A: int, MB: int, O: int, SB: int, dsp: int | None = None) -> Block: 
         inputs = Inputs()
         words = [*inputs.product(A, MB, wide, True), inputs.word(wide)]
         made = part("product", {"product bit": A * MB}, {"gate": 0.5}) >> compress(words, wide, inputs, "product")
-    clip = part("clip", {"any": 2 * wide, "limit": O}, {"gate": 3}, (12,))
+    clip = part("clip", {"any": 2 * wide, "limit": O}, {"gate": 3}, (12,), idle=10)
     return half >> made >> parts.barrel(wide, SB) >> clip

@@ -86,7 +86,7 @@ def compress(words: list[Word], width: int, inputs: Inputs, name: str) -> Block:
     both = [c for c in range(start, width) if live[c] == 2]
     made_both = sum(all(w[c][0] >= _MADE for w in words) for c in both)
     cells = {"add": sum(n > 0 for n in live[start:]), "addend": made_both}
-    return tree >> part(f"{name} adder", cells, {"chain": 1, "bit": width - start}, (width,))
+    return tree >> part(f"{name} adder", cells, {"chain": 1, "bit": width - start}, (width,), idle=start)
 
 
 def _row(
