@@ -1,4 +1,4 @@
-"""Fits the 13 coefficients of the XtraMAC model to its published rows: `python tools/fit_xtramac.py [--write | --report]`.
+"""Fits the 12 coefficients of the XtraMAC model to its published rows: `python tools/fit_xtramac.py [--write | --report]`.
 
 --report prints the errors on all rows, with each configuration (formats and lanes, all cycles) left out, and with all rows of an
 accumulator left out.
@@ -33,7 +33,8 @@ def fit(frame: pd.DataFrame) -> dict[str, float]:
     macs = model.macs_of(frame)
     lanes = frame.lanes.to_numpy()
     floats = np.array([m.accumulator.exponent > 0 for m in macs])
-    lut = _solve(model.lut_features, [m for m in macs if m.accumulator.exponent], (frame.lut.to_numpy() / lanes)[floats])
+    kept = [m for m in macs if m.accumulator.exponent]
+    lut = _solve(model.lut_features, kept, (frame.lut.to_numpy() / lanes)[floats] - np.array([model.rebias(m) for m in kept]))
     ff = _solve(model.ff_features, macs, frame.ff.to_numpy() / lanes)
     ns = _solve(model.ns_features, macs, 1e3 / frame.fmax_mhz.to_numpy())
     return (

@@ -1,7 +1,7 @@
 """Flush-to-zero MACs whose lanes share one DSP48E2: mantissas packed on its wide port, exponents, alignment and rounding in LUTs.
 
 XtraMAC is the published design that is modelled (Vivado 2022.2, xcu55c, 450 MHz target). Each lane has its own accumulator, which
-decides the LUTs: two shifters of its significand (alignment and normalisation), adders of its significand and exponent. A fixed-point
+decides the LUTs: two shifters of its significand (alignment and normalisation), and logic over all its bits. A fixed-point
 accumulator takes an adder and what separates the packed products.
 """
 
@@ -27,7 +27,8 @@ CYCLES = (4, 5, 6)
 PRODUCT_BITS = 45  # of a DSP48E2: 27 x 18
 _NAMED = {"fp32": (8, 23), "fp16": (5, 10), "bf16": (8, 7)}
 _EXAMPLES = (*_NAMED, "fp8e4m3", "fp8e5m2", "fp4e2m1", "fp4e1m2", "fp4e3m0", "int8", "int4", "int")
-LUT_NAMES = ("exponent", "significand", "shift", "operand", "stage 5")
+LUT_NAMES = ("accumulator", "shift", "product tail", "stage 5")
+REBIAS_LUT = 6.0  # for each exponent bit that the accumulator has more than its operands; chosen on the published rows
 FF_NAMES = ("accumulator", "operand", "stage 5", "stage 6")
 NS_NAMES = ("stage", "significand, 4 stages", "significand, 5 stages", "significand, 6 stages")
 
@@ -94,10 +95,16 @@ def mac(a: str, b: str, accumulator: str, lanes: int, cycles: int) -> Mac:
 
 
 def lut_features(m: Mac) -> list[float]:
-    """LUT-like pieces of a lane, one for each of LUT_NAMES."""
-    w = m.accumulator.mantissa + 4
-    later = m.accumulator.bits if m.cycles > 4 else 0
-    return [m.accumulator.exponent, w, 2 * w * ceil(ceil(log2(w)) / 2), m.b.mantissa + 1, later]
+    """LUT-like pieces of a lane, one for each of LUT_NAMES: bits of the accumulator times the levels of logic that they select;
+    its two shifters; bits of the widest product (as wide as b allows) below its significand; and its bits from five stages on."""
+    n, w = m.accumulator.bits, m.accumulator.mantissa + 4
+    tail = max(2 * (m.b.mantissa + 1) - m.accumulator.mantissa - 1, 0)
+    return [n * log2(n), 2 * w * ceil(ceil(log2(w)) / 2), tail, n if m.cycles > 4 else 0]
+
+
+def rebias(m: Mac) -> float:
+    """LUTs of a lane whose accumulator has a wider exponent than its operands."""
+    return REBIAS_LUT * max(m.accumulator.exponent - max(m.a.exponent, m.b.exponent), 0)
 
 
 def ff_features(m: Mac) -> list[float]:
@@ -116,7 +123,7 @@ def ns_features(m: Mac) -> list[float]:
 def facts() -> tuple[Fact, ...]:
     return tuple(
         Fact(r["name"], float(r["value"]), r["unit"], r["source"], r["status"]) for r in csv_rows("hwmodel.fpga", "xtramac_fit")
-    )
+    ) + (Fact("lut wider exponent", REBIAS_LUT, "LUT/bit", "chosen on the published rows of XtraMAC", "derived"),)
 
 
 @lru_cache(maxsize=1)
@@ -132,7 +139,7 @@ def predict(macs: Sequence[Mac], values: dict[str, float] | None = None) -> pd.D
     ns_c = np.array([c[f"ns {n}"] for n in NS_NAMES])
     lanes = np.array([m.lanes for m in macs], dtype=float)
     floats = np.array([m.accumulator.exponent > 0 for m in macs], dtype=bool)
-    built = np.array([lut_features(m) for m in macs]).reshape(len(macs), -1) @ lut_c
+    built = np.array([lut_features(m) for m in macs]).reshape(len(macs), -1) @ lut_c + np.array([rebias(m) for m in macs])
     fixed = np.array([m.accumulator.bits + m.a.bits + m.b.bits for m in macs], dtype=float)
     ff = np.array([ff_features(m) for m in macs]).reshape(len(macs), -1) @ ff_c
     ns = np.array([ns_features(m) for m in macs]).reshape(len(macs), -1) @ ns_c
