@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import least_squares
 
-from hwmodel.fpga import fabric as model
+from hwmodel.fpga import fabrics as model
 from hwmodel.fpga.blocks import STEPS
 
 ROOT = Path(__file__).parents[1]

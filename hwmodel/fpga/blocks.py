@@ -43,7 +43,14 @@ CHAINED = ("add", "increment", "compare", "accumulate", "add sub")
 # Steps of a path: entering a carry chain, one of its bits, a level of compressors, of two-way muxes, of any other logic.
 # `waited`: bits of a chain whose last carry what follows needs.
 STEPS = ("chain", "bit", "waited", "compress", "mux2", "gate")
-_LEVELS = {"chain": 1.0, "bit": 0.05, "waited": 0.05, "compress": 1.0, "mux2": 0.6, "gate": 0.8}  # only to tell which path is longer
+_LEVELS = {
+    "chain": 1.0,
+    "bit": 0.05,
+    "waited": 0.05,
+    "compress": 1.0,
+    "mux2": 0.6,
+    "gate": 0.8,
+}  # only to tell which path is longer
 
 Counts = Mapping[str, float]
 

@@ -12,9 +12,9 @@ import pandas as pd
 
 from hwmodel._checks import positive_int, unknown
 from hwmodel._data import csv_rows
-from hwmodel.fpga import fabric as model
+from hwmodel.fpga import fabrics as model
 from hwmodel.fpga.blocks import CELLS, CHAINED, Block
-from hwmodel.fpga.fabric import Fabric, Key
+from hwmodel.fpga.fabrics import Key
 from hwmodel.fpga.kinds import KINDS
 from hwmodel.sources import Fact, frame
 from hwmodel.units.unit import checked
@@ -68,7 +68,9 @@ class FpgaCost:
     @property
     def breakdown(self) -> pd.DataFrame:
         """One row a part: part, lut, carry, dsp, ff."""
-        return pd.DataFrame([(p.part, p.lut, p.carry, p.dsp, p.ff) for p in self.parts], columns=["part", "lut", "carry", "dsp", "ff"])
+        return pd.DataFrame(
+            [(p.part, p.lut, p.carry, p.dsp, p.ff) for p in self.parts], columns=["part", "lut", "carry", "dsp", "ff"]
+        )
 
     @property
     def sources(self) -> pd.DataFrame:

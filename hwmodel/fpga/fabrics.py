@@ -107,7 +107,9 @@ def features(keys: Sequence[Key], wide_ports: Sequence[int | None]) -> Features:
     """The rows of many units, each with the wide port of its DSP blocks (None: no blocks)."""
     made = [_row(key, port) for key, port in zip(keys, wide_ports, strict=True)]
     if not made:
-        return Features(np.zeros((0, len(CELLS))), np.zeros((0, len(STEPS))), np.zeros((0, 2)), np.zeros(0, int), (), np.zeros(0, int))
+        return Features(
+            np.zeros((0, len(CELLS))), np.zeros((0, len(STEPS))), np.zeros((0, 2)), np.zeros(0, int), (), np.zeros(0, int)
+        )
     arrays = [np.concatenate([getattr(f, name) for f in made]) for name in ("cells", "path", "table", "dsp", "idle")]
     return Features(*arrays[:4], tuple(f.chains[0] for f in made), arrays[4])
 
