@@ -1,9 +1,10 @@
 """Fits the coefficients of the FPGA model to units that Yosys 0.23 mapped: `python tools/fit_fpga.py [--write | --report]`.
 
 Reads the measured rows (hwmodel/fpga/data/synth_fpga.csv). All coefficients are shared by all kinds of unit. For each of the two
-fabrics two fits of the logarithm of predicted over measured with a soft-L1 loss: LUTs (rows without DSP blocks and registers), and
-delay. --write puts the coefficients into hwmodel/fpga/data/coefficients.csv; --report prints the errors on all rows, with whole
-combinations left out in six folds, and with the largest combination of every kind left out.
+fabrics three fits of the logarithm of predicted over measured with a soft-L1 loss: LUTs (rows without DSP blocks and registers),
+LUTs of the same units as drawn for gates (`hwmodel.fpga.from_assembly`), and delay. --write puts the coefficients into
+hwmodel/fpga/data/coefficients.csv; --report prints the errors on all rows, with whole combinations left out in six folds, with the
+largest combination of every kind left out, and with whole kinds left out.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ import pandas as pd
 from scipy.optimize import least_squares
 
 from hwmodel.fpga import fabrics as model
-from hwmodel.fpga.blocks import STEPS
+from hwmodel.fpga.assemblies import from_assembly
+from hwmodel.fpga.blocks import CELLS, STEPS
+from hwmodel.units.structure.kinds import KINDS as DRAWN
 
 ROOT = Path(__file__).parents[1]
 ROWS = ROOT / "hwmodel" / "fpga" / "data" / "synth_fpga.csv"
@@ -27,6 +30,7 @@ KNEE = 0.05  # of the loss: relative errors far above it count linearly
 PRIOR = 0.5  # weight of the start value of a coefficient, so that one that the rows do not tell stays there
 START = {"half": 0.3, "increment": 0.5, "shared": 0.3, "compress": 2.0, "compress once": 2.0, "any": 0.4, "sticky": 1.5}
 START |= {"invert": 0.5, "mask": 0.4, "product bit": 0.6, "fill": 0.5, "leaf": 0.5, "limit": 0.7, "addend": 0.8, "zero mux": 0.5}
+START_DRAWN = {"fa": 2.0, "cpa": 1.0, "ha": 0.5, "and": 0.6, "xor": 0.8, "mux": 0.9, "gate": 0.45}
 START_PS = {"chain": 700.0, "bit": 30.0, "compress": 300.0, "mux2": 200.0, "gate": 300.0}
 
 
@@ -39,13 +43,24 @@ def logic(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame.tool.str.contains("0.23") & (frame.dsp_allowed == 0) & (frame.acc_registered == 0)]
 
 
-def _solve(names: Sequence[str], start: np.ndarray, logs: Callable[[dict[str, float]], np.ndarray]) -> dict[str, float]:
+def made_of(unit: model.Key) -> dict[str, float]:
+    """Cells of the unit's drawing for gates."""
+    return from_assembly(DRAWN[unit[0]](**dict(unit[1]))).cells()
+
+
+def _solve(
+    names: Sequence[str],
+    start: np.ndarray,
+    logs: Callable[[dict[str, float]], np.ndarray],
+    prior: float = PRIOR,
+    most: float = np.inf,
+) -> dict[str, float]:
     """The named coefficients (not negative) that make `logs` small."""
 
     def residuals(x: np.ndarray) -> np.ndarray:
-        return np.concatenate([logs(dict(zip(names, x.tolist(), strict=True))), PRIOR * KNEE * (x - start) / start])
+        return np.concatenate([logs(dict(zip(names, x.tolist(), strict=True))), prior * KNEE * (x - start) / start])
 
-    found = least_squares(residuals, start, loss="soft_l1", f_scale=KNEE, bounds=(0, np.inf), x_scale=start)
+    found = least_squares(residuals, start, loss="soft_l1", f_scale=KNEE, bounds=(0, most * start), x_scale=start)
     return dict(zip(names, found.x.tolist(), strict=True))
 
 
@@ -66,6 +81,15 @@ def fit(frame: pd.DataFrame) -> dict[str, float]:
             return np.log((model.luts(f, fixed | c, on) + 1e-3) / rows.lut.to_numpy())
 
         out |= fixed | _solve(names, start, luts)
+        drawn = [made_of(key(k, p)) for k, p in zip(rows.kind, rows.params, strict=True)]
+        cells = [c for c in CELLS if c.startswith("drawn ")]
+        counts = np.array([[one.get(c, 0.0) for c in cells] for one in drawn])
+        names = [f"{name} lut {c}" for c in cells]
+
+        def generic(c: dict[str, float], names=names, counts=counts, rows=rows) -> np.ndarray:
+            return np.log((counts @ np.array([c[n] for n in names]) + 1e-3) / rows.lut.to_numpy())
+
+        out |= _solve(names, np.array([START_DRAWN[c.split()[1]] for c in cells]), generic, 2.0, 1.6)  # within what a cell can take
         steps = [s for s in STEPS if s != "waited"]
 
         def times(c: dict[str, float], f=f, on=on, rows=rows) -> np.ndarray:
@@ -87,6 +111,8 @@ def errors(frame: pd.DataFrame, c: dict[str, float]) -> pd.DataFrame:
             which = "" if not r.dsp_allowed else " registered" if r.acc_registered else " dsp"
             pairs = [("lut" + which, r.lut, luts[i]), ("carry" + which, r.carry, carry[i])]
             if not r.dsp_allowed:
+                drawn = made_of(key(r.kind, r.params))
+                pairs.append(("lut drawn", r.lut, sum(c[f"{on.fitted} lut {cell}"] * n for cell, n in drawn.items())))
                 pairs.append(("sta_ps", r.sta_ps, ps[i]))
             for quantity, m, v in pairs:
                 error = v / m - 1 if m else float(np.sign(v))

@@ -1,7 +1,7 @@
-"""Structures of `hwmodel.units.structure` on FPGA fabric: any Assembly becomes a Block, so that datapath units can be priced too.
+"""Structures of `hwmodel.units.structure` on FPGA fabric: any Assembly becomes a Block, so datapath units can be priced too.
 
-The translation of cells is by what a LUT takes in (inferred): a compressor is a compressor, a bit of an adder a bit of a carry chain,
-a mux two stages a LUT6, a simple gate about what an operand's mask takes.
+Its cells are drawn for gates: each has its own price in LUTs, fitted to the same rows as the pieces that the 20 kinds are made of.
+Those know more of LUTs (which selections merge, which sums are functions of few bits) and err less.
 """
 
 from __future__ import annotations
@@ -9,16 +9,6 @@ from __future__ import annotations
 from hwmodel.fpga.blocks import Block, Counts, part
 from hwmodel.units.structure.assembly import Assembly
 
-# Cells of an Assembly -> cells of a Block and how many of each.
-TRANSLATION: dict[str, dict[str, float]] = {
-    "fa": {"compress": 1.0},
-    "cpa": {"add": 1.0},
-    "ha": {"add": 1.0},
-    "and": {"product bit": 1.0},
-    "xor": {"pick": 0.5},
-    "mux": {"mux2": 1.0, "mux4": 0.5},
-    "gate": {"mask": 1.0},
-}
 _STEPS = {"carry": "bit", "compress": "compress", "mux": "mux2", "gate": "gate"}
 
 
@@ -26,10 +16,7 @@ def from_assembly(made: Assembly) -> Block:
     """Part by part. Bits of adders make one chain a part; fanout steps cost nothing here (wires are not modelled)."""
     out = Block()
     for p in made.parts:
-        cells: dict[str, float] = {}
-        for cell, n in p.cells.items():
-            for name, each in TRANSLATION[cell].items():
-                cells[name] = cells.get(name, 0.0) + each * n
+        cells = {f"drawn {cell}": n for cell, n in p.cells.items()}
         bits = round(p.cells.get("cpa", 0.0) + p.cells.get("ha", 0.0))
         out = out | part(p.name, cells, {}, (bits,) if bits > 2 else ())
     return Block(out.parts, _path(made.path))

@@ -37,6 +37,8 @@ CELLS = (
     "wide",
     "xor",
     "gate",
+    # The cells of an Assembly of units.structure, whose drawing knows no LUTs.
+    *(f"drawn {cell}" for cell in ("fa", "cpa", "ha", "and", "xor", "mux", "gate")),
 )
 # Cells that sit in the LUT of a carry chain: no table of a unit's function replaces them.
 CHAINED = ("add", "increment", "compare", "accumulate", "add sub")
@@ -72,7 +74,7 @@ def longer(a: Counts, b: Counts) -> Counts:
 
 @dataclass(frozen=True)
 class Part:
-    """`cells`: pieces of logic by name. `chains`: bits of each carry chain, of which the lowest `idle` of all together make no carry.
+    """`cells`: pieces of logic by name. `chains`: bits of each carry chain; `idle` of them all together make no carry.
     `dsp`: blocks. `ff`: registers of one bit."""
 
     name: str

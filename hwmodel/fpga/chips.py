@@ -18,7 +18,7 @@ RESOURCES = ("lut", "ff", "dsp", "bram36", "uram")
 
 @dataclass(frozen=True)
 class Device:
-    """A part. `fabric`: how LUTs, carries and DSP blocks work (`unit_cost(..., target=device.fabric.name)`); `block`: its DSP block."""
+    """A part. `fabric`: how its LUTs and carries work (`unit_cost(..., target=device.fabric.name)`); `block`: its DSP block."""
 
     part: str
     boards: tuple[str, ...]

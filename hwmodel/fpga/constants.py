@@ -48,10 +48,8 @@ def constant_product(value: int, bits: int) -> Block:
     """
     positive_int("bits", bits)
     terms = naf(value)
-    if terms and all(sign < 0 for _, sign in terms):
-        first = chain(bits + 1, "increment", "negate")
-    else:
-        first = Block()
+    negative = bool(terms) and all(sign < 0 for _, sign in terms)
+    first = chain(bits + 1, "increment", "negate") if negative else Block()
     for i in range(1, len(terms)):
         low = terms[0][1] < 0 and i == 1
         first = first >> chain(bits + 1 + (terms[1][0] - terms[0][0] if low else 0), name="shifted sum")

@@ -64,13 +64,13 @@ _ABSENT = {"xc7": ("mux2", "fill", "leaf", "compress once", "zero mux", "increme
 
 def cells_of(name: str) -> tuple[str, ...]:
     """The pieces of logic that cost LUTs on a fitted fabric."""
-    return tuple(c for c in CELLS if c not in _ABSENT[name])
+    return tuple(c for c in CELLS if c not in _ABSENT[name] and not c.startswith("drawn "))
 
 
 @dataclass(frozen=True, eq=False)
 class Features:
     """Of units (first axis): counts of cells (n, cells), of path steps (n, steps), inputs and outputs of the unit as a table (n, 2;
-    outputs infinite where it has none), DSP blocks (n,), and carry chains (a tuple of bits for each unit) with their idle bits (n,)."""
+    outputs infinite where it has none), DSP blocks (n,), carry chains (a tuple of bits each) and their idle bits (n,)."""
 
     cells: np.ndarray
     path: np.ndarray

@@ -70,7 +70,7 @@ class Packing:
         w = _whole("weights", weights, self.weight)
         if len(w) > self.exact_products:
             raise ValueError(
-                f"{len(w)} products are added in lanes of {self.name}, which hold {self.exact_products}; take the sums apart earlier"
+                f"{len(w)} products are added in lanes of {self.name}, which hold {self.exact_products}; unpack more often"
             )
         if len(w) == 1:
             return self.multiply(w[0], x[0])

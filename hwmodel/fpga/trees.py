@@ -7,7 +7,7 @@ columns that hold only signs and an addend, two of the functions of the signs ar
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass
 
 from hwmodel.fpga.blocks import Block, part
@@ -69,7 +69,7 @@ class Inputs:
 
 def compress(words: list[Word], width: int, inputs: Inputs, name: str) -> Block:
     """The sum of the words modulo 2**width."""
-    counts: Counter[str] = Counter()
+    counts: dict[str, float] = defaultdict(float)
     made: dict[tuple[int, ...], tuple[int, int | None]] = {}
     levels, narrow = 0, len(words) == 3
     while len(words) > 2:
@@ -93,7 +93,7 @@ def _row(
     three: list[Word],
     width: int,
     inputs: Inputs,
-    counts: Counter[str],
+    counts: dict[str, float],
     made: dict[tuple[int, ...], tuple[int, int | None]],
     level: int,
     narrow: bool,

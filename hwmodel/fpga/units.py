@@ -13,7 +13,7 @@ import pandas as pd
 from hwmodel._checks import positive_int, unknown
 from hwmodel._data import csv_rows
 from hwmodel.fpga import fabrics as model
-from hwmodel.fpga.blocks import CELLS, CHAINED, Block
+from hwmodel.fpga.blocks import CELLS, CHAINED, Block, part
 from hwmodel.fpga.fabrics import Key
 from hwmodel.fpga.kinds import KINDS
 from hwmodel.sources import Fact, frame
@@ -117,8 +117,6 @@ def unit_block(kind: str, params: Mapping[str, int] | str, target: str, dsp: boo
     made = model.build(key, on.wide_port or None if dsp else None)
     if registered:
         bits = _registers(key, sum(p.dsp for p in made.parts) and not made.cells())
-        from hwmodel.fpga.blocks import part
-
         made = made >> part("accumulator", ff=bits)
     return made
 

@@ -73,8 +73,8 @@ class Mac:
 def mac(a: str, b: str, accumulator: str, lanes: int, cycles: int) -> Mac:
     """A checked configuration. The accumulator `fp8` has the FP8 format of operand b.
 
-    Raises ValueError for unknown formats, lanes other than 1, 2, 4, cycles other than 4, 5, 6, products that do not fit one DSP48E2,
-    and integer accumulators of float operands.
+    Raises ValueError for unknown formats, lanes other than 1, 2, 4, cycles other than 4, 5, 6, products that do not fit one
+    DSP48E2, and integer accumulators of float operands.
     """
     x, y = element(a, "a"), element(b, "b")
     total = y if accumulator == "fp8" and y.bits == 8 and y.exponent else element(accumulator, "accumulator")
@@ -121,9 +121,11 @@ def ns_features(m: Mac) -> list[float]:
 
 @lru_cache(maxsize=1)
 def facts() -> tuple[Fact, ...]:
-    return tuple(
-        Fact(r["name"], float(r["value"]), r["unit"], r["source"], r["status"]) for r in csv_rows("hwmodel.fpga", "xtramac_fit")
-    ) + (Fact("lut wider exponent", REBIAS_LUT, "LUT/bit", "chosen on the published rows of XtraMAC", "derived"),)
+    """The coefficients with their sources."""
+    rows = csv_rows("hwmodel.fpga", "xtramac_fit")
+    fitted = (Fact(r["name"], float(r["value"]), r["unit"], r["source"], r["status"]) for r in rows)
+    chosen = Fact("lut wider exponent", REBIAS_LUT, "LUT/bit", "chosen on the published rows of XtraMAC", "derived")
+    return (*fitted, chosen)
 
 
 @lru_cache(maxsize=1)
