@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from hwmodel import studies
     from hwmodel.accelerators import Accelerator, Machine, accelerator, machine, machines, presets, roofline
     from hwmodel.evaluation import Evaluation, evaluate
+    from hwmodel.fpga import Device, device, devices
     from hwmodel.models import load_network
     from hwmodel.scoring import Score, score
     from hwmodel.units import Cost, Unit, unit
@@ -32,6 +33,9 @@ _HOMES = {
     "machine": "hwmodel.accelerators",
     "machines": "hwmodel.accelerators",
     "roofline": "hwmodel.accelerators",
+    "Device": "hwmodel.fpga",
+    "device": "hwmodel.fpga",
+    "devices": "hwmodel.fpga",
     "Score": "hwmodel.scoring",
     "score": "hwmodel.scoring",
     "Cost": "hwmodel.units",
@@ -58,12 +62,15 @@ _HOMES = {
 __all__ = [
     "Accelerator",
     "Cost",
+    "Device",
     "Evaluation",
     "Machine",
     "Score",
     "Study",
     "Unit",
     "accelerator",
+    "device",
+    "devices",
     "evaluate",
     "load_network",
     "machine",

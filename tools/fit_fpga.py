@@ -1,7 +1,7 @@
 """Fits the coefficients of the FPGA model to units that Yosys 0.23 mapped: `python tools/fit_fpga.py [--write | --report]`.
 
 Reads the measured rows (hwmodel/fpga/data/synth_fpga.csv). All coefficients are shared by all kinds of unit. For each of the two
-fabrics three fits of the logarithm of predicted over measured with a soft-L1 loss: LUTs (rows without DSP blocks and registers),
+fabrics three fits of the logarithm of predicted over measured with a soft-L1 loss: LUTs (rows without registers),
 LUTs of the same units as drawn for gates (`hwmodel.fpga.from_assembly`), and delay. --write puts the coefficients into
 hwmodel/fpga/data/coefficients.csv; --report prints the errors on all rows, with whole combinations left out in six folds, with the
 largest combination of every kind left out, and with whole kinds left out.
@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 ROWS = ROOT / "hwmodel" / "fpga" / "data" / "synth_fpga.csv"
 TARGET = ROOT / "hwmodel" / "fpga" / "data" / "coefficients.csv"
 KNEE = 0.05  # of the loss: relative errors far above it count linearly
-PRIOR = 0.5  # weight of the start value of a coefficient, so that one that the rows do not tell stays there
+PRIOR = 3.0  # weight of the start value of a coefficient, so that one that the rows do not tell stays there
 START = {"half": 0.3, "increment": 0.5, "shared": 0.3, "compress": 2.0, "compress once": 2.0, "any": 0.4, "sticky": 1.5}
 START |= {"invert": 0.5, "mask": 0.4, "product bit": 0.6, "fill": 0.5, "leaf": 0.5, "limit": 0.7, "addend": 0.8, "zero mux": 0.5}
 START_DRAWN = {"fa": 2.0, "cpa": 1.0, "ha": 0.5, "and": 0.6, "xor": 0.8, "mux": 0.9, "gate": 0.45}
@@ -43,6 +44,18 @@ def logic(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame.tool.str.contains("0.23") & (frame.dsp_allowed == 0) & (frame.acc_registered == 0)]
 
 
+def with_blocks(frame: pd.DataFrame, name: str, plain: model.Features, luts: np.ndarray) -> tuple[model.Features, np.ndarray]:
+    """`plain` and `luts` with the rows that have logic beside DSP blocks: they show what the rest of a unit takes."""
+    on = model.fabrics()[name]
+    rows = frame[frame.tool.str.contains("0.23") & (frame.dsp > 0) & (frame.lut > 0)]
+    rows = rows[rows.target.map(lambda t: model.fabric(t).name) == name]
+    f = model.features([key(k, p) for k, p in zip(rows.kind, rows.params, strict=True)], [on.wide_port or None] * len(rows))
+    both = [np.concatenate(pair) for pair in ((plain.cells, f.cells), (plain.path, f.path), (plain.table, f.table))]
+    joined = model.Features(both[0], both[1], both[2], np.r_[plain.dsp, f.dsp], plain.chains + f.chains, np.r_[plain.idle, f.idle])
+    return joined, np.r_[luts, rows.lut.to_numpy()]
+
+
+@lru_cache(maxsize=1024)
 def made_of(unit: model.Key) -> dict[str, float]:
     """Cells of the unit's drawing for gates."""
     return from_assembly(DRAWN[unit[0]](**dict(unit[1]))).cells()
@@ -76,9 +89,10 @@ def fit(frame: pd.DataFrame) -> dict[str, float]:
         fixed = {f"{name} lut add": 1.0}  # an adder is one LUT a bit on both
         start = np.array([START.get(c, 1.0) for c in cells])
         names = [f"{name} lut {c}" for c in cells]
+        every, target = with_blocks(frame, name, f, rows.lut.to_numpy())
 
-        def luts(c: dict[str, float], f=f, on=on, fixed=fixed, rows=rows) -> np.ndarray:
-            return np.log((model.luts(f, fixed | c, on) + 1e-3) / rows.lut.to_numpy())
+        def luts(c: dict[str, float], f=every, on=on, fixed=fixed, target=target) -> np.ndarray:
+            return np.log((model.luts(f, fixed | c, on) + 1e-3) / target)
 
         out |= fixed | _solve(names, start, luts)
         drawn = [made_of(key(k, p)) for k, p in zip(rows.kind, rows.params, strict=True)]

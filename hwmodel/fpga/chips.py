@@ -68,12 +68,14 @@ class Device:
 
     def check(self, usage: Mapping[str, float], limit: float = 1.0) -> None:
         """Raises ValueError if a design does not fit: which resources, by how much, and a part of the same fabric that takes it."""
-        table = self.utilisation(usage)
-        bad = table[table.share > finite("limit", limit, above=0.0)]
-        if bad.empty:
+        allowed = finite("limit", limit, above=0.0)
+        self.utilisation(usage)  # checks the names and amounts
+        bad = {n: float(used) for n, used in usage.items() if float(used) > allowed * self.totals[n]}
+        if not bad:
             return
         what = "; ".join(
-            f"{r.resource} {r.used:.0f} of {r.total} ({r.used - limit * r.total:.0f} too many)" for r in bad.itertuples()
+            f"{name} {used:.0f} of {self.totals[name]} ({used - allowed * self.totals[name]:.0f} too many)"
+            for name, used in bad.items()
         )
         larger = [d for d in _devices().values() if d.fabric == self.fabric and d.fits(usage, limit)]
         smallest = min(larger, key=lambda d: d.lut, default=None)
@@ -92,7 +94,11 @@ def _devices() -> dict[str, Device]:
             tuple(r["aliases"].split()),
             fabric(r["fabric"]),
             block,
-            *(int(r[name]) for name in RESOURCES),
+            lut=int(r["lut"]),
+            ff=int(r["ff"]),
+            dsp=int(r["dsp"]),
+            bram36=int(r["bram36"]),
+            uram=int(r["uram"]),
             source=r["source"],
             status=r["status"],
             facts=facts,

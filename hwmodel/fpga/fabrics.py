@@ -111,7 +111,8 @@ def features(keys: Sequence[Key], wide_ports: Sequence[int | None]) -> Features:
             np.zeros((0, len(CELLS))), np.zeros((0, len(STEPS))), np.zeros((0, 2)), np.zeros(0, int), (), np.zeros(0, int)
         )
     arrays = [np.concatenate([getattr(f, name) for f in made]) for name in ("cells", "path", "table", "dsp", "idle")]
-    return Features(*arrays[:4], tuple(f.chains[0] for f in made), arrays[4])
+    chains = tuple(f.chains[0] for f in made)
+    return Features(arrays[0], arrays[1], arrays[2], arrays[3], chains, arrays[4])
 
 
 def cell_luts(c: Values, name: str) -> np.ndarray:

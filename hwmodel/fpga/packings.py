@@ -28,6 +28,7 @@ class Packing:
     shared: int
     source: str
     status: str
+    narrow: bool = False  # weights without the most negative value, which the port does not hold
 
     @property
     def lanes(self) -> int:
@@ -51,6 +52,8 @@ class Packing:
     def pack(self, weights: Any) -> np.ndarray:
         """The wide operand of weights (..., lanes), int64. Raises ValueError for weights of more bits than a lane's."""
         w = _whole("weights", weights, self.weight)
+        if self.narrow and (w == -(1 << (self.weight - 1))).any():
+            raise ValueError(f"weights reach {w.min()}; {self.name} takes weights of at least {1 - (1 << (self.weight - 1))}")
         if w.shape[-1:] != (self.lanes,):
             raise ValueError(f"weights has shape {w.shape}; {self.name} takes {self.lanes} weights in its last axis")
         return sum((w[..., i] << offset for i, offset in enumerate(self.offsets)), np.zeros(w.shape[:-1], np.int64))
@@ -111,7 +114,7 @@ PACKINGS = {
     for p in (
         Packing("int8x2", "dsp48e2", (0, 18), 8, 8, "AMD WP486, by reference fpga.md 4.5", "read"),
         Packing("int4x4", "dsp48e2", (0, 8, 15, 22), 4, 4, "FINN mvu_4sx4u, by reference fpga.md 4.5", "read"),
-        Packing("int4x4.e1", "dsp48e1", (0, 7, 14, 21), 4, 4, "FINN mvu_4sx4u, by reference fpga.md 4.5", "read"),
+        Packing("int4x4.e1", "dsp48e1", (0, 7, 14, 21), 4, 4, "FINN mvu_4sx4u, by reference fpga.md 4.5", "read", True),
     )
 }
 # Products of a shared sum in one block: DSP58's vector mode adds three of 9 x 8 bits.

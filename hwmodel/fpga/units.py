@@ -116,7 +116,7 @@ def unit_block(kind: str, params: Mapping[str, int] | str, target: str, dsp: boo
     key = _key(kind, params)
     made = model.build(key, on.wide_port or None if dsp else None)
     if registered:
-        bits = _registers(key, sum(p.dsp for p in made.parts) and not made.cells())
+        bits = _registers(key, any(p.dsp for p in made.parts) and not made.cells())
         made = made >> part("accumulator", ff=bits)
     return made
 
@@ -202,7 +202,7 @@ def _flags(frame: pd.DataFrame, name: str) -> np.ndarray:
     values = pd.to_numeric(frame[name], errors="coerce").fillna(0)
     wrong = values[~values.isin([0, 1])]
     if len(wrong):
-        raise ValueError(f"{name} is {wrong.iloc[0]!r}; give 0 or 1")
+        raise ValueError(f"{name} is {wrong.iloc[0]}; give 0 or 1")
     return values.to_numpy() == 1
 
 

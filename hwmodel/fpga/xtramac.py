@@ -8,7 +8,7 @@ accumulator takes an adder and what separates the packed products.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, log2
@@ -133,6 +133,10 @@ def _values() -> dict[str, float]:
     return {f.name: f.value for f in facts()}
 
 
+def _matrix(made: Callable[[Mac], list[float]], macs: Sequence[Mac], names: Sequence[str]) -> np.ndarray:
+    return np.array([made(m) for m in macs], dtype=float).reshape(len(macs), len(names))
+
+
 def predict(macs: Sequence[Mac], values: dict[str, float] | None = None) -> pd.DataFrame:
     """lut, ff, dsp, fmax_mhz of configurations. `values`: the coefficients, None for those of the package."""
     c = _values() if values is None else values
@@ -141,10 +145,10 @@ def predict(macs: Sequence[Mac], values: dict[str, float] | None = None) -> pd.D
     ns_c = np.array([c[f"ns {n}"] for n in NS_NAMES])
     lanes = np.array([m.lanes for m in macs], dtype=float)
     floats = np.array([m.accumulator.exponent > 0 for m in macs], dtype=bool)
-    built = np.array([lut_features(m) for m in macs]).reshape(len(macs), -1) @ lut_c + np.array([rebias(m) for m in macs])
+    built = _matrix(lut_features, macs, LUT_NAMES) @ lut_c + np.array([rebias(m) for m in macs])
     fixed = np.array([m.accumulator.bits + m.a.bits + m.b.bits for m in macs], dtype=float)
-    ff = np.array([ff_features(m) for m in macs]).reshape(len(macs), -1) @ ff_c
-    ns = np.array([ns_features(m) for m in macs]).reshape(len(macs), -1) @ ns_c
+    ff = _matrix(ff_features, macs, FF_NAMES) @ ff_c
+    ns = _matrix(ns_features, macs, NS_NAMES) @ ns_c
     return pd.DataFrame(
         {"lut": lanes * np.where(floats, built, fixed), "ff": lanes * ff, "dsp": np.ones(len(macs), int), "fmax_mhz": 1e3 / ns}
     )

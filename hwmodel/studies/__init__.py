@@ -3,5 +3,6 @@
 from hwmodel.studies.bitmod import bitmod, bitmod_headline
 from hwmodel.studies.scalesim import scalesim
 from hwmodel.studies.synthesis import synthesis
+from hwmodel.studies.xtramac import xtramac
 
-__all__ = ["bitmod", "bitmod_headline", "scalesim", "synthesis"]
+__all__ = ["bitmod", "bitmod_headline", "scalesim", "synthesis", "xtramac"]
