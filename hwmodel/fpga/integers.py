@@ -55,16 +55,19 @@ def xnor_popcount(N: int, dsp: int | None = None) -> Block:
 
 
 def tern_mac(L: int, A: int, K: int, dsp: int | None = None) -> Block:
-    """Each lane: both signs in K bits, one chosen and masked; one lane is added in a chain, several in a tree."""
+    """Each lane: both signs in K bits, one chosen and masked; one lane is added in a chain, several in a tree.
+
+    A choice with its mask is a LUT of its own, so the tree sees one input.
+    """
     lanes = parts.negated(K, A, L) >> part("choose", {"pick": L * K}, {"gate": 1})
     if L == 1:
         return lanes >> part("accumulate", {"accumulate": K}, {"chain": 1, "bit": K}, (K,))
     inputs = Inputs()
-    return lanes >> compress([inputs.word(K), *(inputs.word(K, behind=4) for _ in range(L))], K, inputs, "sum")
+    return lanes >> compress([inputs.word(K), *(inputs.word(K) for _ in range(L))], K, inputs, "sum")
 
 
 def bin_mac(L: int, A: int, K: int, dsp: int | None = None) -> Block:
-    """As tern_mac without the mask, which the chain of one lane takes in."""
+    """As tern_mac without the mask: the choice merges with the chain of one lane, and with the first sums of a tree."""
     if L == 1:
         return parts.accumulate(A, K)
     lanes = parts.negated(K, A, L) >> part("choose", {"pick": L * K}, {"gate": 1})

@@ -131,7 +131,7 @@ def unit_cost(
     dsp: products of at least 9 bits go into DSP blocks, with an accumulator of up to 48 bits where one follows.
     registered: the accumulator of int_mac and int_dot is a register.
 
-    Median error on units that the fit did not see: 6 % of the LUTs on xc7, 3 % on ice40 (`tools/fit_fpga.py --report`).
+    Median error on units that the fit did not see: 7 % of the LUTs on xc7, 3 % on ice40 (`tools/fit_fpga.py --report`).
     Raises ValueError for unknown kinds, parameters and fabrics.
     """
     return block_cost(unit_block(kind, params, target, dsp, registered), target)
