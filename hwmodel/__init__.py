@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from hwmodel.accelerators import Accelerator, Machine, accelerator, machine, machines, presets, roofline
     from hwmodel.comparison import Comparison, compare
     from hwmodel.evaluation import Evaluation, evaluate
+    from hwmodel.fpga import Device, device, devices
     from hwmodel.models import load_network
     from hwmodel.scoring import Score, score
     from hwmodel.technology import Technology, technologies, technology
@@ -34,6 +35,9 @@ _HOMES = {
     "machine": "hwmodel.accelerators",
     "machines": "hwmodel.accelerators",
     "roofline": "hwmodel.accelerators",
+    "Device": "hwmodel.fpga",
+    "device": "hwmodel.fpga",
+    "devices": "hwmodel.fpga",
     "Score": "hwmodel.scoring",
     "score": "hwmodel.scoring",
     "Cost": "hwmodel.units",
@@ -66,6 +70,7 @@ __all__ = [
     "Accelerator",
     "Comparison",
     "Cost",
+    "Device",
     "Evaluation",
     "Machine",
     "Score",
@@ -74,6 +79,8 @@ __all__ = [
     "Unit",
     "accelerator",
     "compare",
+    "device",
+    "devices",
     "evaluate",
     "load_network",
     "machine",

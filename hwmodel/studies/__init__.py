@@ -5,5 +5,6 @@ from hwmodel.studies.pe import pe, pe_sources
 from hwmodel.studies.peers import peers
 from hwmodel.studies.scalesim import scalesim
 from hwmodel.studies.synthesis import synthesis
+from hwmodel.studies.xtramac import xtramac
 
-__all__ = ["bitmod", "bitmod_headline", "pe", "pe_sources", "peers", "scalesim", "synthesis"]
+__all__ = ["bitmod", "bitmod_headline", "pe", "pe_sources", "peers", "scalesim", "synthesis", "xtramac"]

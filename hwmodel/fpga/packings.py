@@ -1,0 +1,166 @@
+"""Several products in one DSP block: lanes packed on the wide port, one shared operand, and what it takes to tell them apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+import numpy as np
+
+from hwmodel._checks import positive_int, unknown
+
+WORD = 48  # bits of the product that are used, of any block
+
+
+@dataclass(frozen=True)
+class Packing:
+    """`offsets`: bit of each lane's weight on the wide port; `weight`, `shared`: signed bits of the operands.
+
+    A lane that is narrower than a product reaches into the next lane. Its upper bits follow from the next product's lowest bits
+    ("canary"), which are made beside the block in LUTs. Then each lane's borrow is taken from the next, from below.
+    """
+
+    name: str
+    block: str
+    offsets: tuple[int, ...]
+    weight: int
+    shared: int
+    source: str
+    status: str
+    narrow: bool = False  # weights without the most negative value, which the port does not hold
+
+    @property
+    def lanes(self) -> int:
+        return len(self.offsets)
+
+    @property
+    def overlaps(self) -> tuple[int, ...]:
+        """Bits by which each lane but the top one reaches into the next."""
+        product = self.weight + self.shared
+        return tuple(max(product - (b - a), 0) for a, b in zip(self.offsets, self.offsets[1:], strict=False))
+
+    @property
+    def exact_products(self) -> int:
+        """Products that a lane sums without wrapping, whatever they are; 1 where lanes overlap."""
+        widths = [b - a for a, b in zip(self.offsets, self.offsets[1:], strict=False)]
+        if not widths or any(self.overlaps):
+            return 1
+        largest = 2 ** (self.weight + self.shared - 2)  # of two most negative operands
+        return (2 ** (min(widths) - 1) - 1) // largest
+
+    def pack(self, weights: Any) -> np.ndarray:
+        """The wide operand of weights (..., lanes), int64. Raises ValueError for weights of more bits than a lane's."""
+        w = _whole("weights", weights, self.weight)
+        if self.narrow and (w == -(1 << (self.weight - 1))).any():
+            raise ValueError(f"weights reach {w.min()}; {self.name} takes weights of at least {1 - (1 << (self.weight - 1))}")
+        if w.shape[-1:] != (self.lanes,):
+            raise ValueError(f"weights has shape {w.shape}; {self.name} takes {self.lanes} weights in its last axis")
+        return sum((w[..., i] << offset for i, offset in enumerate(self.offsets)), np.zeros(w.shape[:-1], np.int64))
+
+    def multiply(self, weights: Any, shared: Any) -> np.ndarray:
+        """The products weights (..., lanes) x shared (...), through one packed multiplication. int64 (..., lanes).
+
+        Raises ValueError for operands of too many bits.
+        """
+        x = _whole("shared", shared, self.shared)
+        w = _whole("weights", weights, self.weight)
+        return self.unpack(self.pack(w) * x, w, x)
+
+    def dot(self, weights: Any, shared: Any) -> np.ndarray:
+        """Sums over the first axis of weights (n, ..., lanes) x shared (n, ...), added while packed; n up to `exact_products`."""
+        x = _whole("shared", shared, self.shared)
+        w = _whole("weights", weights, self.weight)
+        if len(w) > self.exact_products:
+            raise ValueError(
+                f"{len(w)} products are added in lanes of {self.name}, which hold {self.exact_products}; unpack more often"
+            )
+        if len(w) == 1:
+            return self.multiply(w[0], x[0])
+        return self.unpack((self.pack(w) * x).sum(0), w[:1].sum(0), x[:1].sum(0))
+
+    def unpack(self, word: np.ndarray, weights: np.ndarray, shared: np.ndarray) -> np.ndarray:
+        """The lanes of a packed product. `weights`, `shared` give the canaries of lanes that overlap."""
+        rest = np.asarray(word, np.int64)
+        out = []
+        for i, over in enumerate(self.overlaps):
+            width = self.offsets[i + 1] - self.offsets[i]
+            low = rest & ((1 << width) - 1)
+            canary = (weights[..., i + 1] * shared) & ((1 << over) - 1)
+            high = ((rest >> width) - canary) & ((1 << over) - 1)
+            lane = _signed(low | high << width, width + over)
+            out.append(lane)
+            rest = (rest - lane) >> width
+        return np.stack([*out, rest], axis=-1)
+
+
+def _signed(x: np.ndarray, bits: int) -> np.ndarray:
+    half = 1 << (bits - 1)
+    return ((x + half) & ((1 << bits) - 1)) - half
+
+
+def _whole(what: str, values: Any, bits: int) -> np.ndarray:
+    x = np.asarray(values)
+    if x.dtype.kind not in "iu":
+        raise ValueError(f"{what} are {x.dtype}; give integers")
+    low, high = int(x.min(initial=0)), int(x.max(initial=0))
+    if low < -(1 << (bits - 1)) or high >= 1 << (bits - 1):
+        raise ValueError(f"{what} reach {low} to {high}; give signed integers of {bits} bits")
+    return x.astype(np.int64)
+
+
+PACKINGS = {
+    p.name: p
+    for p in (
+        Packing("int8x2", "dsp48e2", (0, 18), 8, 8, "AMD WP486, by reference fpga.md 4.5", "read"),
+        Packing("int4x4", "dsp48e2", (0, 8, 15, 22), 4, 4, "FINN mvu_4sx4u, by reference fpga.md 4.5", "read"),
+        Packing("int4x4.e1", "dsp48e1", (0, 7, 14, 21), 4, 4, "FINN mvu_4sx4u, by reference fpga.md 4.5", "read", True),
+    )
+}
+# Products of a shared sum in one block: DSP58's vector mode adds three of 9 x 8 bits.
+DOT58 = (3, 9, 8)
+PORTS = {"dsp48e1": (25, 18), "dsp48e2": (27, 18), "dsp58": (27, 24)}
+
+
+def packing(name: str) -> Packing:
+    """A packing by name; ValueError names the nearest."""
+    if name not in PACKINGS:
+        raise unknown("DSP packing", name, PACKINGS)
+    return PACKINGS[name]
+
+
+def dot58(a: Any, b: Any) -> np.ndarray:
+    """Sum of three products of DSP58's vector mode: a (..., 3) of 9 signed bits, b (..., 3) of 8. int64 (...)."""
+    n, wide, narrow = DOT58
+    x, y = _whole("a", a, wide), _whole("b", b, narrow)
+    if x.shape[-1:] != (n,) or y.shape[-1:] != (n,):
+        raise ValueError(f"a has shape {x.shape} and b {y.shape}; a DSP58 adds {n} products: give {n} in the last axis")
+    return (x * y).sum(-1)
+
+
+def products_per_block(weight_bits: int, activation_bits: int, block: str) -> int:
+    """Signed products of one clock in one block: lanes of a packing, or the three terms of a DSP58; 0 if it takes several blocks.
+
+    Raises ValueError for unknown blocks.
+    """
+    w, a = positive_int("weight_bits", weight_bits), positive_int("activation_bits", activation_bits)
+    if block not in PORTS:
+        raise unknown("DSP block", block, PORTS)
+    n, wide, narrow = DOT58
+    if block == "dsp58" and max(w, a) <= wide and min(w, a) <= narrow:
+        return n
+    fits = [p.lanes for p in PACKINGS.values() if p.block == block and w <= p.weight and a <= p.shared]
+    port = PORTS[block]
+    return max(fits, default=1 if max(w, a) <= port[0] and min(w, a) <= port[1] else 0)
+
+
+def blocks_for(products: int, weight_bits: int, activation_bits: int, block: str) -> int:
+    """DSP blocks for so many products a clock, packed where that is possible, cut where they exceed the ports."""
+    count = positive_int("products", products)
+    each = products_per_block(weight_bits, activation_bits, block)
+    if each:
+        return ceil(count / each)
+    wide, narrow = PORTS[block]
+    a, b = max(weight_bits, activation_bits), min(weight_bits, activation_bits)
+    # Slices but the top one have a zero sign.
+    return count * ceil(max(a - 1, 1) / (wide - 1)) * ceil(max(b - 1, 1) / (narrow - 1))
