@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hwmodel._checks import positive_int
-from hwmodel.fpga.layers.adder_graph import Adder, AdderGraph, Interval, Output, adder_bits, input_intervals, sum_interval
+from hwmodel.fpga.layers.adders import Adder, AdderGraph, Interval, Output, adder_bits, input_intervals, sum_interval
 from hwmodel.fpga.layers.signed_digits import digits
 
 Row = dict[int, dict[int, int]]  # signal -> shift -> sign

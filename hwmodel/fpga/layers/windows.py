@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hwmodel.fpga.layers.facts import value, whole
+from hwmodel.fpga.layers.facts import whole
 from hwmodel.fpga.layers.memory import Ints, ints, shapes, up
-from hwmodel.fpga.layers.mvau import Estimate
+from hwmodel.fpga.layers.folded import Estimate
 
 
 def buffer_words(
@@ -28,7 +28,7 @@ def buffer_words(
 
 def window(
     channels: ArrayLike,
-    width: ArrayLike,
+    size: tuple[ArrayLike, ArrayLike],
     kernel: tuple[ArrayLike, ArrayLike],
     out: tuple[ArrayLike, ArrayLike],
     simd: ArrayLike,
@@ -36,28 +36,37 @@ def window(
     *,
     stride: tuple[ArrayLike, ArrayLike] = (1, 1),
     dilation: tuple[ArrayLike, ArrayLike] = (1, 1),
+    parallel: ArrayLike = False,
+    depthwise: bool = False,
     memory: str = "block",
 ) -> Estimate:
-    """A generator of windows for one image with a cyclic buffer, `simd` channels of `bits` a cycle; simd divides channels.
+    """A generator of windows for one image, `simd` channels of `bits` a cycle; simd divides channels.
 
-    width: of the padded input; out: height and width of the output. A unit that wants more than the channels a cycle gets them
-    from registers beside line buffers, which count the same words here. `ff` is inferred: two words.
+    size, out: height and width of the padded input and of the output. parallel: the whole window at once, from line buffers
+    beside registers, instead of its pixels in turn from one cyclic buffer. `ff` is inferred: two words, and a parallel window's.
     """
-    words = buffer_words(channels, width, kernel, stride, dilation, simd)
-    across = ints(simd) * ints(bits)
-    part = ints(channels) // ints(simd)
-    least = ((ints(kernel[0]) - 1) * ints(dilation[0]) * ints(width) + (ints(kernel[1]) - 1) * ints(dilation[1]) + 1) * part
-    row = np.maximum(ints(out[1]) * ints(kernel[0]) * ints(kernel[1]) * part, ints(stride[1]) * ints(width) * part)
-    lut = np.full(np.broadcast(words, across).shape, int(value("finn.window_lut_base")), dtype=np.int64)
-    zero = np.zeros_like(lut)
-    bram, ultra = zero, zero
+    (height, width), (kh, kw), (oh, ow) = ((ints(v[0]), ints(v[1])) for v in (size, kernel, out))
+    part, across = ints(channels) // ints(simd), ints(simd) * ints(bits)
+    whole_window = np.asarray(parallel, dtype=bool)
+    line = width - ((kw - 1) * ints(dilation[1]) + 1) + width * (ints(dilation[0]) - 1)
+    words = np.where(whole_window, np.maximum(line * part, 1), buffer_words(channels, width, kernel, stride, dilation, simd))
+    count = np.where(whole_window, kh - 1, 1)
+    least = ((kh - 1) * ints(dilation[0]) * width + (kw - 1) * ints(dilation[1]) + 1) * part
+    row = np.maximum(ow * kh * kw * part, ints(stride[1]) * width * part)
+    in_turn = least + oh * row
+    if depthwise:
+        in_turn = in_turn + oh * ow * (ints(stride[1]) - 1) * (part - 1) + (ints(stride[0]) - 1) * width * part
+    cycles = np.where(whole_window, height * width * part + 2, in_turn)
+    zero = np.zeros(np.broadcast(words, across, cycles).shape, dtype=np.int64)
+    lut, bram, ultra = zero + whole("finn.window_lut_base"), zero, zero
     if memory == "distributed":
-        lut = lut + across * up(words, whole("finn.window_lutram_words"))
+        lut = lut + across * up(words, whole("finn.window_lutram_words")) * count
     elif memory == "ultra":
-        ultra = up(across, whole("uram.width")) * up(words, whole("uram.words"))
+        ultra = zero + up(across, whole("uram.width")) * up(words, whole("uram.words")) * count
     else:
-        bram = _bram18(across, words)
-    return Estimate(lut, 2 * across + zero, zero, bram + zero, ultra + zero, least + ints(out[0]) * row + zero)
+        bram = zero + _bram18(across, words) * count
+    registers = across * np.where(whole_window, kh * kw * part, 2)
+    return Estimate(lut, registers + zero, zero, bram, ultra, cycles + zero)
 
 
 def _bram18(across: Ints, words: Ints) -> Ints:
