@@ -129,6 +129,7 @@ def fpga_score(
     clock_mhz: float | None = None,
     *,
     limit: Any = "guide",
+    gap: float = 1e-3,
     **options: Any,
 ) -> FpgaScore:
     """Score a workload (hw.workload) on an FPGA under a plan such as "w=int4/channel; a=int4/token".
@@ -139,7 +140,9 @@ def fpga_score(
     one are folded most); a number: least resources for that many inferences a second; None: most throughput on the device.
     systolic: (rows, cols), or a mapping with rows, cols, dataflow, pe ("dsp", "lut"), weight_kib, activation_kib, memory,
     dram_gb_s; without rows and cols the best that fits. clock_mhz: None takes the toolflow's default (100 finn, 200 otherwise), an
-    assumption. limit: share of the device that a search may use (`search.capacities`).
+    assumption. limit: share of the device that a search may use (`search.capacities`). gap:
+    a search proves its resources (the sum of their shares) the least up to this share of them, 0: to the last; the highest
+    rate is always exact.
     options: finn: multipliers, memories (one or several to choose from), thresholds; hls4ml: strategy, weights; unrolled:
     weights (layer -> integer matrix, built as adder graphs), levels (of adders between registers).
 
@@ -166,7 +169,7 @@ def fpga_score(
     if isinstance(folding, Mapping):
         made = _given(net, dev, kind, chosen, folding)
     else:
-        made = _searched(net, dev, kind, chosen, folding, clock, limit)
+        made = _searched(net, dev, kind, chosen, folding, clock, limit, finite("gap", gap, minimum=0))
     return _pipeline(net, dev, kind, chosen, made, clock)
 
 
@@ -203,7 +206,7 @@ def _given(
 
 
 def _searched(
-    net: Network, dev: Device, kind: Architecture, options: Mapping[str, Any], target: Any, clock: Fact, limit: Any
+    net: Network, dev: Device, kind: Architecture, options: Mapping[str, Any], target: Any, clock: Fact, limit: Any, gap: float
 ) -> tuple[Choices, ...]:
     room = search.capacities(dev, limit)
     keys = [(one.shape, one.name if options.get("weights") else "") for one in net.layers]
@@ -214,7 +217,7 @@ def _searched(
     many = search.groups([known[k] for k in keys], [one.count for one in net.layers], keys)
     cycles: int | None = None
     if target is None:
-        found = search.fastest(many, room)
+        found = search.fastest(many, room, gap)
     else:
         if not isinstance(target, Real) or isinstance(target, bool):
             raise ValueError(f"folding is {target!r}; give a mapping of layers, inferences a second, or None for the most that fits")
@@ -227,7 +230,7 @@ def _searched(
                 f"folding asks for {rate:g} inferences a second; at {clock.value:g} MHz no folding of {kind.name} exceeds"
                 f" {at_most:.6g}: give less, or a faster clock"
             )
-        found = search.least(many, room, cycles)
+        found = search.least(many, room, cycles, gap)
     if found is None:
         raise _does_not_fit(net, dev, many, room, cycles, limit)
     return found.ways
@@ -239,14 +242,11 @@ def _does_not_fit(
     short = search.shortage(many, room, cycles)
     allowed = dict(zip(RESOURCES, room.tolist(), strict=True))
     rate = "" if cycles is None else f" in {cycles} cycles an inference"
-    if short:
-        texts = [f"{n} {_NAMES[r]} more than the {allowed[r]} that may be used" for r, n in short.items()]
-        what = "even the foldings that spare them need " + " and ".join(texts)
-    else:
-        what = "every resource alone would do, all together do not"
+    texts = [f"{n} {_NAMES[r]} beyond the {allowed[r]} that may be used" for r, n in short.items()]
     return search.DoesNotFit(
-        f"no folding of {len(net.layers)} layers fits {dev.name}{rate}: {what}; use narrower formats, memories='external',"
-        f" a larger device, a lower rate or a higher limit (now {limit!r})",
+        f"no folding of {len(net.layers)} layers fits {dev.name}{rate}: the one that comes nearest needs"
+        f" {' and '.join(texts)}; use narrower formats, weights in memories='external', a larger device"
+        f"{'' if cycles is None else ', a lower rate'} or a higher limit (now {limit!r})",
         short,
     )
 

@@ -100,27 +100,41 @@ class DoesNotFit(ValueError):
         self.shortage = dict(shortage)
 
 
-def least(many: Sequence[Group], room: Ints, limit_cycles: int | None, weights: NDArray[np.float64] | None = None) -> Found | None:
-    """Ways within `room` that are fast enough, with the least sum of used shares; None where there are none."""
-    share = _weights(room) if weights is None else weights
-    options: list[tuple[Group, Ints]] = []
+Options = list[tuple[Group, Ints]]  # of each group the ways that are still open
+
+
+def least(many: Sequence[Group], room: Ints, limit_cycles: int | None, gap: float = 0.0) -> Found | None:
+    """Ways within `room` that are fast enough, with the least sum of used shares; None where there are none.
+
+    gap: that sum is proven to be the least up to this share of it; infinite: any ways that fit.
+    """
+    share = _weights(room)
+    options = _open(many, limit_cycles)
+    if options is None:
+        return None
+    floor = sum(g.choices.resources[i].min(axis=0) * sum(g.copies) for g, i in options)
+    if (floor > room).any():
+        return None
+    picked = _greedy(options, room, share) or _programme(options, room, share, gap)
+    return None if picked is None else _found(options, picked, share)
+
+
+def _open(many: Sequence[Group], limit_cycles: int | None) -> Options | None:
+    """The ways that are fast enough and that no other beats in every resource; None where a layer has none."""
+    options: Options = []
     for group in many:
         fast = np.arange(len(group.choices)) if limit_cycles is None else np.flatnonzero(group.choices.cycles <= limit_cycles)
         if not len(fast):
             return None
         options.append((group, fast[undominated(group.choices.resources[fast])]))
-    floor = sum(g.choices.resources[i].min(axis=0) * sum(g.copies) for g, i in options)
-    if (floor > room).any():
-        return None
-    picked = _greedy(options, room, share) or _programme(options, room, share)
-    return None if picked is None else _found(options, picked, share)
+    return options
 
 
 def _weights(room: Ints) -> NDArray[np.float64]:
     return np.where(room > 0, 1.0 / np.maximum(room, 1), 0.0)
 
 
-def _greedy(options: list[tuple[Group, Ints]], room: Ints, share: NDArray[np.float64]) -> list[dict[int, int]] | None:
+def _greedy(options: Options, room: Ints, share: NDArray[np.float64]) -> list[dict[int, int]] | None:
     """Each layer's cheapest way, where that fits: then nothing is better."""
     used, out = np.zeros(len(room), dtype=np.int64), []
     for group, index in options:
@@ -130,43 +144,48 @@ def _greedy(options: list[tuple[Group, Ints]], room: Ints, share: NDArray[np.flo
     return out if (used <= room).all() else None
 
 
-def _programme(options: list[tuple[Group, Ints]], room: Ints, share: NDArray[np.float64]) -> list[dict[int, int]] | None:
+def _programme(options: Options, room: Ints, share: NDArray[np.float64], gap: float) -> list[dict[int, int]] | None:
     """One whole number for each way of each group: how many of its layers are built so."""
-    from scipy.optimize import Bounds, LinearConstraint, milp
-    from scipy.sparse import csr_matrix
-
-    costs = np.concatenate([g.choices.resources[i] * g.copies[0] for g, i in options])
-    sizes = [len(i) for _, i in options]
-    count = len(costs)
-    member = np.repeat(np.arange(len(options)), sizes)
-    each = csr_matrix((np.ones(count), (member, np.arange(count))), shape=(len(options), count))
-    layers = np.array([len(g.positions) for g, _ in options], dtype=float)
-    scale = 1e4  # the solver's absolute gap is 1e-6
-    result = milp(
-        scale * (costs @ share),
-        constraints=[
-            LinearConstraint(csr_matrix(costs.T.astype(float)), ub=room.astype(float) + 0.5),  # whole numbers on both sides
-            LinearConstraint(each, layers, layers),
-        ],
-        integrality=np.ones(count),
-        bounds=Bounds(0, layers[member]),
-        options={"mip_rel_gap": 0.0, "time_limit": 60.0},
-    )
+    costs, member, result = _solve(options, room, share, gap, slack=False)
     if result.x is None:
         if result.status == 1:
-            raise ValueError("the integer programme ran out of time (60 s); allow fewer multipliers or memory styles")
+            raise ValueError("the integer programme ran out of time (60 s); give a larger gap, or fewer multipliers and memories")
         return None
     chosen = np.rint(result.x).astype(np.int64)
-    out: list[dict[int, int]] = []
-    at = 0
-    for _, index in options:
-        taken = chosen[at : at + len(index)]
-        out.append({int(index[j]): int(taken[j]) for j in np.flatnonzero(taken)})
-        at += len(index)
-    return out
+    if (chosen @ costs > room).any():
+        raise ArithmeticError("the integer programme returned ways that do not fit")
+    taken = [chosen[member == i] for i in range(len(options))]
+    return [{int(index[j]): int(t[j]) for j in np.flatnonzero(t)} for (_, index), t in zip(options, taken, strict=True)]
 
 
-def _found(options: list[tuple[Group, Ints]], picked: list[dict[int, int]], share: NDArray[np.float64]) -> Found:
+def _solve(options: Options, room: Ints, share: NDArray[np.float64], gap: float, slack: bool) -> tuple[Ints, Ints, Any]:
+    """Costs of every way, the group it belongs to, and the solver's answer; with `slack` resources may be exceeded, at a price."""
+    from scipy.optimize import Bounds, LinearConstraint, milp
+    from scipy.sparse import csr_matrix, hstack, identity
+
+    costs = np.concatenate([g.choices.resources[i] * g.copies[0] for g, i in options])
+    member = np.repeat(np.arange(len(options)), [len(i) for _, i in options])
+    count, extra = len(costs), len(room) if slack else 0
+    layers = np.array([len(g.positions) for g, _ in options], dtype=float)
+    each = csr_matrix((np.ones(count), (member, np.arange(count))), shape=(len(options), count + extra))
+    used = csr_matrix(costs.T.astype(float))
+    if slack:
+        used = hstack([used, -identity(extra)]).tocsr()
+    price = costs @ share if np.isfinite(gap) and not slack else np.zeros(count)
+    result = milp(
+        1e4 * np.concatenate([price, share + (room == 0) if slack else []]),  # the solver's absolute gap is 1e-6
+        constraints=[
+            LinearConstraint(used, ub=room + 0.5),  # whole numbers on both sides
+            LinearConstraint(each, layers, layers),
+        ],
+        integrality=np.concatenate([np.ones(count), np.zeros(extra)]),
+        bounds=Bounds(0, np.concatenate([layers[member], np.full(extra, np.inf)])),
+        options={"mip_rel_gap": gap if np.isfinite(gap) else 0.0, "time_limit": 60.0},
+    )
+    return costs, member, result
+
+
+def _found(options: Options, picked: list[dict[int, int]], share: NDArray[np.float64]) -> Found:
     ways: dict[int, Choices] = {}
     used = np.zeros(len(share), dtype=np.int64)
     slowest = 0
@@ -181,34 +200,35 @@ def _found(options: list[tuple[Group, Ints]], picked: list[dict[int, int]], shar
     return Found(tuple(ways[i] for i in sorted(ways)), slowest, float(used @ share))
 
 
-def fastest(many: Sequence[Group], room: Ints) -> Found | None:
-    """Ways within `room` whose slowest layer is as fast as it can be, and of those the least; None where none fits."""
+def fastest(many: Sequence[Group], room: Ints, gap: float = 0.0) -> Found | None:
+    """Ways within `room` whose slowest layer is as fast as it can be, and of those the least; None where none fits.
+
+    The rate is exact whatever the gap.
+    """
     rates = np.unique(np.concatenate([g.choices.cycles for g in many]))
     rates = rates[rates >= max(int(g.choices.cycles.min()) for g in many)]
-    low, high = 0, len(rates) - 1
-    best = least(many, room, int(rates[high]))
-    if best is None:
+    found = least(many, room, int(rates[-1]), np.inf)
+    if found is None:
         return None
-    high = int(np.searchsorted(rates, best.cycles))
+    low, high = 0, int(np.searchsorted(rates, found.cycles))
     while low < high:
         middle = (low + high) // 2
-        found = least(many, room, int(rates[middle]))
+        found = least(many, room, int(rates[middle]), np.inf)
         if found is None:
             low = middle + 1
         else:
-            best, high = found, int(np.searchsorted(rates, found.cycles))
-    return best
+            high = int(np.searchsorted(rates, found.cycles))
+    return least(many, room, int(rates[low]), gap)
 
 
 def shortage(many: Sequence[Group], room: Ints, limit_cycles: int | None = None) -> dict[str, int]:
-    """What is missing of each resource even where all layers are built to spare that one; empty where each alone would do."""
-    short: dict[str, int] = {}
-    for r, name in enumerate(RESOURCES):
-        need = 0
-        for group in many:
-            ways = group.choices
-            fast = ways.resources[:, r] if limit_cycles is None else ways.resources[ways.cycles <= limit_cycles, r]
-            need += int(fast.min()) * sum(group.copies)
-        if need > room[r]:
-            short[name] = need - int(room[r])
-    return short
+    """What is missing of each resource in the design that exceeds `room` least (sum of shares, to 1 %); empty where one fits.
+
+    Raises ValueError where a layer has no way that is fast enough.
+    """
+    options = _open(many, limit_cycles)
+    if options is None:
+        raise ValueError(f"no way of a layer takes at most {limit_cycles} cycles")
+    costs, _, result = _solve(options, room, _weights(room), 0.01, slack=True)
+    used = np.rint(result.x[: len(costs)]).astype(np.int64) @ costs
+    return {name: int(n) for name, n in zip(RESOURCES, used - room, strict=True) if n > 0}
