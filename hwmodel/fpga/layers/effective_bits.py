@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from hwmodel._checks import finite
 from hwmodel._data import csv_rows
 from hwmodel.fpga.layers.facts import PACKAGE, value
-from hwmodel.fpga.layers.memory import Ints
+from hwmodel.fpga.layers.memory import Ints, ints
 
 Floats = NDArray[np.float64]
 
@@ -22,15 +22,18 @@ def constant_bits(values: ArrayLike) -> Ints:
 
     values: whole numbers below 2**62; a fixed point constant has the bits of its raw integer.
     """
-    x = np.abs(np.asarray(values, dtype=np.int64))
+    x = np.abs(ints(values))
     low = x & -x
     top = np.where(x > 0, np.floor(np.log2(np.maximum(x // np.maximum(low, 1), 1))), -1)
     return (top + 1).astype(np.int64)
 
 
 def declared_bits(integer_bits: ArrayLike, fraction_bits: ArrayLike, sign: ArrayLike = 0) -> Ints:
-    """Bits of a type: i + f, with `sign` (0 or 1) of an activation that no ReLU follows; 0 is pruned. Source: HGQ layers/base.py."""
-    return np.maximum(0, np.asarray(integer_bits, dtype=np.int64) + fraction_bits) + np.asarray(sign, dtype=np.int64)
+    """Bits of a type: i + f, with `sign` (0 or 1) of an activation that no ReLU follows; 0 is pruned.
+
+    Source: HGQ layers/base.py.
+    """
+    return np.maximum(0, ints(integer_bits) + ints(fraction_bits)) + ints(sign)
 
 
 def ebops(weight_bits: ArrayLike, activation_bits: ArrayLike, positions: int = 1, parallel: int | None = None) -> float:
@@ -47,7 +50,7 @@ def ebops(weight_bits: ArrayLike, activation_bits: ArrayLike, positions: int = 1
 def dense_ebops(weight_bits: ArrayLike, activation_bits: ArrayLike, bias_bits: ArrayLike = 0) -> float:
     """HGQ2's dense layer: products, and the mean bits of the bias for each output."""
     w = np.asarray(weight_bits)
-    return ebops(w, activation_bits) + float(np.mean(bias_bits)) * w.shape[0]
+    return ebops(w, activation_bits) + float(np.mean(np.asarray(bias_bits, dtype=np.float64))) * w.shape[0]
 
 
 def sum_ebops(bits: ArrayLike) -> float:

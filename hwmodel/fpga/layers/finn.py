@@ -25,9 +25,7 @@ OPTIONS: dict[str, Any] = {"multipliers": None, "memories": None, "thresholds": 
 def check(layer: Layer) -> None:
     """ValueError for a layer that no unit computes."""
     if layer.dynamic:
-        raise ValueError(
-            f"layer {layer.name}: FINN's units hold constant weights, attention has none; use architecture='systolic'"
-        )
+        raise ValueError(f"layer {layer.name}: FINN's units hold constant weights, attention has none; use architecture='systolic'")
     try:
         integers(layer.weight, layer.activation, "finn")
     except ValueError as error:
@@ -42,11 +40,7 @@ def multipliers(layer: Layer, device: Device, asked: Any = None) -> tuple[str, .
             raise unknown("multiplier", name, folded.MULTIPLIERS)
     bits = min(layer.weight.bits, layer.activation.bits)
     packed = packing.products(device.dsp_type, layer.weight.bits, layer.activation.bits) > 1
-    taken = [
-        n
-        for n in names
-        if n == "lut" or (device.dsp and bits > 1 and (n == "dsp" or asked is not None or not packed))
-    ]
+    taken = [n for n in names if n == "lut" or (device.dsp and bits > 1 and (n == "dsp" or asked is not None or not packed))]
     # four lanes of a DSP48E1 leave no room for the most negative weight
     if device.dsp_type == "DSP48E1" and layer.weight.bits <= 4 and not layer.weight.narrow and "dsp" in taken:
         taken.remove("dsp")
@@ -168,7 +162,9 @@ def one(layer: Layer, device: Device, options: Mapping[str, Any], fold: Any) -> 
 
 def used(layers: Sequence[Layer], device: Device, options: Mapping[str, Any]) -> tuple[Fact, ...]:
     return (
-        *constants.under("finn.lut", "finn.multiplier", "finn.declared", "finn.hls", "finn.threshold", "finn.window", "uram.", "dsp."),
+        *constants.under(
+            "finn.lut", "finn.multiplier", "finn.declared", "finn.hls", "finn.threshold", "finn.window", "uram.", "dsp."
+        ),
         *packing.facts(device.dsp_type),
         Fact("FINN registers of operands, products and accumulators", 1.0, "stage", "one register stage each", "inferred"),
     )

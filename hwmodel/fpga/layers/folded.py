@@ -179,7 +179,9 @@ def reported_rtl_dsps(dsp: str, pe: ArrayLike, simd: ArrayLike) -> Ints:
     return up(pe, whole("finn.rtl_dsp48_rows")) * ints(simd)
 
 
-def weight_efficiency(rows: ArrayLike, cols: ArrayLike, weight_bits: ArrayLike, pe: ArrayLike, simd: ArrayLike) -> NDArray[np.float64]:
+def weight_efficiency(
+    rows: ArrayLike, cols: ArrayLike, weight_bits: ArrayLike, pe: ArrayLike, simd: ArrayLike
+) -> NDArray[np.float64]:
     """Share of the weight memory's block RAM that weights fill."""
     from hwmodel.fpga.layers.memory import efficiency
 

@@ -11,8 +11,8 @@ from hwmodel._checks import unknown
 from hwmodel.fpga.layers import facts as constants
 from hwmodel.fpga.layers import packing
 from hwmodel.fpga.layers.choices import Architecture, Choices, columns
-from hwmodel.fpga.layers.memory import bram18
 from hwmodel.fpga.layers.folded import Estimate
+from hwmodel.fpga.layers.memory import bram18
 from hwmodel.fpga.layers.network import Layer
 from hwmodel.fpga.layers.operands import integers
 from hwmodel.fpga.layers.reuse import STRATEGIES, reuse_estimate, valid_reuse_factors
@@ -25,7 +25,9 @@ OPTIONS: dict[str, Any] = {"strategy": "resource", "weights": None}
 def check(layer: Layer, options: Mapping[str, Any]) -> None:
     """ValueError for a layer that hls4ml's dense and convolution kernels do not compute."""
     if layer.dynamic:
-        raise ValueError(f"layer {layer.name}: products of two activations are not modelled for hls4ml; use architecture='systolic'")
+        raise ValueError(
+            f"layer {layer.name}: products of two activations are not modelled for hls4ml; use architecture='systolic'"
+        )
     if options["strategy"] not in STRATEGIES:
         raise unknown("hls4ml strategy", options["strategy"], STRATEGIES)
     try:
@@ -60,12 +62,8 @@ def build(layer: Layer, device: Device, options: Mapping[str, Any], factors: Seq
         for rf in factors
     ]
     # weights of the matrices that take turns lie one behind another
-    unit = Estimate(
-        *(np.array([getattr(m, r) for m in made], dtype=np.int64) for r in ("lut", "ff", "dsp")),
-        np.array([m.bram18 for m in made], dtype=np.int64) * turns,
-        np.zeros(len(made), dtype=np.int64),
-        np.array([m.ii for m in made], dtype=np.int64) * layer.vectors * turns,
-    )
+    lut, ff, dsp, bram, ii = (np.array([getattr(m, r) for m in made], dtype=np.int64) for r in ("lut", "ff", "dsp", "bram18", "ii"))
+    unit = Estimate(lut, ff, dsp, bram * turns, np.zeros_like(bram), ii * layer.vectors * turns)
     parts = {"compute": columns(unit), "window": np.zeros((len(made), 5), dtype=np.int64)}
     g = layer.window
     if g is not None and g.slides:

@@ -39,7 +39,9 @@ def operand(scheme: Scheme, what: str) -> Operand:
     if len(scheme.candidates) != 1 or not scheme.way.plain:
         raise ValueError(f"{what} of scheme {text!r} have several formats; a unit on an FPGA takes one: {_remedy(what)}")
     if scheme.granularity.kind not in _KINDS[what]:
-        raise ValueError(f"{what} of scheme {text!r} have scales inside the sum, which a unit on an FPGA cannot apply: {_remedy(what)}")
+        raise ValueError(
+            f"{what} of scheme {text!r} have scales inside the sum, which a unit on an FPGA cannot apply: {_remedy(what)}"
+        )
     if scheme.rule == "range":
         raise ValueError(f"{what} of scheme {text!r} have a zero point, which a unit on an FPGA does not take: {_remedy(what)}")
     fmt = scheme.candidates[0]

@@ -12,8 +12,8 @@ import numpy as np
 from hwmodel._checks import positive_int, unknown
 from hwmodel.fpga.layers import packing
 from hwmodel.fpga.layers.facts import value, whole
-from hwmodel.fpga.layers.folding import divisors, nearest
 from hwmodel.fpga.layers.folded import accumulator_bits
+from hwmodel.fpga.layers.folding import divisors, nearest
 
 STRATEGIES = ("latency", "resource")
 

@@ -108,7 +108,7 @@ class FpgaScore:
     def misfit(self) -> str:
         """Which resources are missing and how many; empty where the design fits."""
         short = self.utilisation[self.utilisation["missing"] > 0]
-        texts = [f"{r.missing} {_NAMES[r.resource]} ({r.used} of {r.available})" for r in short.itertuples()]
+        texts = [f"{r['missing']} {_NAMES[r['resource']]} ({r['used']} of {r['available']})" for r in short.to_dict("records")]
         return f"{self.device.name} lacks " + ", ".join(texts) if texts else ""
 
     def __repr__(self) -> str:
@@ -220,7 +220,9 @@ def _searched(
         found = search.fastest(many, room, gap)
     else:
         if not isinstance(target, Real) or isinstance(target, bool):
-            raise ValueError(f"folding is {target!r}; give a mapping of layers, inferences a second, or None for the most that fits")
+            raise ValueError(
+                f"folding is {target!r}; give a mapping of layers, inferences a second, or None for the most that fits"
+            )
         rate = finite("folding (inferences a second)", target, above=0)
         cycles = int(clock.value * 1e6 / rate)
         quickest = max(int(g.choices.cycles.min()) for g in many)
@@ -277,7 +279,9 @@ def _foldable(kind: Architecture, fold: Mapping[str, Mapping[str, Any]]) -> dict
 def _systolic(net: Network, dev: Device, folding: Any, clock: Fact, limit: Any) -> FpgaScore:
     sized = isinstance(folding, tuple | list) or (isinstance(folding, Mapping) and {"rows", "cols"} & set(folding))
     if folding is not None and not sized and not isinstance(folding, Mapping):
-        raise ValueError(f"folding is {folding!r}; give (rows, cols) or a mapping for a systolic array, or None for the best that fits")
+        raise ValueError(
+            f"folding is {folding!r}; give (rows, cols) or a mapping for a systolic array, or None for the best that fits"
+        )
     if sized:
         shape = systolic.array(folding, dev)
     else:

@@ -12,9 +12,10 @@ from hwmodel._checks import positive_int
 from hwmodel.fpga.layers.adders import Adder, AdderGraph, Interval, Output, adder_bits, input_intervals, sum_interval
 from hwmodel.fpga.layers.signed_digits import digits
 
-Row = dict[int, dict[int, int]]  # signal -> shift -> sign
-# lower signal, higher signal (by shift, then by number), distance of their shifts, product of their signs
-Pattern = tuple[int, int, int, int]
+# A term is a number: shift in the high bits, signal in the low ones. A row maps its terms to their signs.
+_SIGNAL_BITS = 20
+_SIGNALS = (1 << _SIGNAL_BITS) - 1
+Row = dict[int, int]
 
 
 def adder_graph(
@@ -30,11 +31,11 @@ def adder_graph(
     """Adders and shifts that compute `matrix @ x` exactly.
 
     matrix: (outputs, inputs) whole numbers below 2**53. bits, signed: of every input x; `inputs` gives an Interval each instead.
-    sharing: sums of two terms that occur again are made once, the pair that saves most bits first (greedy); never more LUTs
-    than without. adder_size, carry_size: bits a LUT and bits a level (0: one level an adder).
+    sharing: sums of two terms that occur again are made once, the most frequent first and of those the widest (greedy); never
+    more LUTs than without. adder_size, carry_size: bits a LUT and bits a level (0: one level an adder).
 
     Raises ValueError for a matrix that is not 2-D and whole, and for a wrong number of inputs.
-    Source: reference da4ml (cost of an adder, signed digits, weighted greedy sharing); the trees are this project's.
+    Source: reference da4ml (cost of an adder, signed digits, greedy sharing); the trees are this project's.
     """
     whole = _matrix(matrix)
     known = input_intervals(whole.shape[1], positive_int("bits", bits), signed) if inputs is None else tuple(inputs)
@@ -64,7 +65,7 @@ def _build(matrix: np.ndarray, known: tuple[Interval, ...], sharing: bool, size:
         row: Row = {}
         for signal, weight in enumerate(line):
             if weight and (known[signal].low or known[signal].high):
-                row[signal] = dict(digits(weight))
+                row |= {shift << _SIGNAL_BITS | signal: sign for shift, sign in digits(weight)}
         rows.append(row)
     if sharing:
         _share(rows, made)
@@ -99,11 +100,10 @@ class _Builder:
 
     def tree(self, row: Row) -> Output:
         """Sums what is left of a row, the earliest and narrowest signals first."""
-        heap = [
-            (self.depth[signal], self.intervals[signal].high.bit_length() + shift, shift, signal, sign)
-            for signal, shifts in row.items()
-            for shift, sign in shifts.items()
-        ]
+        heap = []
+        for term, sign in row.items():
+            shift, signal = term >> _SIGNAL_BITS, term & _SIGNALS
+            heap.append((self.depth[signal], self.intervals[signal].high.bit_length() + shift, shift, signal, sign))
         if not heap:
             return Output(None, 0, 1)
         heapq.heapify(heap)
@@ -119,92 +119,120 @@ class _Builder:
         return Output(signal, shift, sign)
 
 
-def _pattern(a: int, sa: int, ga: int, b: int, sb: int, gb: int) -> Pattern:
-    if (sb, b) < (sa, a):
-        a, sa, b, sb = b, sb, a, sa
-    return a, b, sb - sa, ga * gb
-
-
 class _Counts:
-    """How often each pattern occurs in all rows, and the most valuable one. The heap holds stale entries, dropped when met."""
+    """How often each sum of two terms occurs in all rows, and which is to be shared next.
+
+    A pattern is a number: the distance of its two terms, the signal of the lower one, and whether their signs differ. The heap
+    holds stale entries, which are corrected when met.
+    """
 
     def __init__(self, made: _Builder) -> None:
         self.made = made
-        self.count: dict[Pattern, int] = defaultdict(int)
-        self.bits: dict[Pattern, int] = {}
-        self.heap: list[tuple[int, Pattern]] = []
+        self.count: dict[int, int] = defaultdict(int)
+        self.bits: dict[int, int] = {}
+        self.heap: list[tuple[int, int]] = []
+        self.touched: set[int] = set()
 
-    def change(self, row: Row, signal: int, shift: int, sign: int, by: int) -> None:
+    def change(self, row: Row, term: int, sign: int, by: int) -> None:
         """The pairs of one term with all others of its row come (+1) or go (-1)."""
-        for other, shifts in row.items():
-            for at, g in shifts.items():
-                key = _pattern(signal, shift, sign, other, at, g)
-                self.count[key] = n = self.count[key] + by
-                if by > 0 and n > 1:
-                    self.push(key, n)
+        count, bits, mask = self.count, _SIGNAL_BITS + 1, _SIGNALS
+        keys = [
+            (other - term << bits | (term & mask) << 1 | (g != sign))
+            if other > term
+            else (term - other << bits | (other & mask) << 1 | (g != sign))
+            for other, g in row.items()
+        ]
+        for key in keys:
+            count[key] += by
+        if by > 0:
+            self.touched.update(keys)
 
-    def push(self, key: Pattern, n: int) -> None:
-        if key not in self.bits:
-            self.bits[key] = self.made.width(key[0], key[1], key[2], key[3] < 0)
-        heapq.heappush(self.heap, (-(n - 1) * self.bits[key], key))
+    def settle(self) -> None:
+        """The patterns that came since are offered."""
+        for key in self.touched:
+            n = self.count[key]
+            if n > 1:
+                if key not in self.bits:
+                    self.bits[key] = self.made.width(*parts_of(key))
+                heapq.heappush(self.heap, (self.worth(n, key), key))
+        self.touched.clear()
 
-    def best(self) -> Pattern | None:
+    def worth(self, n: int, key: int) -> int:
+        """Order of the heap: the most frequent first, of those the widest."""
+        return -(n << 10 | self.bits[key])
+
+    def best(self) -> int | None:
         while self.heap:
             worth, key = heapq.heappop(self.heap)
             n = self.count.get(key, 0)
             if n < 2:
                 continue
-            now = -(n - 1) * self.bits[key]
+            now = self.worth(n, key)
             if now == worth:
                 return key
             heapq.heappush(self.heap, (now, key))
         return None
 
 
+def parts_of(key: int) -> tuple[int, int, int, bool]:
+    """Lower and higher signal of a pattern, the distance of their shifts, and whether their signs differ."""
+    low = key >> 1 & _SIGNALS
+    high = low + (key >> _SIGNAL_BITS + 1)
+    return low, high & _SIGNALS, high >> _SIGNAL_BITS, bool(key & 1)
+
+
 def _share(rows: list[Row], made: _Builder) -> None:
-    """Replace the two-term sum that saves most, until none occurs twice."""
+    """Replace the most frequent sum of two terms, until none occurs twice."""
     counts = _Counts(made)
     users: dict[int, set[int]] = defaultdict(set)
+    shifts = 1  # of terms; doubled terms, which are rare, may lie one beyond and stay as they are
     for i, row in enumerate(rows):
         seen: Row = {}
-        for signal, shifts in row.items():
-            users[signal].add(i)
-            for shift, sign in shifts.items():
-                counts.change(seen, signal, shift, sign, 1)
-                seen.setdefault(signal, {})[shift] = sign
+        for term, sign in row.items():
+            users[term & _SIGNALS].add(i)
+            shifts = max(shifts, (term >> _SIGNAL_BITS) + 1)
+            counts.change(seen, term, sign, 1)
+            seen[term] = sign
+    counts.settle()
     while (key := counts.best()) is not None:
-        a, b, places, sign = key
-        found = [(i, shift) for i in sorted(users[a] & users[b]) for shift in _occurrences(rows[i], key)]
+        a, b, places, differ = parts_of(key)
+        both = users[a] & users[b]
+        found = [(i, at) for i in sorted(both) for at in _occurrences(rows[i], key, shifts)]
         if len(found) < 2:  # occurrences that overlap count twice but can be used once
             counts.count[key] = 0
             continue
-        signal = made.add(a, 1, b, places, sign)
-        for i, shift in found:
-            row = rows[i]
-            base = row[a][shift]
-            for term, at in ((a, shift), (b, shift + places)):
-                g = row[term].pop(at)
-                if not row[term]:
-                    del row[term]
-                    users[term].discard(i)
-                counts.change(row, term, at, g, -1)
-            counts.change(row, signal, shift, base, 1)
-            row.setdefault(signal, {})[shift] = base
+        signal = made.add(a, 1, b, places, -1 if differ else 1)
+        distance = key >> _SIGNAL_BITS + 1
+        for i, term in found:
+            row, base = rows[i], rows[i][term]
+            for gone in (term, term + distance):
+                counts.change(row, gone, row.pop(gone), -1)
+            _put(row, term - a + signal, base, counts)
             users[signal].add(i)
-        counts.count[key] = 0 if all(not _occurrences(rows[i], key) for i in users[a] & users[b]) else counts.count[key]
+        counts.settle()
 
 
-def _occurrences(row: Row, key: Pattern) -> list[int]:
-    """Shifts at which the pattern stands in the row, none using a term twice."""
-    a, b, places, sign = key
+def _put(row: Row, term: int, sign: int, counts: _Counts) -> None:
+    """Adds a term. One that is there already becomes twice itself, or nothing."""
+    while term in row:
+        held = row.pop(term)
+        counts.change(row, term, held, -1)
+        if held != sign:
+            return
+        term += 1 << _SIGNAL_BITS
+    counts.change(row, term, sign, 1)
+    row[term] = sign
+
+
+def _occurrences(row: Row, key: int, shifts: int) -> list[int]:
+    """The lower terms of the pattern in the row, none using a term twice."""
+    low, distance, differ = key >> 1 & _SIGNALS, key >> _SIGNAL_BITS + 1, bool(key & 1)
     used: set[int] = set()
     out = []
-    for shift in sorted(row.get(a, ())):
-        at = shift + places
-        if at in row.get(b, ()) and row[a][shift] * row[b][at] == sign:
-            if a == b:
-                if shift in used or at in used:
-                    continue
-                used |= {shift, at}
-            out.append(shift)
+    for shift in range(shifts):
+        term = shift << _SIGNAL_BITS | low
+        other = term + distance
+        if term in row and other in row and (row[term] != row[other]) == differ and term not in used:
+            used.add(other)
+            out.append(term)
     return out

@@ -1,4 +1,4 @@
-"""Integers as signed binary digits, none of them beside another: the fewest that any such number has (NAF, canonical signed digit)."""
+"""Integers as signed binary digits, no two beside one another: as few digits as can be (NAF, canonical signed digits)."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ from hwmodel.accelerators.systolic import DATAFLOWS, counts
 from hwmodel.fpga.layers import facts as constants
 from hwmodel.fpga.layers import packing, units_of
 from hwmodel.fpga.layers.facts import whole
-from hwmodel.fpga.layers.memory import bram18_best, uram
 from hwmodel.fpga.layers.folded import accumulator_bits
+from hwmodel.fpga.layers.memory import bram18_best, uram
 from hwmodel.fpga.layers.network import Layer
 from hwmodel.fpga.layers.operands import Operand
 from hwmodel.fpga.layers.units_of import RESOURCES, Device
@@ -71,7 +71,9 @@ def widest(layers: Sequence[Layer]) -> tuple[Operand, Operand, int]:
     pairs = {(one.weight.kind, one.activation.kind) for one in layers}
     if len(pairs) > 1 or pairs & {("power", "float"), ("float", "integer"), ("integer", "float")}:
         names = ", ".join(sorted({f"{one.weight.text} x {one.activation.text}" for one in layers}))
-        raise ValueError(f"one array multiplies integers or floats, not both; the plan asks for {names}: use one kind in all layers")
+        raise ValueError(
+            f"one array multiplies integers or floats, not both; the plan asks for {names}: use one kind in all layers"
+        )
 
     def top(name: str) -> Operand:
         return max((getattr(one, name) for one in layers), key=lambda o: (o.bits, o.exponent))

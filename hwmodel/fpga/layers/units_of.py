@@ -45,10 +45,11 @@ class Device:
 @cache
 def devices() -> dict[str, Device]:
     """The known devices by name."""
-    return {
-        r["name"]: Device(r["name"], *(int(r[c]) for c in RESOURCES), r["dsp_type"], r["source"], r["status"])
-        for r in csv_rows(PACKAGE, "devices")
-    }
+    out = {}
+    for r in csv_rows(PACKAGE, "devices"):
+        lut, ff, dsp, bram, ultra = (int(r[c]) for c in RESOURCES)
+        out[r["name"]] = Device(r["name"], lut, ff, dsp, bram, ultra, r["dsp_type"], r["source"], r["status"])
+    return out
 
 
 def device(which: Any) -> Device:

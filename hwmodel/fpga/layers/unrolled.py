@@ -10,8 +10,8 @@ import numpy as np
 from hwmodel.fpga.layers import facts as constants
 from hwmodel.fpga.layers import folding
 from hwmodel.fpga.layers.choices import Architecture, Choices
-from hwmodel.fpga.layers.memory import bram18
 from hwmodel.fpga.layers.folded import accumulator_bits
+from hwmodel.fpga.layers.memory import bram18
 from hwmodel.fpga.layers.network import Layer
 from hwmodel.fpga.layers.operands import integers
 from hwmodel.fpga.layers.sharing import adder_graph
@@ -24,7 +24,9 @@ OPTIONS: dict[str, Any] = {"weights": None, "levels": 1}
 def check(layer: Layer) -> None:
     """ValueError for a layer whose matrix is no constant, or whose operands are no integers."""
     if layer.dynamic:
-        raise ValueError(f"layer {layer.name}: only constant matrices can be unrolled, attention has none; use architecture='systolic'")
+        raise ValueError(
+            f"layer {layer.name}: only constant matrices can be unrolled, attention has none; use architecture='systolic'"
+        )
     try:
         integers(layer.weight, layer.activation, "unrolled", powers=True)
     except ValueError as error:

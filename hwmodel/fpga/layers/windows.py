@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hwmodel.fpga.layers.facts import whole
-from hwmodel.fpga.layers.memory import Ints, ints, shapes, up
 from hwmodel.fpga.layers.folded import Estimate
+from hwmodel.fpga.layers.memory import Ints, ints, shapes, up
 
 
 def buffer_words(
