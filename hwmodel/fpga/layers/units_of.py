@@ -20,7 +20,7 @@ _FABRIC = {"DSP48E1": "xc7", "DSP48E2": "xcup", "DSP58": "versal"}
 
 @dataclass(frozen=True)
 class Device:
-    """Totals of a device. `dsp_type`: DSP48E1, DSP48E2 or DSP58."""
+    """Totals of a device. `dsp_type`: DSP48E1, DSP48E2 or DSP58; `fabric`: of its units, "" for that of its DSP blocks."""
 
     name: str
     lut: int
@@ -31,11 +31,12 @@ class Device:
     dsp_type: str
     source: str
     status: str
+    fabric: str = ""
 
-    @property
-    def fabric(self) -> str:
-        """Name of the fabric whose units it is made of."""
-        return _FABRIC[self.dsp_type]
+    def __post_init__(self) -> None:
+        if self.dsp_type not in _FABRIC:
+            raise unknown("DSP block", self.dsp_type, _FABRIC)
+        object.__setattr__(self, "fabric", self.fabric or _FABRIC[self.dsp_type])
 
     @property
     def facts(self) -> tuple[Fact, ...]:
@@ -56,16 +57,18 @@ def device(which: Any) -> Device:
     """A device by name, or from any object with its fields; ValueError with the nearest name for an unknown part."""
     if isinstance(which, Device):
         return which
-    if isinstance(which, str):
-        found = devices().get(which.strip().lower())
-        if found is None:
-            raise unknown("FPGA device", which, devices())
-        return found
-    return _from_object(which)
+    if not isinstance(which, str):
+        return _from_object(which)
+    if find_spec("hwmodel.fpga.chips") is not None:
+        return _from_object(import_module("hwmodel.fpga.chips").device(which))
+    found = devices().get(which.strip().lower())
+    if found is None:
+        raise unknown("FPGA device", which, devices())
+    return found
 
 
 def _from_object(which: Any) -> Device:
-    """Fields of a device described elsewhere; block RAM may be counted in halves (bram18) or wholes (bram36)."""
+    """A device described elsewhere; block RAM may be counted in halves (bram18) or wholes (bram36)."""
     numbers: dict[str, int] = {}
     for resource in RESOURCES:
         given = getattr(which, resource, None)
@@ -75,15 +78,14 @@ def _from_object(which: Any) -> Device:
         if given is None:
             raise ValueError(f"device is {which!r}, which has no {resource!r}; give a name ({', '.join(devices())}) or a Device")
         numbers[resource] = positive_int(f"device {resource}", int(given), minimum=0)
-    kind = str(getattr(which, "dsp_type", "") or "DSP48E2")
-    if kind not in _WIDE:
-        raise unknown("DSP block", kind, _WIDE)
+    fabric = getattr(which, "fabric", "")
     return Device(
-        str(getattr(which, "name", "device")),
+        str(getattr(which, "name", None) or getattr(which, "part", "device")),
         **numbers,
-        dsp_type=kind,
+        dsp_type=str(getattr(which, "dsp_type", None) or getattr(which, "block", None) or "DSP48E2").upper(),
         source=str(getattr(which, "source", "the caller")),
         status=str(getattr(which, "status", "user")),
+        fabric=str(getattr(fabric, "name", fabric)),
     )
 
 
