@@ -162,6 +162,9 @@ def test_reused_multipliers():
     assert fl.reuse_estimate(16, 64, 16, 16, 4, strategy="resource").bram18 == 2 * math.ceil(16 * 1024 / (36 * 4))
     assert fl.reuse_estimate(16, 64, 16, 16, 1, strategy="resource").bram18 == 0
     assert [fl.reuse_estimate(16, 64, 16, 16, rf).ii for rf in (1, 4)] == [1, 4]
+    # in logic and not reused, LUTs are EBOPs
+    assert fl.reuse_estimate(16, 64, 6, 8, 1).lut == 16 * 64 * 5 * 8
+    assert fl.reuse_estimate(16, 64, 6, 8, 1, effective=4000.0).lut == 4000
 
 
 def test_reuse_factors_that_are_refused():

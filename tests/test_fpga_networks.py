@@ -72,10 +72,10 @@ def test_repeated_layers_and_batches():
 
 def small_network():
     convolution = frame.conv2d("conv", 1, (4, 6), (9, 9), (3, 3))
-    return frame.table([convolution, frame.linear("fc0", 1, 1, 6, 4), frame.linear("fc1", 1, 1, 4, 6)], batch=1)
+    return frame.table([convolution, frame.linear("fc0", 1, 1, 3, 4), frame.linear("fc1", 1, 1, 4, 3)], batch=1)
 
 
-@pytest.mark.parametrize("room", [(9000, 9000, 40, 40, 4), (4000, 9000, 20, 12, 0), (2600, 3000, 4, 12, 0), (2400, 3000, 0, 8, 0)])
+@pytest.mark.parametrize("room", [(9000, 9000, 40, 40, 4), (2600, 3000, 4, 12, 0), (2400, 3000, 0, 8, 0)])
 def test_searches_equal_brute_force(room):
     device = units_of.Device("toy", *room, dsp_type="DSP48E2", source="test", status="user")
     work, plan = small_network(), "w=int4/channel; a=int4/token"

@@ -11,6 +11,7 @@ from hwmodel._checks import unknown
 from hwmodel.fpga.layers import facts as constants
 from hwmodel.fpga.layers import packing
 from hwmodel.fpga.layers.choices import Architecture, Choices, columns
+from hwmodel.fpga.layers.effective_bits import constant_bits, ebops
 from hwmodel.fpga.layers.folded import Estimate
 from hwmodel.fpga.layers.memory import bram18
 from hwmodel.fpga.layers.network import Layer
@@ -45,7 +46,10 @@ def build(layer: Layer, device: Device, options: Mapping[str, Any], factors: Seq
     inputs, outputs, turns = matrix(layer)
     turns *= layer.groups
     given = (options["weights"] or {}).get(layer.name)
-    zeros = 0 if given is None else int((np.asarray(given) == 0).sum())
+    zeros, bit_products = 0, None
+    if given is not None and turns == 1:
+        zeros = int((np.asarray(given) == 0).sum())
+        bit_products = ebops(constant_bits(given), layer.activation.bits)
     made = [
         reuse_estimate(
             inputs,
@@ -56,7 +60,8 @@ def build(layer: Layer, device: Device, options: Mapping[str, Any], factors: Seq
             strategy=options["strategy"],
             signed=layer.activation.signed,
             declared=None,
-            zeros=zeros if turns == 1 else 0,
+            zeros=zeros,
+            effective=bit_products,
             dsp=device.dsp_type,
         )
         for rf in factors
@@ -99,7 +104,7 @@ def one(layer: Layer, device: Device, options: Mapping[str, Any], fold: Any) -> 
 
 
 def used(layers: Sequence[Layer], device: Device, options: Mapping[str, Any]) -> tuple[Fact, ...]:
-    return (*constants.under("hls4ml.", "dsp."), *packing.facts(device.dsp_type))
+    return (*constants.under("hls4ml.", "dsp.", "ebops.luts"), *packing.facts(device.dsp_type))
 
 
 HLS4ML = Architecture("hls4ml", ways, one, used, OPTIONS, "clock.hls4ml_mhz")

@@ -7,8 +7,6 @@ from functools import lru_cache
 from math import ceil, log2
 from typing import Any
 
-import numpy as np
-
 from hwmodel._checks import positive_int, unknown
 from hwmodel.fpga.layers import packing
 from hwmodel.fpga.layers.facts import value, whole
@@ -93,12 +91,14 @@ def reuse_estimate(
     signed: bool = True,
     declared: int | None = None,
     zeros: int = 0,
+    effective: float | None = None,
     dsp: str = "DSP48E2",
 ) -> ReuseEstimate:
     """Resources of a layer at a reuse factor.
 
     strategy: "latency" keeps weights in logic, "resource" in block RAM (36 bits a BRAM36 and cycle). declared: bits of the
-    accumulator, default those that hold every sum. zeros: weights that are zero (latency strategy only).
+    accumulator, default those that hold every sum. zeros: weights that are zero (latency strategy only). effective: EBOPs of
+    the layer, which are its LUTs where it is not reused and has no DSP block; default: those of weights without sign.
     Raises ValueError for reuse factors that the strategy does not take, with the nearest.
     """
     reuse = check_reuse(inputs, outputs, reuse, strategy)
@@ -107,7 +107,9 @@ def reuse_estimate(
     each = dsps_per_product(weight_bits, activation_bits, dsp)
     acc = int(accumulator_bits(inputs, weight_bits, activation_bits, signed)) if declared is None else declared
     lut = max(products - outputs, 0) * acc + outputs * acc * (reuse > 1)
-    if not each:
+    if not each and strategy == "latency" and reuse == 1:
+        lut = round(products * max(weight_bits - 1, 1) * activation_bits if effective is None else effective)
+    elif not each:
         lut += round(products * weight_bits * activation_bits * value("hls4ml.lut_per_bit_product"))
     blocks = 0
     if strategy == "resource" and reuse > 1:
@@ -116,8 +118,3 @@ def reuse_estimate(
     depth = whole("hls4ml.multiplier_cycles") + ceil(levels / whole("hls4ml.adder_levels_per_cycle"))
     ff = products * weight_bits + outputs * acc
     return ReuseEstimate(lut, ff, products * each, blocks, reuse, reuse - 1 + depth, products)
-
-
-def weights_zero(weights: Any) -> int:
-    """Weights that are zero."""
-    return int((np.asarray(weights) == 0).sum())
