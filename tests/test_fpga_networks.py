@@ -61,6 +61,14 @@ def hw_score(work, part, plan, fold=None, architecture="finn", **options):
     return fl.fpga_score(work, part, plan, fold, architecture, **options)
 
 
+def test_a_shell_takes_its_part():
+    alone, within = (hw_score(NET, "xczu9eg", PLAN, {"*": (1, 1)}, shell=shell) for shell in (False, True))
+    extra = [int(within.total[r] - alone.total[r]) for r in units_of.RESOURCES]
+    assert extra == [33256, 44889, 3, 199, 0]
+    assert alone.places
+    assert not hw_score(NET, "xc7z020", PLAN, {"*": (1, 1)}, shell=True).places
+
+
 def test_repeated_layers_and_batches():
     once = frame.table([frame.linear("a", 1, 1, 8, 8)], batch=1)
     thrice = frame.table([frame.linear("a", 3, 4, 8, 8)], batch=4)

@@ -105,6 +105,14 @@ class FpgaScore:
         return not self.utilisation["missing"].any()
 
     @property
+    def places(self) -> bool:
+        """Whether every share stays below the advised one, and the mean of DSP, BRAM and URAM below 70 % (FINN's guide)."""
+        table = self.utilisation
+        memories = table[table["resource"].isin(("dsp", "bram18", "uram")) & (table["available"] > 0)]
+        mean = float(memories["share"].mean()) if len(memories) else 0.0
+        return bool((table["share"] <= table["advised"]).all()) and mean <= constants()["finn.limit_memory_mean"].value
+
+    @property
     def misfit(self) -> str:
         """Which resources are missing and how many; empty where the design fits."""
         short = self.utilisation[self.utilisation["missing"] > 0]
@@ -130,6 +138,7 @@ def fpga_score(
     *,
     limit: Any = "guide",
     gap: float = 1e-3,
+    shell: bool = False,
     **options: Any,
 ) -> FpgaScore:
     """Score a workload (hw.workload) on an FPGA under a plan such as "w=int4/channel; a=int4/token".
@@ -142,7 +151,7 @@ def fpga_score(
     dram_gb_s; without rows and cols the best that fits. clock_mhz: None takes the toolflow's default (100 finn, 200 otherwise), an
     assumption. limit: share of the device that a search may use (`search.capacities`). gap:
     a search proves its resources (the sum of their shares) the least up to this share of them, 0: to the last; the highest
-    rate is always exact.
+    rate is always exact. shell: a DDR controller and what else surrounds a design takes its part of the device (FINN's figures).
     options: finn: multipliers, memories (one or several to choose from), thresholds; hls4ml: strategy, weights; unrolled:
     weights (layer -> integer matrix, built as adder graphs), levels (of adders between registers).
 
@@ -151,6 +160,7 @@ def fpga_score(
     unit takes. Sources: `reference` FINN, hls4ml, HGQ, da4ml; see docs/fpga.md.
     """
     dev = device(part)
+    around = _SHELL if shell else {}
     if architecture not in ARCHITECTURES:
         raise unknown("FPGA architecture", architecture, ARCHITECTURES)
     net = network(work, plan)
@@ -158,7 +168,7 @@ def fpga_score(
         if options:
             raise unknown("option of architecture 'systolic'", next(iter(options)), ("folding", "limit", "clock_mhz"))
         clock = _clock(clock_mhz, "clock.hls4ml_mhz")
-        return _systolic(net, dev, folding, clock, limit)
+        return _systolic(net, dev, folding, clock, limit, around)
     kind = PIPELINES[architecture]
     for name in options:
         if name not in kind.options:
@@ -169,8 +179,15 @@ def fpga_score(
     if isinstance(folding, Mapping):
         made = _given(net, dev, kind, chosen, folding)
     else:
-        made = _searched(net, dev, kind, chosen, folding, clock, limit, finite("gap", gap, minimum=0))
-    return _pipeline(net, dev, kind, chosen, made, clock)
+        made = _searched(net, dev, kind, chosen, folding, clock, limit, finite("gap", gap, minimum=0), around)
+    return _pipeline(net, dev, kind, chosen, made, clock, around)
+
+
+_SHELL = {r: constants()[f"shell.{r}"] for r in RESOURCES if f"shell.{r}" in constants()}
+
+
+def _shell(around: Mapping[str, Fact]) -> np.ndarray:
+    return np.array([int(around[r].value) if r in around else 0 for r in RESOURCES], dtype=np.int64)
 
 
 def _clock(given: float | None, default: str) -> Fact:
@@ -206,9 +223,17 @@ def _given(
 
 
 def _searched(
-    net: Network, dev: Device, kind: Architecture, options: Mapping[str, Any], target: Any, clock: Fact, limit: Any, gap: float
+    net: Network,
+    dev: Device,
+    kind: Architecture,
+    options: Mapping[str, Any],
+    target: Any,
+    clock: Fact,
+    limit: Any,
+    gap: float,
+    around: Mapping[str, Fact],
 ) -> tuple[Choices, ...]:
-    room = search.capacities(dev, limit)
+    room = search.capacities(dev, limit) - _shell(around)
     keys = [(one.shape, one.name if options.get("weights") else "") for one in net.layers]
     known: dict[Any, Choices] = {}
     for one, key in zip(net.layers, keys, strict=True):
@@ -254,15 +279,23 @@ def _does_not_fit(
 
 
 def _pipeline(
-    net: Network, dev: Device, kind: Architecture, options: Mapping[str, Any], made: tuple[Choices, ...], clock: Fact
+    net: Network,
+    dev: Device,
+    kind: Architecture,
+    options: Mapping[str, Any],
+    made: tuple[Choices, ...],
+    clock: Fact,
+    around: Mapping[str, Fact],
 ) -> FpgaScore:
     counts = np.array([one.count for one in net.layers], dtype=np.int64)
     used = np.array([c.resources[0] for c in made]) * counts[:, None]
     ii, latency = (np.array([getattr(c, f)[0] for c in made], dtype=np.int64) for f in ("cycles", "latency"))
     parts = {p: sum(c.parts[p][0] * n for c, n in zip(made, counts, strict=True)) for p in made[0].parts}
+    if around:
+        parts["shell"] = _shell(around)
     labels = {name: [c.labels[name][0].item() for c in made] for name in made[0].labels}
     columns = _columns(net, labels, dict(zip(RESOURCES, used.T, strict=True)), ii, latency * counts, clock.value)
-    facts = (clock, *dev.facts, *under("finn.limit"), *kind.facts(net.layers, dev, options), *_operand_facts(net))
+    facts = (clock, *dev.facts, *under("finn.limit"), *around.values(), *kind.facts(net.layers, dev, options), *_operand_facts(net))
     fold = {one.name: c.row(0) for one, c in zip(net.layers, made, strict=True)}
     whole = int((latency * counts).sum())
     return FpgaScore(
@@ -276,7 +309,7 @@ def _foldable(kind: Architecture, fold: Mapping[str, Mapping[str, Any]]) -> dict
     return {layer: {n: row[n] for n in names[kind.name]} for layer, row in fold.items()}
 
 
-def _systolic(net: Network, dev: Device, folding: Any, clock: Fact, limit: Any) -> FpgaScore:
+def _systolic(net: Network, dev: Device, folding: Any, clock: Fact, limit: Any, around: Mapping[str, Fact]) -> FpgaScore:
     sized = isinstance(folding, tuple | list) or (isinstance(folding, Mapping) and {"rows", "cols"} & set(folding))
     if folding is not None and not sized and not isinstance(folding, Mapping):
         raise ValueError(
@@ -285,7 +318,7 @@ def _systolic(net: Network, dev: Device, folding: Any, clock: Fact, limit: Any) 
     if sized:
         shape = systolic.array(folding, dev)
     else:
-        found = systolic.best(net.layers, dev, search.capacities(dev, limit), clock.value, folding or {})
+        found = systolic.best(net.layers, dev, search.capacities(dev, limit) - _shell(around), clock.value, folding or {})
         if found is None:
             raise search.DoesNotFit(
                 f"no systolic array with these buffers fits {dev.name} within limit {limit!r}; give smaller weight_kib and"
@@ -300,7 +333,9 @@ def _systolic(net: Network, dev: Device, folding: Any, clock: Fact, limit: Any) 
     labels = {"compute_cycles": done * counts, "dram_cycles": memory * counts}
     nothing = {r: np.zeros(len(counts), dtype=np.int64) for r in RESOURCES}
     columns = _columns(net, labels, nothing, spent, spent, clock.value)
-    facts = (clock, *dev.facts, *under("finn.limit"), *built.facts, *_operand_facts(net))
+    facts = (clock, *dev.facts, *under("finn.limit"), *around.values(), *built.facts, *_operand_facts(net))
+    if around:
+        built.parts["shell"] = _shell(around)
     whole, fold = int(spent.sum()), {f: getattr(shape, f) for f in systolic.FIELDS}
     return FpgaScore(dev, net.plan, "systolic", clock.value, net.images, whole, whole, columns, built.parts, fold, facts)
 
