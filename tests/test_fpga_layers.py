@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwmodel.fpga import layers as fl
-from hwmodel.fpga.layers import adders, effective_bits, facts, folding, memory, packing, signed_digits, units_of
+from hwmodel.fpga.layers import adders, effective_bits, facts, folding, memory, packing, reuse, signed_digits, units_of
 from hwmodel.fpga.layers.folded import reported_rtl_dsps, weight_efficiency
 from tests.reference import fpga_layers as plain
 
@@ -95,6 +95,7 @@ def test_dsp_blocks_of_units():
         assert reported_rtl_dsps("DSP48E2", pe, simd) == math.ceil(pe / 4) * simd
         assert reported_rtl_dsps("DSP58", pe, simd) == pe * math.ceil(simd / 3)
     assert [packing.products("DSP48E2", b, b) for b in (2, 4, 5, 8, 9)] == [4, 4, 2, 2, 1]
+    assert fl.mvau(2, 3, 2, 3, 32, 32, multiplier="dsp", dsp="DSP48E1").dsp == 6 * 4  # no packing: whole blocks each
     # blocks of one product on 7 series, as Vivado maps them
     for a, b, n in ((8, 8, 1), (16, 16, 1), (16, 24, 1), (16, 32, 2), (32, 32, 4), (64, 64, 16)):
         assert packing.tiles(a, b, "DSP48E1") == n, (a, b)
@@ -145,7 +146,9 @@ def test_windows_in_block_ram_cascade():
 @given(st.integers(1, 40), st.integers(1, 40))
 @settings(max_examples=200, deadline=None)
 def test_reuse_factors_are_exactly_those_of_the_condition(n_in, n_out):
-    assert list(fl.valid_reuse_factors(n_in, n_out)) == plain.hls4ml_valid(n_in, n_out)
+    want = plain.hls4ml_valid(n_in, n_out)
+    assert list(fl.valid_reuse_factors(n_in, n_out)) == want
+    assert [rf for rf in range(1, n_in * n_out + 1) if reuse.is_valid(n_in, n_out, rf)] == want
 
 
 @pytest.mark.parametrize(("n_in", "n_out"), [(16, 64), (64, 32), (784, 10), (32, 5), (27, 16), (64, 64)])

@@ -66,7 +66,9 @@ def test_a_shell_takes_its_part():
     extra = [int(within.total[r] - alone.total[r]) for r in units_of.RESOURCES]
     assert extra == [33256, 44889, 3, 199, 0]
     assert alone.places
-    assert not hw_score(NET, "xc7z020", PLAN, {"*": (1, 1)}, shell=True).places
+    crowded = hw_score(NET, "xczu3eg", PLAN, {"fc1": (32, 32)})
+    assert crowded.fits
+    assert not crowded.places
 
 
 def test_repeated_layers_and_batches():
