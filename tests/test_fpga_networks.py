@@ -71,6 +71,20 @@ def test_a_shell_takes_its_part():
     assert not crowded.places
 
 
+def test_devices_described_elsewhere():
+    from types import SimpleNamespace
+
+    known = units_of.device("xczu3eg")
+    other = SimpleNamespace(part="mine", block="dsp48e2", lut=70560, ff=141120, dsp=360, bram36=216, uram=0, fabric="xcup")
+    assert [getattr(units_of.device(other), r) for r in units_of.RESOURCES] == [getattr(known, r) for r in units_of.RESOURCES]
+    score = hw_score(NET, other, PLAN, {"*": (1, 1)})
+    assert score.total["lut"] == hw_score(NET, known, PLAN, {"*": (1, 1)}).total["lut"]
+    assert "user" in set(score.sources["status"])
+    other.fabric, other.block = "ice40", None
+    with pytest.raises(ValueError, match="LUTs of six inputs"):
+        hw_score(NET, other, PLAN)
+
+
 def test_repeated_layers_and_batches():
     once = frame.table([frame.linear("a", 1, 1, 8, 8)], batch=1)
     thrice = frame.table([frame.linear("a", 3, 4, 8, 8)], batch=4)

@@ -20,7 +20,7 @@ from hwmodel.fpga.layers.facts import under
 from hwmodel.fpga.layers.finn import FINN
 from hwmodel.fpga.layers.hls4ml import HLS4ML
 from hwmodel.fpga.layers.network import Network, network
-from hwmodel.fpga.layers.units_of import RESOURCES, Device, device
+from hwmodel.fpga.layers.units_of import LUT6_FABRICS, RESOURCES, Device, device
 from hwmodel.fpga.layers.unrolled import UNROLLED
 from hwmodel.sources import Fact, frame
 
@@ -157,9 +157,14 @@ def fpga_score(
 
     A given design that does not fit is scored: `.fits` and `.misfit` say so. A search raises `search.DoesNotFit` (a ValueError).
     Raises ValueError for unknown parts, architectures and options, illegal foldings (nearest legal named) and formats that no
-    unit takes. Sources: `reference` FINN, hls4ml, HGQ, da4ml; see docs/fpga.md.
+    unit takes. Sources: `reference` FINN, hls4ml, HGQ, da4ml; see docs/fpga_layers.md.
     """
     dev = device(part)
+    if dev.fabric not in LUT6_FABRICS:
+        raise ValueError(
+            f"{dev.name} has the fabric {dev.fabric!r}; layers are modelled for LUTs of six inputs ({', '.join(LUT6_FABRICS)}):"
+            " choose one of these devices, or price units with hwmodel.fpga.unit_cost"
+        )
     around = _SHELL if shell else {}
     if architecture not in ARCHITECTURES:
         raise unknown("FPGA architecture", architecture, ARCHITECTURES)

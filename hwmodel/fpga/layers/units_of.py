@@ -14,6 +14,7 @@ from hwmodel.fpga.layers.facts import PACKAGE, under, value
 from hwmodel.sources import Fact
 
 RESOURCES = ("lut", "ff", "dsp", "bram18", "uram")
+LUT6_FABRICS = ("xc7", "xcup", "versal")
 _WIDE = {"DSP48E1": 25, "DSP48E2": 27, "DSP58": 27}
 _FABRIC = {"DSP48E1": "xc7", "DSP48E2": "xcup", "DSP58": "versal"}
 
