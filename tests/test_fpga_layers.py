@@ -271,6 +271,18 @@ def test_adder_graphs_share():
     assert wide(np.array([[2**28]])).tolist() == [[2**28 * (2**40 + 1)]]
 
 
+def test_a_term_that_comes_twice_is_doubled_or_vanishes():
+    from hwmodel.fpga.layers.sharing import _SIGNAL_BITS, _Builder, _Counts, _put
+
+    counts = _Counts(_Builder(adders.input_intervals(2, 8), 0))
+    one = 1 << _SIGNAL_BITS
+    row = {3: 1, one | 3: 1, 5: -1}
+    _put(row, 3, 1, counts)  # 1 + 1 = 2, and that twice is 4
+    assert row == {2 * one | 3: 1, 5: -1}
+    _put(row, 5, 1, counts)
+    assert row == {2 * one | 3: 1}
+
+
 def test_adders_cost_what_da4ml_says():
     for r in rows("da4ml_adders"):
         bounds = {name: float(r[name]) for name in ("low_a", "high_a", "step_a", "low_b", "high_b", "step_b")}
