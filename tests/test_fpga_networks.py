@@ -89,7 +89,7 @@ def test_repeated_layers_and_batches():
     once = frame.table([frame.linear("a", 1, 1, 8, 8)], batch=1)
     thrice = frame.table([frame.linear("a", 3, 4, 8, 8)], batch=4)
     one, many = (hw_score(w, "xczu3eg", PLAN, {"a": (2, 2)}) for w in (once, thrice))
-    assert many.total["lut"] == 3 * one.total["lut"]
+    assert many.total["lut"] == many.layers["lut"].sum() == 3 * one.total["lut"]
     assert many.total["ii_cycles"] == one.total["ii_cycles"]
     assert many.latency_s == pytest.approx(3 * one.latency_s)
 
@@ -226,6 +226,16 @@ def test_depthwise_convolutions_and_windows():
     assert len(depthwise) == 17
     assert (depthwise["ii_cycles"] >= depthwise["batch"] * depthwise["k"] * depthwise["m"]).all()
     assert score.parts.set_index("part").loc["window", "bram18"] > 0
+    name, channels, pixels = depthwise.index[0], int(depthwise["batch"].iloc[0]), int(depthwise["m"].iloc[0])
+    wide = hw_score(work, "xczu9eg", "w=int4/channel; a=int4/token", {name: (channels, 9)}, thresholds="none")
+    unit = fl.vvu(channels, 9, channels, 9, 4, 4, vectors=pixels)
+    row = wide.layers.set_index("layer").loc[name]
+    assert unit.cycles == pixels
+    assert row["lut"] == unit.lut + 300
+    # a window of one element a cycle is slower than a unit that takes all outputs at once
+    convolution = small_network().iloc[:1]
+    slow = hw_score(convolution, "xczu3eg", "w=int4/channel; a=int4/token", {"conv": (6, 1)}).layers.iloc[0]
+    assert slow["ii_cycles"] == fl.window(4, (9, 9), (3, 3), (7, 7), 1, 4).cycles > 36 * 49
 
 
 # What is refused
