@@ -272,6 +272,10 @@ def test_depthwise_convolutions_and_windows():
         ({"part": "xczu3e"}, "did you mean xczu3eg"),
         ({"part": 7}, "which has no 'lut'"),
         ({"work": 3}, "give the DataFrame"),
+        ({"work": NET.assign(kind="vector")}, "leave such rows out"),
+        ({"work": NET.assign(kind="lineer")}, "did you mean linear"),
+        ({"work": NET.assign(n=0)}, "whole numbers of at least 1"),
+        ({"work": NET.iloc[:0]}, "nothing to score"),
     ],
 )
 def test_bad_input(kwargs, text):

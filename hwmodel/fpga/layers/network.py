@@ -106,6 +106,10 @@ def network(work: pd.DataFrame, plan: Any) -> Network:
 
 def _layer(row: dict[Any, Any], plan: LayerPlan, images: int, last: bool) -> Layer:
     name, kind = str(row["layer"]), row["kind"]
+    if kind == "vector":
+        raise ValueError(
+            f"layer {name} is of kind 'vector', which has no unit on an FPGA here; leave such rows out of the workload"
+        )
     if kind not in KINDS:
         raise unknown("layer kind", kind, KINDS)
     dynamic = str(kind).startswith("attention")
