@@ -1,7 +1,7 @@
 """Times of the cost model: `python benchmarks/scores.py [--short]`.
 
 Goals: `import hwmodel` 1 s; a score of Llama-2-7B 2 ms, computed afresh; 10^6 layers a second in `hw.score_many`; a unit and
-its cost 1 ms. Other tools on the same model, as published or measured elsewhere: GenZ 200 to 400 ms, the BitMoD simulator about 1 s.
+its cost 1 ms. Other tools on the same model, as published or measured elsewhere: GenZ 200 to 400 ms, the BitMoD simulator 1 s.
 """
 
 from __future__ import annotations
