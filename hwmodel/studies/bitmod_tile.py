@@ -24,8 +24,8 @@ COLUMNS = (
 def bitmod_tile() -> pd.DataFrame:
     """Table X, once from the paper's figures of an element and once from those that the simulator's presets carry.
 
-    Columns: design, elements, element_figures ("Table X" or the preset's name), area_um2, published_area_um2, area_error, power_mw (at
-    1 GHz, without place and route), published_power_mw, power_error, note, source, status. BitMoD's tile has an encoder.
+    Columns: design, elements, element_figures ("Table X" or the preset's name), area_um2, published_area_um2, area_error, power_mw
+    (at 1 GHz, without place and route), published_power_mw, power_error, note, source, status. BitMoD's tile has an encoder.
     """
     rows = []
     for r in csv_rows("hwmodel.studies", "bitmod_tiles"):
