@@ -36,6 +36,7 @@ ENERGIES = (
     "energy_dequant_j",
     "energy_j",
 )
+BESIDE = ("energy_noc_j", "energy_leakage_j", "energy_vector_j")  # of memory hierarchies and vector units
 SUMMED = ("macs", "weights", "compute_cycles", "dram_cycles", "cycles", "latency_s", *ENERGIES, "dram_bytes")
 
 
@@ -65,7 +66,8 @@ class Score:
     @cached_property
     def total(self) -> pd.Series:
         """Sums over the layers."""
-        return pd.Series({name: self.columns[name].sum() for name in SUMMED}, dtype=object).infer_objects()
+        names = (*SUMMED, *(name for name in BESIDE if name in self.columns))
+        return pd.Series({name: self.columns[name].sum() for name in names}, dtype=object).infer_objects()
 
     @cached_property
     def sources(self) -> pd.DataFrame:
@@ -142,6 +144,7 @@ def score(
     weight_bits: WeightBits | None = None,
     objective: str | None = None,
     mapping: Imposed = None,
+    vector_rows: str = "refuse",
 ) -> Score:
     """Score a workload (hw.workload) on an accelerator under a plan (a Plan, its string, or a bare scheme).
 
@@ -151,7 +154,8 @@ def score(
     array shape; None takes the workload's own, or "decode" where every weight layer has one row. `weight_bits`
     imposes the charged bits of a weight (one number, or a mapping from layer names or patterns): the published
     mixes of 4- and 8-bit layers are such fractions; bit-serial cycles then count their integer part. Keys and values
-    that the plan leaves in float16 have the accelerator's own width.
+    that the plan leaves in float16 have the accelerator's own width. Rows of kind "vector" run on the accelerator's
+    vector unit (see `hwmodel.vector_rows`); where it has none they are refused, or left out with vector_rows="skip".
 
     On an accelerator with a memory hierarchy each layer runs under the mapping that is best for `objective` (energy, latency,
     edp; None: the accelerator's own), or under `mapping`: a `Mapping` or its text for all layers, or by layer name for some.
@@ -166,6 +170,13 @@ def score(
     table = _columns(work)
     sizes = _sizes(table)
     kinds = table["kind"].tolist()
+    if "vector" in kinds:
+        from hwmodel.vector_rows import score_with_vectors
+
+        options: dict[str, Any] = {"phase": phase, "weight_bits": weight_bits, "objective": objective, "mapping": mapping}
+        return score_with_vectors(work, acc, plan, acc.vector_unit, vector_rows=vector_rows, **options)
+    if vector_rows not in ("refuse", "skip"):
+        raise unknown("vector_rows", vector_rows, ("refuse", "skip"))
     for kind in set(kinds):
         if kind not in KINDS:
             raise unknown("layer kind", kind, KINDS)

@@ -14,6 +14,7 @@ from hwmodel.sources import Fact
 
 _UNITS = {"pe.energy_pj": "pJ/cycle", "pe.area_um2": "um2", "dram.energy_pj_per_bit": "pJ/bit"}
 _UNITS |= {f"peak_tops.{bits}": "10^12 op/s" for bits in (4, 8, 16, 32)} | {"bandwidth_gb_s": "GB/s", "on_chip_gb_s": "GB/s"}
+_UNITS["vector_tops"] = "10^12 op/s"
 _UNITS |= {"dram.bits_per_cycle": "bit/cycle", "clock_ghz": "GHz", "pe.place_and_route": "x energy"}
 
 

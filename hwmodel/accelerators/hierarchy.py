@@ -13,6 +13,7 @@ from hwmodel._checks import finite, positive_int, unknown
 from hwmodel.accelerators.flow import AUTO, DOUBLE, MULTICAST_ALL, MULTICAST_IRRELEVANT, MULTICAST_NONE, SINGLE
 from hwmodel.accelerators.model import Array, ProcessingElement
 from hwmodel.accelerators.nest import LOOPS, OPERANDS
+from hwmodel.accelerators.vector import VectorUnit
 from hwmodel.sources import Fact
 
 DATAFLOWS = ("weight", "output", "input", "row", "tensor", "serial", "free")
@@ -133,6 +134,7 @@ class Hierarchy:
     scale_charge: str = "exact"
     scale_bits_per_group: float = 0.0
     dequantizer_technology: str = ""
+    vector_unit: VectorUnit | None = None
     note: str = ""
     source: str = field(default="", compare=False)
 

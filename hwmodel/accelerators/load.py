@@ -15,11 +15,12 @@ from hwmodel.accelerators.fields import Reader, located, only, yaml_fields
 from hwmodel.accelerators.hierarchy import Hierarchy
 from hwmodel.accelerators.load_hierarchy import build
 from hwmodel.accelerators.model import Accelerator, Array, Dram, ProcessingElement
+from hwmodel.accelerators.vector import vector_unit
 
 _SYSTOLIC = re.compile(r"systolic<\s*(\d+)\s*x\s*(\d+)\s*(?:,\s*(\w+)\s*)?>")
 _PE = {"datapath", "weights", "activations", "lanes", "two_term_grid", "float16_weights", "energy_pj", "area_um2"}
 _TOP = {"name", "base", "note", "compute", "pe", "arrays", "weight_buffer", "activation_buffer", "dram", "clock_ghz"}
-_TOP |= {"attention", "kv_bits", "scale_charge", "scale_bits_per_group", "dequantizer_technology"}
+_TOP |= {"attention", "kv_bits", "scale_charge", "scale_bits_per_group", "dequantizer_technology", "vector_unit"}
 
 
 def presets() -> tuple[str, ...]:
@@ -139,6 +140,7 @@ def _build(fields: dict[str, Any], where: str) -> AnyAccelerator:
             scale_charge=read.text("scale_charge", "exact"),
             scale_bits_per_group=read.number("scale_bits_per_group", 0.0),
             dequantizer_technology=read.text("dequantizer_technology", ""),
+            vector_unit=vector_unit(fields["vector_unit"], where) if "vector_unit" in fields else None,
             note=read.text("note", ""),
             source=where,
         )

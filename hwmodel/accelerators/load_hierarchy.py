@@ -10,11 +10,12 @@ from hwmodel.accelerators.elements import widest
 from hwmodel.accelerators.fields import Reader, only
 from hwmodel.accelerators.hierarchy import Axis, Hierarchy, Level
 from hwmodel.accelerators.model import ProcessingElement
+from hwmodel.accelerators.vector import vector_unit
 from hwmodel.sources import Fact
 from hwmodel.technology.sram import sram
 
 TOP = {"name", "base", "note", "dataflow", "pe", "axes", "levels", "clock_ghz", "drain", "group_cycles", "imperfect", "objective"}
-TOP |= {"kv_bits", "scale_charge", "scale_bits_per_group", "dequantizer_technology"}
+TOP |= {"kv_bits", "scale_charge", "scale_bits_per_group", "dequantizer_technology", "vector_unit"}
 _PE = {"datapath", "weights", "activations", "float16_weights", "energy_pj", "area_um2", "place_and_route", "two_term_grid"}
 _PE |= {"technology", "flow", "weight_step", "activation_step", "bricks"}
 _AXIS = {"size", "loops", "systolic"}
@@ -75,6 +76,7 @@ def build(fields: Mapping[str, Any], where: str) -> Hierarchy:
             scale_charge=read.text("scale_charge", "exact"),
             scale_bits_per_group=read.number("scale_bits_per_group", 0.0),
             dequantizer_technology=read.text("dequantizer_technology", ""),
+            vector_unit=vector_unit(fields["vector_unit"], where) if "vector_unit" in fields else None,
             note=read.text("note", ""),
             source=where,
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hwmodel._checks import finite, positive_int, unknown
+from hwmodel.accelerators.vector import VectorUnit
 from hwmodel.sources import Fact
 from hwmodel.technology.sram import sram_points
 
@@ -124,7 +125,7 @@ class Accelerator:
     `attention`: "h25" or "j25", how the published simulator's two revisions shape attention; everything that is not a
     reproduction of the paper's figures should use "j25". `kv_bits` are the bits of a key or value element that a plan
     leaves in float16. `scale_charge` "published" counts `scale_bits_per_group` bits for each group of a grouped
-    scheme and nothing for coarser scales; "exact" asks the scheme.
+    scheme and nothing for coarser scales; "exact" asks the scheme. `vector_unit` runs the vector rows of a workload.
     """
 
     name: str
@@ -141,6 +142,7 @@ class Accelerator:
     scale_charge: str = "exact"
     scale_bits_per_group: float = 0.0
     dequantizer_technology: str = ""
+    vector_unit: VectorUnit | None = None
     note: str = ""
     source: str = field(default="", compare=False)
 
