@@ -225,6 +225,9 @@ def _cost(
     dequant = activity.fetched_weights * units.energy_pj
     joules = {"core": core, "sram_read": read, "sram_write": write, "dram": dram, "dequant": dequant}
     energies = {f"energy_{part}_j": pj * count * 1e-12 for part, pj in joules.items()}
+    leaking = word_w.leakage_mw + word_i.leakage_mw
+    if leaking:
+        energies["energy_leakage_j"] = leaking * 1e-3 * (cycles * count / (acc.clock_ghz.value * 1e9))
     columns: dict[str, Any] = table | {
         "scheme": bits.schemes,
         "activation": bits.activations,

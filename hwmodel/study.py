@@ -37,8 +37,9 @@ NOTES = (
     "the float64 result of the unquantized weights for the inputs that the layer saw in that run.",
     "Attention products run on float16 operands in float32, k upward, on keys and values as the cache holds them; norms, softmax, "
     "rotary embedding and activation functions run in float64, rounded once to float32.",
-    "Cost: latency is the larger of compute and DRAM time, layer by layer; norms, softmax, embeddings and control are not "
-    "priced, on-chip wires and leakage only on accelerators that describe their memory levels. Area is that of the element array, buffers and dequantizers, before place and route.",
+    "Cost: latency is the larger of compute and DRAM time, layer by layer; norms, softmax, embeddings and control are not priced, "
+    "on-chip wires and leakage only on accelerators that describe them. Area is that of the element array, buffers and "
+    "dequantizers, before place and route.",
 )
 
 

@@ -1,5 +1,7 @@
 """Plots of energies draw every part of it: array, vector unit, memories, wires, leakage, DRAM, dequantizers."""
 
+import itertools
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -25,7 +27,7 @@ def drawn(axes):
     for bar in axes.patches:
         ends.setdefault(round(bar.get_y(), 6), []).append((bar.get_x(), bar.get_width()))
     for parts in ends.values():
-        for (x, w), (nxt, _) in zip(parts, parts[1:], strict=False):
+        for (x, w), (nxt, _) in itertools.pairwise(parts):
             assert nxt == pytest.approx(x + w)
     return [sum(w for _, w in parts) for _, parts in sorted(ends.items())]
 

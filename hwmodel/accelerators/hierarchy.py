@@ -60,7 +60,7 @@ class Level:
     "no" fills when a tile is no longer needed, "auto" double-buffers where there is room. `multicast`: what one read feeds to many
     copies inside: "all" they share, only operands they share as a whole ("irrelevant"), or "none". `latch`: a word
     stays at the output while the array uses it again. `loops`: those that may run in this level's block; None means any.
-    `wire_pj_per_bit`: of each bit delivered to the copies inside.
+    `wire_pj_per_bit`: of each bit delivered to the copies inside. `beside`: constants that say more of the memory.
     """
 
     name: str
@@ -81,6 +81,7 @@ class Level:
     wire_pj_per_bit: Fact | None = None
     leakage_mw: Fact | None = None
     area_um2: Fact | None = None
+    beside: tuple[Fact, ...] = ()
 
     def __post_init__(self) -> None:
         what = f"level {self.name}"
@@ -107,7 +108,7 @@ class Level:
 
     def facts(self) -> tuple[Fact, ...]:
         found = (self.read_pj, self.write_pj, self.wire_pj_per_bit, self.leakage_mw, self.area_um2)
-        return tuple(fact for fact in found if fact is not None)
+        return (*(fact for fact in found if fact is not None), *self.beside)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwmodel.accelerators.compute import Floats, Ints, Products
+from hwmodel.accelerators.memories import point
 from hwmodel.accelerators.model import Accelerator, Array, Buffer
 from hwmodel.technology.sram import SramPoint, sram
 
@@ -52,7 +53,10 @@ def activation_word(acc: Accelerator, array: Array, bits: int) -> SramPoint:
 
 def _point(acc: Accelerator, buffer: Buffer, width: int) -> SramPoint:
     halved = width // 2 if acc.compute == "bit_serial" else width
-    return sram(buffer.table, buffer.capacity_kib, buffer.banks, buffer.word_bits or halved)
+    word = buffer.word_bits or halved
+    if buffer.memory is not None:
+        return point(buffer.memory.at(buffer.capacity_kib, word))
+    return sram(buffer.table, buffer.capacity_kib, buffer.banks, word)
 
 
 def words_read(buffer: Buffer, accesses: Ints, bits: Floats) -> Floats:

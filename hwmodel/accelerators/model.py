@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hwmodel._checks import finite, positive_int, unknown
+from hwmodel.accelerators.memories import MemoryModel
 from hwmodel.accelerators.vector import VectorUnit
 from hwmodel.sources import Fact
 from hwmodel.technology.sram import sram_points
@@ -86,19 +87,24 @@ class Array:
 
 @dataclass(frozen=True)
 class Buffer:
-    """An on-chip memory of a CACTI table. `word_bits` None: the width follows from the array and the operand bits."""
+    """An on-chip memory of a CACTI table, or one that `memory` prices (`table` is then empty).
+
+    `word_bits` None: the width follows from the array and the operand bits.
+    """
 
     table: str
     capacity_kib: int
     banks: int = 1
     word_bits: int | None = None
+    memory: MemoryModel | None = None
 
     def __post_init__(self) -> None:
         positive_int("buffer capacity_kib", self.capacity_kib)
         positive_int("buffer banks", self.banks)
         if self.word_bits is not None:
             positive_int("buffer word_bits", self.word_bits)
-        sram_points(self.table, self.capacity_kib, self.banks)
+        if self.memory is None:
+            sram_points(self.table, self.capacity_kib, self.banks)
 
     @property
     def capacity_bytes(self) -> int:
@@ -107,10 +113,11 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Dram:
-    """Off-chip memory: energy of a bit, read or written, and bits moved in one clock cycle."""
+    """Off-chip memory: energy of a bit, read or written, and bits moved in one clock cycle; constants that say more."""
 
     energy_pj_per_bit: Fact
     bits_per_cycle: Fact
+    beside: tuple[Fact, ...] = ()
 
     def __post_init__(self) -> None:
         finite("dram.energy_pj_per_bit", self.energy_pj_per_bit.value, minimum=0)
@@ -177,4 +184,4 @@ class Accelerator:
         """The constants of the description, without the memories."""
         pe, dram = self.pe, self.dram
         element = (pe.energy_pj, pe.area_um2, pe.place_and_route)
-        return (*element, dram.energy_pj_per_bit, dram.bits_per_cycle, self.clock_ghz)
+        return (*element, dram.energy_pj_per_bit, dram.bits_per_cycle, *dram.beside, self.clock_ghz)

@@ -85,8 +85,9 @@ def vector_units() -> tuple[str, ...]:
 def vector_unit(fields: Mapping[str, Any], where: str = "vector_unit") -> VectorUnit:
     """The unit that the field `vector_unit` of an accelerator's YAML file describes.
 
-    fields: `lanes` (or {value, source, status}); `base` (one of `vector_units()`) for all constants that are not given; `bits` (16), `place` ("memory");
-    `area_um2` a lane, `energy_pj` and `per_cycle` as mappings from classes to numbers or {value, source, status}.
+    fields: `lanes` (or {value, source, status}); `base` (one of `vector_units()`) for all constants that are not given; `bits`
+    (16), `place` ("memory"); `area_um2` a lane, `energy_pj` and `per_cycle` as mappings from classes to numbers or {value,
+    source, status}.
     Raises ValueError naming file and field for anything else.
     """
     if not isinstance(fields, Mapping):
