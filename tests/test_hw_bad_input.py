@@ -122,7 +122,7 @@ def test_buffers_smaller_than_a_tile(tmp_path):
         path = written(tmp_path, "systolic", wide % how)
         refused(r"field weight_buffer\.memory: word_bits is 16384, more than the 8192 bits of a bank", hw.accelerator, path)
     path = written(tmp_path, "bitmod@j25", "weight_buffer: {capacity_kib: 1, memory: {node_nm: 28, banks: 32}}")
-    refused(r"word_bits is \d+, more than the 256 bits of a bank", hw.score, WORK, path, "bitmod4/channel")
+    refused(r"word_bits is \d+, more than the 256 bits of a bank", hw.score, WORK, path, "int6/channel")
 
 
 TWO_BUFFERS = [
