@@ -18,7 +18,7 @@ _UNITS |= {f"peak_tops.{bits}": "10^12 op/s" for bits in (4, 8, 16, 32)} | {"ban
 _UNITS["vector_tops"] = "10^12 op/s"
 _UNITS |= {"dram.bits_per_cycle": "bit/cycle", "clock_ghz": "GHz", "pe.place_and_route": "x energy"}
 
-_PAIRS = ("olive4", "olive8")  # weights that are known as schemes only: two values share their codes
+_FAMILIES = re.compile(r"(flint|ant|olive)[3-8]")  # ANT and OliVe name widths that are no formats of numfmt
 
 
 def yaml_fields(text: str, where: str) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def check_element(pe: Reader) -> None:
             try:
                 parse(name)
             except ValueError as error:
-                if name in _PAIRS:
+                if _FAMILIES.fullmatch(name):
                     continue
                 raise ValueError(f"{pe.where}: field {pe.prefix}{key}: {error}") from error
 
