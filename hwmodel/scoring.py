@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +23,7 @@ from hwmodel.mapped_scoring import Imposed, mapped, sum_bits
 from hwmodel.planning import Planned, WeightBits, planned
 from hwmodel.sources import Fact, frame
 from hwmodel.technology.sram import SramPoint
-from hwmodel.workloads.frame import COLUMNS, GEOMETRY, HEADS, KINDS, SHAPE
+from hwmodel.workloads.frame import COLUMNS, GEOMETRY, HEADS, KINDS, SHAPE, checked_sizes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -195,7 +194,7 @@ def prepared(
 ) -> tuple[dict[str, Any], dict[str, Ints], tuple[Ints, Ints], str, Planned]:
     """A workload checked: its columns, its sizes, which rows are QK^T and PV, the phase, and what the plan means for its layers."""
     table = _columns(work)
-    sizes = _sizes(table)
+    sizes = checked_sizes(table, (*SHAPE[2:], *HEADS))
     kinds = table["kind"].tolist()
     for kind in set(kinds):
         if kind not in KINDS:
@@ -276,20 +275,6 @@ def _columns(work: pd.DataFrame) -> dict[str, Any]:
     bare = work.copy(deep=False)
     bare.attrs = {}  # pandas copies attrs deeply with every column that it hands out
     return {name: bare[name].to_numpy(copy=True) for name in COLUMNS}
-
-
-def _sizes(table: dict[str, Any]) -> dict[str, Ints]:
-    """The integer columns of a workload, checked."""
-    sizes: dict[str, Ints] = {}
-    for name in (*SHAPE[2:], *HEADS):
-        values = table[name]
-        low = 1 if name in SHAPE else 0
-        numeric = values.dtype.kind in "iuf"
-        if not numeric or not (np.isfinite(values) & (values >= low)).all() or not (values % 1 == 0).all():
-            bad = next(v for v in values.tolist() if not numeric or not low <= v < math.inf or v % 1 != 0)
-            raise ValueError(f"workload column {name!r} holds {bad!r}; give whole numbers of at least {low}")
-        sizes[name] = values.astype(np.int64, copy=False)
-    return sizes
 
 
 def _phase(work: pd.DataFrame, sizes: dict[str, Ints], attention: Ints, phase: str | None) -> str:

@@ -1,5 +1,6 @@
 """The `hwmodel` command: reports, refusals with exit code 2, Ctrl-C without leftovers."""
 
+import io
 import json
 import os
 import signal
@@ -199,7 +200,7 @@ def test_show_list_and_study(capsys):
         assert run(capsys, "show", name)[0] == 0
     code, _, err = run(capsys, "show", "e4m3f")
     assert (code, "e4m3fn" in err) == (2, True)
-    for what in ("formats", "datapaths", "accelerators", "models", "workloads"):
+    for what in ("formats", "datapaths", "accelerators", "machines", "technologies", "devices", "units", "workloads"):
         code, text, _ = run(capsys, "list", what)
         assert code == 0
         assert len(text.splitlines()) > 4
@@ -207,6 +208,20 @@ def test_show_list_and_study(capsys):
     assert "speedup_ly_vs_ant" in text
     code, text, _ = run(capsys, "study", "bitmod", "--rows")
     assert len(text.splitlines()) == 121
+
+
+@pytest.mark.parametrize(
+    ("name", "word", "column"), [("pe", "FP16 FMA", "published"), ("peers", "zigzag", "mapping"), ("xtramac", "lut", "dsp")]
+)
+def test_studies_beside_the_published(capsys, name, word, column):
+    code, text, _ = run(capsys, "study", name)
+    assert (code, word in text) == (0, True)
+    code, text, _ = run(capsys, "study", name, "--rows")
+    frame = pd.read_csv(io.StringIO(text))
+    assert (code, column in frame.columns, len(frame) > 5) == (0, True, True)
+    if name != "xtramac":
+        code, _, err = run(capsys, "study", name, "--frame", "x.csv")
+        assert (code, "--frame belongs to the studies synthesis and scalesim and xtramac" in err) == (2, True)
 
 
 def test_usage_errors_exit_with_2(capsys):

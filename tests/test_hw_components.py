@@ -97,7 +97,7 @@ def test_other_closed_forms():
     assert cells["mux"] == {"mux": 24}
     assert cells["decoder"]["and"] == 32 + 4 + 8
     assert cells["int_square"]["and"] == 28
-    assert cells["compare"] == {"gate": 36}
+    assert cells["compare"] == {"gate": 42}
     binary = hw.unit("adder_tree", L=8, N=10, style="binary").structure.cells()
     assert binary["cpa"] + binary["ha"] == 4 * 10 + 2 * 11 + 12
     dadda = hw.unit("adder_tree", L=8, N=10, style="dadda").structure.cells()

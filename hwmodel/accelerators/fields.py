@@ -11,11 +11,14 @@ import yaml
 from hwmodel._checks import unknown
 from hwmodel.accelerators.model import Array
 from hwmodel.sources import Fact
+from numfmt import datapath, parse
 
 _UNITS = {"pe.energy_pj": "pJ/cycle", "pe.area_um2": "um2", "dram.energy_pj_per_bit": "pJ/bit"}
 _UNITS |= {f"peak_tops.{bits}": "10^12 op/s" for bits in (4, 8, 16, 32)} | {"bandwidth_gb_s": "GB/s", "on_chip_gb_s": "GB/s"}
 _UNITS["vector_tops"] = "10^12 op/s"
 _UNITS |= {"dram.bits_per_cycle": "bit/cycle", "clock_ghz": "GHz", "pe.place_and_route": "x energy"}
+
+_FAMILIES = re.compile(r"(flint|ant|olive)[3-8]")  # ANT and OliVe name widths that are no formats of numfmt
 
 
 def yaml_fields(text: str, where: str) -> dict[str, Any]:
@@ -93,8 +96,12 @@ class Reader:
         value = self._get(key)
         found = re.fullmatch(r"\s*(\d+)\s*x\s*(\d+)\s*", value) if isinstance(value, str) else None
         if not found:
-            raise self._wrong(key, value, "HEIGHTxWIDTH, for example 32x32")
-        return Array(int(found[1]), int(found[2]))
+            hexadecimal = " (YAML reads 0x32 as a number)" if isinstance(value, int) else ""
+            raise self._wrong(key, value, f"HEIGHTxWIDTH, for example 32x32{hexadecimal}")
+        try:
+            return Array(int(found[1]), int(found[2]))
+        except ValueError as error:
+            raise ValueError(f"{self.where}: field {self.prefix}{key}: {error}") from error
 
     def fact(self, key: Any, default: float | None = None) -> Fact:
         """A constant: `{value, source, status}`, or a bare number, which then counts as given by the user."""
@@ -103,8 +110,29 @@ class Reader:
         if isinstance(value, Mapping):
             inner = Reader(value, self.where, f"{name}.")
             only(value, {"value", "source", "status"}, inner.prefix, self.where)
-            return Fact(name, inner.number("value"), unit, inner.text("source"), inner.text("status"))
-        return Fact(name, self.number(key, default), unit, self.where, "user")
+            number, source, status = inner.number("value"), inner.text("source"), inner.text("status")
+        else:
+            number, source, status = self.number(key, default), self.where, "user"
+        try:
+            return Fact(name, number, unit, source, status)
+        except ValueError as error:
+            raise ValueError(f"{self.where}: {error}") from error
+
+
+def check_element(pe: Reader) -> None:
+    """ValueError naming the field where a datapath or format of an element is unknown."""
+    try:
+        datapath(pe.text("datapath"))
+    except ValueError as error:
+        raise ValueError(f"{pe.where}: field {pe.prefix}datapath: {error}") from error
+    for key in ("weights", "activations"):
+        for name in pe.texts(key):
+            try:
+                parse(name)
+            except ValueError as error:
+                if _FAMILIES.fullmatch(name):
+                    continue
+                raise ValueError(f"{pe.where}: field {pe.prefix}{key}: {error}") from error
 
 
 def located(error: ValueError, text: str, where: str) -> ValueError:

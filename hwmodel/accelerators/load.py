@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from hwmodel._checks import unknown
-from hwmodel.accelerators.fields import Reader, located, only, yaml_fields
+from hwmodel.accelerators.fields import Reader, check_element, located, only, yaml_fields
 from hwmodel.accelerators.hierarchy import Hierarchy
 from hwmodel.accelerators.load_hierarchy import build
-from hwmodel.accelerators.load_memory import buffer, two_buffer_dram
+from hwmodel.accelerators.load_memory import buffer, dequantizers_in, two_buffer_dram
 from hwmodel.accelerators.model import Accelerator, Array, ProcessingElement
 from hwmodel.accelerators.vector import vector_unit
 
@@ -71,9 +71,8 @@ def _preset(name: str) -> AnyAccelerator:
 
 
 def _from_text(text: str, where: str) -> AnyAccelerator:
-    fields = _parse(text, where)
     try:
-        return _build(fields, where)
+        return _build(_parse(text, where), where)
     except ValueError as error:
         raise located(error, text, where) from error
 
@@ -137,6 +136,7 @@ def _build(fields: dict[str, Any], where: str) -> AnyAccelerator:
     read = Reader(fields, where)
     pe = read.part("pe")
     only(pe.fields, _PE | {"place_and_route"}, "pe.", where)
+    check_element(pe)
     arrays = read.part("arrays")
     only(arrays.fields, {"prefill", "decode"}, "arrays.", where)
     try:
@@ -164,7 +164,7 @@ def _build(fields: dict[str, Any], where: str) -> AnyAccelerator:
             kv_bits=read.whole("kv_bits", 16),
             scale_charge=read.text("scale_charge", "exact"),
             scale_bits_per_group=read.number("scale_bits_per_group", 0.0),
-            dequantizer_technology=read.text("dequantizer_technology", ""),
+            dequantizer_technology=dequantizers_in(read),
             vector_unit=vector_unit(fields["vector_unit"], where) if "vector_unit" in fields else None,
             note=read.text("note", ""),
             source=where,

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hwmodel._checks import finite
+from hwmodel._checks import finite, positive_int
 from hwmodel.accelerators.elements import widest
-from hwmodel.accelerators.fields import Reader, only
+from hwmodel.accelerators.fields import Reader, check_element, only
 from hwmodel.accelerators.hierarchy import Axis, Hierarchy, Level
-from hwmodel.accelerators.load_memory import memory_model, outer, tried
+from hwmodel.accelerators.load_memory import dequantizers_in, memory_model, outer, tried
 from hwmodel.accelerators.memories import named
 from hwmodel.accelerators.model import ProcessingElement
 from hwmodel.accelerators.vector import vector_unit
@@ -83,7 +83,7 @@ def build(fields: Mapping[str, Any], where: str) -> Hierarchy:
             kv_bits=read.whole("kv_bits", 16),
             scale_charge=read.text("scale_charge", "exact"),
             scale_bits_per_group=read.number("scale_bits_per_group", 0.0),
-            dequantizer_technology=read.text("dequantizer_technology", ""),
+            dequantizer_technology=dequantizers_in(read),
             vector_unit=vector_unit(fields["vector_unit"], where) if "vector_unit" in fields else None,
             note=read.text("note", ""),
             source=where,
@@ -96,6 +96,7 @@ def build(fields: Mapping[str, Any], where: str) -> Hierarchy:
 def _element(pe: Reader, where: str) -> ProcessingElement:
     only(pe.fields, _PE, "pe.", where)
     path, weights, activations = pe.text("datapath"), pe.texts("weights"), pe.texts("activations")
+    check_element(pe)
     technology, flow = pe.text("technology", ""), pe.text("flow", "")
     if technology:
         for name in ("energy_pj", "area_um2"):
@@ -190,11 +191,14 @@ def _priced(level: Reader, name: str, capacity: int | None, clock: Fact) -> _Pri
         raise ValueError(f"{where}: field {level.prefix}{way} needs {level.prefix}capacity_kib")
     if way == "memory":
         return _modelled(level, name, (capacity or 0) / 8192)
-    word = level.whole("word_bits")
+    word = positive_int(f"{where}: field {level.prefix}word_bits", level.whole("word_bits"))
     if way == "sram":
         part = level.part("sram")
         only(part.fields, {"table", "banks"}, part.prefix, where)
-        point = sram(part.text("table"), (capacity or 0) // 8192, part.whole("banks", 1), word)
+        try:
+            point = sram(part.text("table"), (capacity or 0) // 8192, part.whole("banks", 1), word)
+        except ValueError as error:
+            raise ValueError(f"{where}: field {level.prefix}sram: {error}") from error
         made = {fact.name.split()[-1]: fact for fact in point.facts(name)}
         area = Fact(f"{name} area", point.area_mm2 * 1e6, "um2", point.source, point.status)
         return _Price(word, made["read"], made["write"], area)

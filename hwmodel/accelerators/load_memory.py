@@ -9,6 +9,7 @@ from hwmodel.accelerators.fields import Reader, only
 from hwmodel.accelerators.memories import MemoryModel
 from hwmodel.accelerators.model import Buffer, Dram
 from hwmodel.sources import Fact
+from hwmodel.technology.library import technology
 from hwmodel.technology.memory import CELLS, MODELS, Memory
 from hwmodel.technology.offchip import dram, drams
 
@@ -24,14 +25,18 @@ def buffer(read: Reader, key: str) -> Buffer:
     only(part.fields, {"table", "capacity_kib", "banks", "word_bits", "memory"}, part.prefix, read.where)
     width = part.whole("word_bits") if "word_bits" in part.fields else None
     if "memory" not in part.fields:
-        return Buffer(part.text("table"), part.whole("capacity_kib"), part.whole("banks", 1), width)
+        fields = part.text("table"), part.whole("capacity_kib"), part.whole("banks", 1), width
+        try:
+            return Buffer(*fields)
+        except ValueError as error:
+            raise ValueError(f"{read.where}: field {read.prefix}{key}: {error}") from error
     for other in ("table", "banks"):
         if other in part.fields:
             raise ValueError(f"{read.where}: field {part.prefix}{other} is given beside {part.prefix}memory; leave one out")
     made, width = memory_model(part, width)
     if made.values is not None and width is None:
         raise ValueError(f"{read.where}: field {part.prefix}memory.word_bits is missing; read_pj and write_pj are of one word")
-    size = part.whole("capacity_kib")
+    size = positive_int(f"{read.where}: field {part.prefix}capacity_kib", part.whole("capacity_kib"))
     tried(part, made, size, width or 64)
     return Buffer("", size, made.banks, width, made)
 
@@ -137,3 +142,14 @@ def two_buffer_dram(read: Reader, clock: Fact) -> Dram:
     if made.bits_per_cycle is None:
         raise ValueError(f"{read.where}: field dram.bits_per_cycle is missing: this kind of DRAM has no data rate of its own")
     return Dram(made.energy, made.bits_per_cycle, made.beside)
+
+
+def dequantizers_in(read: Reader) -> str:
+    """The field `dequantizer_technology`, known to be one; "" where there is none."""
+    name = read.text("dequantizer_technology", "")
+    try:
+        if name:
+            technology(name)
+    except (ValueError, FileNotFoundError) as error:
+        raise ValueError(f"{read.where}: field dequantizer_technology: {error}") from error
+    return name

@@ -24,6 +24,9 @@ class MemoryModel:
     def at(self, capacity_kib: float, word_bits: int) -> Memory:
         """The memory of that size. Raises ValueError as `hwmodel.technology.memory`."""
         if self.values is not None:
+            if word_bits > capacity_kib * 8192 / self.banks:
+                held = f"the {capacity_kib * 8192 / self.banks:g} bits of a bank"
+                raise ValueError(f"word_bits is {word_bits}, more than {held}; give a larger memory or a narrower word")
             return Memory("own values", capacity_kib, word_bits, self.banks, *self.values)
         model, cell, node, scaling = self.model, self.cell, self.node_nm, self.scaling
         return memory(capacity_kib, word_bits, banks=self.banks, node_nm=node, cell=cell, model=model, scaling=scaling)

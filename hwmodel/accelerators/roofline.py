@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 
 from hwmodel._checks import finite, unknown
-from hwmodel.accelerators.fields import Reader, only, yaml_fields
+from hwmodel.accelerators.fields import Reader, located, only, yaml_fields
 from hwmodel.accelerators.systolic import Floats
 from hwmodel.accelerators.vector import is_vector, refuse
 from hwmodel.accelerators.vector import operations as elementary
 from hwmodel.sources import Fact, frame
+from hwmodel.workloads.frame import checked_sizes
 
 _NEEDED = ("layer", "kind", "count", "batch", "m", "n", "k", "macs")
 ON_CHIP = ("nothing", "scores", "activations")
@@ -91,7 +92,7 @@ def machines() -> tuple[str, ...]:
 def machine(spec: str | Path | Machine) -> Machine:
     """The machine of a preset name or a YAML file (`base:` builds on a preset).
 
-    Raises ValueError for an unknown name (nearest known) or a malformed file (field, and line where YAML does not parse),
+    Raises ValueError for an unknown name (nearest known) or a malformed file (with its line and field),
     FileNotFoundError for a `.yaml` path that does not exist.
     """
     if isinstance(spec, Machine):
@@ -100,7 +101,11 @@ def machine(spec: str | Path | Machine) -> Machine:
     if isinstance(spec, Path) or text.lower().endswith((".yaml", ".yml")):
         if not Path(text).is_file():
             raise FileNotFoundError(f"machine file {text!r} does not exist; presets: {', '.join(machines())}")
-        return _build(yaml_fields(Path(text).read_text(encoding="utf-8"), text), text)
+        written = Path(text).read_text(encoding="utf-8")
+        try:
+            return _build(yaml_fields(written, text), text)
+        except ValueError as error:
+            raise located(error, written, text) from error
     return _preset(text.lower())
 
 
@@ -119,7 +124,11 @@ def _preset_fields(name: str) -> dict[str, Any]:
 def _build(fields: dict[str, Any], where: str) -> Machine:
     only(fields, _FIELDS, "", where)
     if "base" in fields:
-        fields = _preset_fields(str(fields["base"]).lower()) | {k: v for k, v in fields.items() if k != "base"}
+        try:
+            base = _preset_fields(str(fields["base"]).lower())
+        except ValueError as error:
+            raise ValueError(f"{where}: field base: {error}") from error
+        fields = base | {k: v for k, v in fields.items() if k != "base"}
     read = Reader(fields, where)
     peaks = read.part("peak_tops")
     for key in peaks.fields:
@@ -207,6 +216,7 @@ def roofline(
     inputs = weights if activation_bits is None else _bits("activation_bits", activation_bits, names)
     if kv_bits is not None:
         weights = np.where(qk | pv, finite("kv_bits", kv_bits, above=0), weights)
+    checked_sizes(table, ("count", "batch", "m", "n", "k"))
     count, m, n, k = (table[c].astype(np.float64) for c in ("count", "m", "n", "k"))
     times = count * table["batch"].astype(np.float64)
     read, stored, written = times * _input_words(table, m, k) * inputs / 8, times * n * k * weights / 8, times * m * n * inputs / 8

@@ -100,6 +100,12 @@ def _units() -> list[dict[str, Any]]:
     return found
 
 
+def _devices() -> pd.DataFrame:
+    from hwmodel.fpga import devices
+
+    return devices().rename(columns={"part": "name"}).drop(columns="source")
+
+
 _LISTS: dict[str, Callable[[], Any]] = {
     "formats": _formats,
     "schemes": _schemes,
@@ -107,6 +113,7 @@ _LISTS: dict[str, Callable[[], Any]] = {
     "accelerators": _accelerators,
     "machines": _machines,
     "technologies": _technologies,
+    "devices": _devices,
     "units": _units,
     "models": _models,
     "workloads": _workloads,

@@ -16,12 +16,15 @@ def add_study(commands: Any) -> None:
     study = commands.add_parser("study", help="published results reproduced", description="Published results reproduced.")
     study.add_argument(
         "name",
-        choices=["bitmod", "synthesis", "scalesim"],
+        choices=["bitmod", "synthesis", "scalesim", "pe", "peers", "xtramac"],
         help="bitmod: the published BitMoD simulator and its headline ratios; synthesis: units as Yosys and ABC synthesise them, "
-        "with the errors; scalesim: SCALE-Sim's cycles of a network",
+        "with the errors; scalesim: SCALE-Sim's cycles of a network; pe: processing elements at 28 nm beside the published; peers: "
+        "results of SCALE-Sim, ZigZag, Timeloop and GenZ beside ours; xtramac: multipliers on FPGA DSP blocks beside the published",
     )
     study.add_argument("--rows", action="store_true", help="print every row as CSV instead of a summary")
-    study.add_argument("--frame", metavar="FILE", help="synthesis, scalesim: a CSV of your own rows; prints them with the results")
+    study.add_argument(
+        "--frame", metavar="FILE", help="synthesis, scalesim, xtramac: a CSV of your own rows; prints them with the results"
+    )
     study.add_argument("--model", help="scalesim: see `hwmodel list workloads` (default: resnet-18)")
     study.add_argument("--array", help="scalesim: ROWSxCOLUMNS (default: 32x32)")
     study.set_defaults(run=run)
@@ -29,10 +32,11 @@ def add_study(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a study; returns the exit code."""
-    for option, owners in (("frame", ("synthesis", "scalesim")), ("model", ("scalesim",)), ("array", ("scalesim",))):
+    for option, owners in (("frame", ("synthesis", "scalesim", "xtramac")), ("model", ("scalesim",)), ("array", ("scalesim",))):
         if getattr(arguments, option) is not None and arguments.name not in owners:
             raise ValueError(f"--{option} belongs to the studies {' and '.join(owners)}, not to {arguments.name}; leave it out")
-    return {"bitmod": _bitmod, "synthesis": _synthesis, "scalesim": _scalesim}[arguments.name](arguments)
+    studies = {"bitmod": _bitmod, "synthesis": _synthesis, "scalesim": _scalesim, "pe": _pe, "peers": _peers, "xtramac": _xtramac}
+    return studies[arguments.name](arguments)
 
 
 def _bitmod(arguments: argparse.Namespace) -> int:
@@ -86,6 +90,66 @@ def _scalesim(arguments: argparse.Namespace) -> int:
     facts = ", ".join(f"{flow} {int(busy['compute_cycles'][flow])} cycles ({share[flow]:.1f} % busy)" for flow in busy.index)
     title = f"{arguments.model or 'resnet-18'} on {arguments.array or '32x32'} elements: compute cycles of SCALE-Sim 3"
     print_frame(wide.reset_index(), title, ("layer",), f"Each layer once. All: {facts}")
+    return 0
+
+
+def _pe(arguments: argparse.Namespace) -> int:
+    from hwmodel import studies
+    from hwmodel.studies.pe import STYLES
+
+    if arguments.rows:
+        return _print_csv(studies.pe())
+    frame = studies.pe(STYLES[:1])
+    shown = frame[["element", "quantity", "variant", "published", "ours", "low", "high"]].assign(
+        **{"error %": 100 * frame["error"]}
+    )
+    caption = "Areas in um2, energies of a cycle in pJ between their brackets. Nothing is fitted to the published rows."
+    print_frame(shown, "Processing elements at 28 nm: published synthesis and the gate model", ("element", "quantity"), caption)
+    return 0
+
+
+def _peers(arguments: argparse.Namespace) -> int:
+    import pandas as pd
+
+    from hwmodel import studies
+
+    frame = studies.peers()
+    if arguments.rows:
+        return _print_csv(frame)
+    made = frame[frame["error_percent"].notna()]
+    rows = [
+        {
+            "tool": str(tool).partition(" ")[0],
+            "metric": metric,
+            "rows": len(part),
+            "median\nerror %": round(part["error_percent"].abs().median(), 3),
+            "worst\nerror %": round(part["error_percent"].abs().max(), 3),
+        }
+        for (tool, metric), part in made.groupby(["tool", "metric"], sort=False)
+    ]
+    caption = "Under the peers' own mappings where they have one. Reasons for each difference: hwmodel study peers --rows"
+    print_frame(pd.DataFrame(rows), "Other tools' results beside ours", ("tool", "metric"), caption)
+    return 0
+
+
+def _xtramac(arguments: argparse.Namespace) -> int:
+    import pandas as pd
+
+    from hwmodel import studies
+
+    frame = studies.xtramac(_read(arguments.frame, {"a": str, "b": str, "accumulator": str}))
+    if arguments.rows or arguments.frame:
+        return _print_csv(frame)
+    rows = []
+    for name in ("lut", "ff", "dsp", "fmax_mhz"):
+        error = 100 * (frame[name] / frame[f"{name}_measured"] - 1).abs().dropna()
+        rows.append(
+            {"what": name, "rows": len(error), "median error %": round(error.median(), 1), "worst error %": round(error.max(), 1)}
+        )
+    caption = "Errors on rows that the fit has seen; on others see hw.studies.xtramac. Every row: hwmodel study xtramac --rows"
+    print_frame(
+        pd.DataFrame(rows), "Multipliers with adders on a DSP block as published for XtraMAC, predicted", ("what",), caption
+    )
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -96,3 +97,17 @@ def table(rows: Sequence[Mapping[str, Any]], **attrs: Any) -> pd.DataFrame:
     out = pd.DataFrame(columns)
     out.attrs.update(attrs)
     return out
+
+
+def checked_sizes(table: Mapping[str, Any], names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Columns of a workload as integers. ValueError for anything but whole numbers of at least 1 (of heads: 0)."""
+    sizes: dict[str, np.ndarray] = {}
+    for name in names:
+        values = np.asarray(table[name])
+        low = 1 if name in SHAPE else 0
+        numeric = values.dtype.kind in "iuf"
+        if not numeric or not (np.isfinite(values) & (values >= low)).all() or not (values % 1 == 0).all():
+            bad = next(v for v in values.tolist() if not numeric or not low <= v < math.inf or v % 1 != 0)
+            raise ValueError(f"workload column {name!r} holds {bad!r}; give whole numbers of at least {low}")
+        sizes[name] = values.astype(np.int64, copy=False)
+    return sizes
