@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hwmodel import studies
     from hwmodel.accelerators import Accelerator, Machine, accelerator, machine, machines, presets, roofline
+    from hwmodel.batch import score_many
     from hwmodel.comparison import Comparison, compare
     from hwmodel.evaluation import Evaluation, evaluate
     from hwmodel.fpga import Device, device, devices
@@ -40,6 +41,7 @@ _HOMES = {
     "devices": "hwmodel.fpga",
     "Score": "hwmodel.scoring",
     "score": "hwmodel.scoring",
+    "score_many": "hwmodel.batch",
     "Cost": "hwmodel.units",
     "Comparison": "hwmodel.comparison",
     "compare": "hwmodel.comparison",
@@ -93,6 +95,7 @@ __all__ = [
     "roofline",
     "scheme_gallery",
     "score",
+    "score_many",
     "studies",
     "technologies",
     "technology",

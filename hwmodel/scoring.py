@@ -15,8 +15,9 @@ import pandas as pd
 from hwmodel._checks import unknown
 from hwmodel.accelerators import Accelerator, AnyAccelerator, Array, Hierarchy, accelerator
 from hwmodel.accelerators.attention import shaped
-from hwmodel.accelerators.compute import MODELS, Ints, tile_cycles
-from hwmodel.accelerators.memory import activation_word, traffic, weight_word, words_read
+from hwmodel.accelerators.compute import Ints, tile_cycles
+from hwmodel.accelerators.hardware import Bits, Hardware, Word, costs
+from hwmodel.accelerators.memory import buffer_word, word_widths
 from hwmodel.accelerators.model import PHASES
 from hwmodel.dequantize import Dequantizers, dequantizers
 from hwmodel.mapped_scoring import Imposed, mapped, sum_bits
@@ -36,6 +37,7 @@ ENERGIES = (
     "energy_dequant_j",
     "energy_j",
 )
+BESIDE = ("energy_noc_j", "energy_leakage_j", "energy_vector_j")  # of memory hierarchies and vector units
 SUMMED = ("macs", "weights", "compute_cycles", "dram_cycles", "cycles", "latency_s", *ENERGIES, "dram_bytes")
 
 
@@ -65,7 +67,8 @@ class Score:
     @cached_property
     def total(self) -> pd.Series:
         """Sums over the layers."""
-        return pd.Series({name: self.columns[name].sum() for name in SUMMED}, dtype=object).infer_objects()
+        names = (*SUMMED, *(name for name in BESIDE if name in self.columns))
+        return pd.Series({name: self.columns[name].sum() for name in names}, dtype=object).infer_objects()
 
     @cached_property
     def sources(self) -> pd.DataFrame:
@@ -142,6 +145,7 @@ def score(
     weight_bits: WeightBits | None = None,
     objective: str | None = None,
     mapping: Imposed = None,
+    vector_rows: str = "refuse",
 ) -> Score:
     """Score a workload (hw.workload) on an accelerator under a plan (a Plan, its string, or a bare scheme).
 
@@ -151,7 +155,8 @@ def score(
     array shape; None takes the workload's own, or "decode" where every weight layer has one row. `weight_bits`
     imposes the charged bits of a weight (one number, or a mapping from layer names or patterns): the published
     mixes of 4- and 8-bit layers are such fractions; bit-serial cycles then count their integer part. Keys and values
-    that the plan leaves in float16 have the accelerator's own width.
+    that the plan leaves in float16 have the accelerator's own width. Rows of kind "vector" run on the accelerator's
+    vector unit (see `hwmodel.vector_rows`); where it has none they are refused, or left out with vector_rows="skip".
 
     On an accelerator with a memory hierarchy each layer runs under the mapping that is best for `objective` (energy, latency,
     edp; None: the accelerator's own), or under `mapping`: a `Mapping` or its text for all layers, or by layer name for some.
@@ -163,6 +168,32 @@ def score(
     Source: BitMoD simulator (HPCA 2025 artifact), accelerator.py and pe_array.py; SCALE-Sim 3 for systolic arrays.
     """
     acc = accelerator(acc)
+    if vector_rows not in ("refuse", "skip"):
+        raise unknown("vector_rows", vector_rows, ("refuse", "skip"))
+    if _has_vectors(work):
+        from hwmodel.vector_rows import score_with_vectors
+
+        options: dict[str, Any] = {"phase": phase, "weight_bits": weight_bits, "objective": objective, "mapping": mapping}
+        return score_with_vectors(work, acc, plan, acc.vector_unit, vector_rows=vector_rows, **options)
+    table, sizes, kinds, chosen, bits = prepared(work, acc, plan, phase, weight_bits)
+    if isinstance(acc, Hierarchy):
+        names = [str(name) for name in table["layer"].tolist()]
+        known = [c for c in GEOMETRY if c in work.columns]
+        added, area, facts = mapped(table | {c: work[c].to_numpy() for c in known}, names, bits, acc, objective, mapping)
+        return Score(acc, bits.plan, chosen, table | added, area, facts)
+    if objective is not None or mapping is not None:
+        raise ValueError(f"accelerator {acc} has two buffers and one way to run a layer; leave objective and mapping out")
+    return _cost(table, sizes, kinds, bits, acc, chosen)
+
+
+def _has_vectors(work: Any) -> bool:
+    return isinstance(work, pd.DataFrame) and "kind" in work.columns and "vector" in work["kind"].tolist()
+
+
+def prepared(
+    work: pd.DataFrame, acc: AnyAccelerator, plan: Any, phase: str | None, weight_bits: WeightBits | None = None
+) -> tuple[dict[str, Any], dict[str, Ints], tuple[Ints, Ints], str, Planned]:
+    """A workload checked: its columns, its sizes, which rows are QK^T and PV, the phase, and what the plan means for its layers."""
     table = _columns(work)
     sizes = _sizes(table)
     kinds = table["kind"].tolist()
@@ -175,13 +206,13 @@ def score(
     names = [str(name) for name in table["layer"].tolist()]
     shapes = tuple(sizes[c] for c in ("n", "k", "kv_heads", "head_dim", "context"))
     bits = planned(names, attention, shapes, acc, plan, weight_bits)
-    if isinstance(acc, Hierarchy):
-        known = [c for c in GEOMETRY if c in work.columns]
-        added, area, facts = mapped(table | {c: work[c].to_numpy() for c in known}, names, bits, acc, objective, mapping)
-        return Score(acc, bits.plan, chosen, table | added, area, facts)
-    if objective is not None or mapping is not None:
-        raise ValueError(f"accelerator {acc} has two buffers and one way to run a layer; leave objective and mapping out")
-    return _cost(table, sizes, (qk, pv), bits, acc, chosen)
+    return table, sizes, (qk, pv), chosen, bits
+
+
+def widest_weight(bits: Planned, kinds: tuple[Ints, Ints]) -> float:
+    """Bits of the widest weight, which sets the width of the weight buffer's word."""
+    weighted = ~(kinds[0] | kinds[1])
+    return float((bits.word_bits[weighted] if weighted.any() else bits.word_bits).max())
 
 
 def _cost(
@@ -189,31 +220,19 @@ def _cost(
 ) -> Score:
     array, count = acc.array(phase), sizes["count"]
     products, k_in = shaped(sizes, kinds, acc.attention)
-    activity = MODELS[acc.compute](products, acc, array, tile_cycles(acc, bits.cycle_bits))
-    moved = traffic(products, k_in, bits.memory_bits, bits.activation_bits, acc)
-    weighted = ~(kinds[0] | kinds[1])
-    widest = float((bits.word_bits[weighted] if weighted.any() else bits.word_bits).max())
-    word_w = weight_word(acc, array, widest)
-    word_i = activation_word(acc, array, int(bits.activation_bits.max()))
+    hardware = Hardware.of(acc, array, sum_bits(acc.pe.datapath))
+    width_w, width_i = word_widths(hardware, widest_weight(bits, kinds), int(bits.activation_bits.max()))
+    word_w, word_i = buffer_word(acc.weight_buffer, width_w), buffer_word(acc.activation_buffer, width_i)
     units = dequantizers(bits.dequantized, acc)
-
-    dram_cycles = (8 * moved.bytes / acc.dram.bits_per_cycle.value).astype(np.int64)
-    cycles = np.maximum(activity.cycles, dram_cycles)
-    core = acc.pe.place_and_route.value * acc.pe.energy_pj.value * array.size * activity.cycles
-    read = words_read(acc.weight_buffer, activity.weight_words, bits.memory_bits) * word_w.read_pj
-    read = read + words_read(acc.activation_buffer, activity.activation_words, bits.activation_bits) * word_i.read_pj
-    beats_w = np.ceil(products.k * bits.write_bits / 64) * products.n * products.batch
-    beats_i = np.ceil(k_in * bits.activation_bits / 64) * products.m * products.batch
-    beats_o = np.ceil(products.n * bits.activation_bits / 64) * products.m * products.batch
-    write = beats_w * word_w.write64_pj * moved.weight_fetches
-    write = write + (beats_i * moved.input_fetches + beats_o) * word_i.write64_pj
-    if activity.partial_sums.any():
-        sums = activity.partial_sums * sum_bits(acc.pe.datapath) / 64
-        read, write = read + sums * word_i.read_pj * 64 / word_i.word_bits, write + sums * word_i.write64_pj
-    dram = 8.0 * moved.bytes * acc.dram.energy_pj_per_bit.value
-    dequant = activity.fetched_weights * units.energy_pj
-    joules = {"core": core, "sram_read": read, "sram_write": write, "dram": dram, "dequant": dequant}
-    energies = {f"energy_{part}_j": pj * count * 1e-12 for part, pj in joules.items()}
+    found = costs(
+        products,
+        k_in,
+        Bits(bits.memory_bits, bits.write_bits, bits.activation_bits, tile_cycles(acc, bits.cycle_bits), units.energy_pj),
+        hardware,
+        Word.of(word_w, acc.weight_buffer.word_bits),
+        Word.of(word_i, acc.activation_buffer.word_bits),
+    )
+    energies = {f"energy_{part}_j": pj * count * 1e-12 for part, pj in found.energy_pj.items()}
     columns: dict[str, Any] = table | {
         "scheme": bits.schemes,
         "activation": bits.activations,
@@ -222,13 +241,13 @@ def _cost(
         "weight_bits": bits.memory_bits,
         "weight_bits_exact": bits.exact_bits,
         "activation_bits": bits.activation_bits,
-        "compute_cycles": activity.cycles * count,
-        "dram_cycles": dram_cycles * count,
-        "cycles": cycles * count,
-        "latency_s": cycles * count / (acc.clock_ghz.value * 1e9),
+        "compute_cycles": found.compute_cycles * count,
+        "dram_cycles": found.dram_cycles * count,
+        "cycles": found.cycles * count,
+        "latency_s": found.cycles * count / (acc.clock_ghz.value * 1e9),
         **energies,
         "energy_j": sum(energies.values()),
-        "dram_bytes": moved.bytes * count,
+        "dram_bytes": found.dram_bytes * count,
     }
     area = _area(acc, array, word_w, word_i, units)
     facts = acc.facts() + word_w.facts("weight buffer") + word_i.facts("activation buffer") + units.facts

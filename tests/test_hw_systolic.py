@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import hwmodel as hw
 from hwmodel.accelerators.compute import MODELS, Products
+from hwmodel.accelerators.hardware import Hardware
 from hwmodel.workloads import frame
 from tests.reference import systolic as ref
 
@@ -49,7 +50,7 @@ def test_recorded_accesses(workload, array, flow, value):
     m, k, n = SHAPES[workload]
     acc = hw.accelerator(f"systolic<{array},{flow}>")
     one = np.array([1])
-    act = MODELS[flow](Products(one, one * m, one * n, one * k), acc, acc.prefill, one)
+    act = MODELS[flow](Products(one, one * m, one * n, one * k), Hardware.of(acc, acc.prefill, 32), one)
     assert (act.activation_words[0], act.weight_words[0], act.partial_sums[0] + m * n) == (inputs, weights, outputs)
 
 

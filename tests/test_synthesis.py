@@ -293,6 +293,18 @@ def test_measured_columns_are_kept_and_frames_untouched():
     assert hw.studies.synthesis(frame.iloc[:0]).empty
 
 
+def test_rows_of_fpgas_and_of_libraries_mix():
+    from hwmodel import fpga
+
+    fabric, cells = fpga.measured().head(40), measured().head(40)
+    mixed = pd.concat([fabric, cells], keys=["fpga", "asic"]).sample(frac=1.0, random_state=3)
+    got = hw.studies.synthesis(mixed)
+    assert got.index.equals(mixed.index)
+    pd.testing.assert_series_equal(got.loc["fpga"].sort_index()["lut"], fpga.synthesised_units(fabric).sort_index()["lut"])
+    pd.testing.assert_series_equal(got.loc["asic"].sort_index()["area_ge"], hw.studies.synthesis(cells).sort_index()["area_ge"])
+    assert got.loc["asic"]["lut"].isna().all()
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -303,7 +315,7 @@ def test_measured_columns_are_kept_and_frames_untouched():
         ({"params": "W=0;A=8"}, "W of int_mul is 0"),
         ({"lib": "sky130hs"}, "sky130hd"),
         ({"flow": "speed"}, "flow"),
-        ({"target": "xc7"}, "FPGA"),
+        ({"target": "xc8"}, "xc7"),
     ],
 )
 def test_refusals(change, words):

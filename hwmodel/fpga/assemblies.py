@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from hwmodel.fpga.blocks import Block, Counts, part
 from hwmodel.units.structure.assembly import Assembly
+from hwmodel.units.structure.registers import DFF
 
 _STEPS = {"carry": "bit", "compress": "compress", "mux": "mux2", "gate": "gate"}
 
@@ -16,9 +17,9 @@ def from_assembly(made: Assembly) -> Block:
     """Part by part. Bits of adders make one chain a part; fanout steps cost nothing here (wires are not modelled)."""
     out = Block()
     for p in made.parts:
-        cells = {f"drawn {cell}": n for cell, n in p.cells.items()}
+        cells = {f"drawn {cell}": n for cell, n in p.cells.items() if cell != DFF}
         bits = round(p.cells.get("cpa", 0.0) + p.cells.get("ha", 0.0))
-        out = out | part(p.name, cells, {}, (bits,) if bits > 2 else ())
+        out = out | part(p.name, cells, {}, (bits,) if bits > 2 else (), ff=round(p.cells.get(DFF, 0.0)))
     return Block(out.parts, _path(made.path))
 
 

@@ -33,14 +33,17 @@ def synthesis(frame: pd.DataFrame | None = None) -> pd.DataFrame:
     flow they follow the area, in other libraries also the node and voltage (inferred). No wires, registers or clocks.
     In asap7 and in the flow "mapped" only areas were measured: the other predictions are NaN.
 
-    Raises ValueError for rows of an FPGA (a `target`), missing columns, and unknown kinds, parameters, libraries and flows.
+    Rows of an FPGA have columns kind, params, target (xc7, ice40hx), and optionally dsp_allowed and acc_registered; they get lut,
+    carry, dsp, ff and sta_ps as Yosys 0.23 maps them (`hwmodel.fpga.synthesised_units`).
+
+    Raises ValueError for missing columns, and unknown kinds, parameters, libraries, flows and targets.
     """
     if frame is None:
         frame = measured()
     if not isinstance(frame, pd.DataFrame):
         raise ValueError(f"frame is {type(frame).__name__}; give a DataFrame with columns {', '.join(NEEDED)}")
     if "target" in frame.columns and bool(frame["target"].notna().any()):
-        raise ValueError("frame has rows of an FPGA (column target), which are not modelled here yet; give rows with lib and flow")
+        return _with_fpga(frame)
     blocks = has_blocks(frame)
     if blocks:
         pairs, cases = as_kinds(frame)
@@ -71,6 +74,18 @@ def synthesis(frame: pd.DataFrame | None = None) -> pd.DataFrame:
             out[name][here] = values[index[here]]
     kept = frame.rename(columns={name: f"{name}_measured" for name in PREDICTED})
     return kept.assign(**out)
+
+
+def _with_fpga(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows with a target go to the FPGA model, the others to the libraries; in the order they came."""
+    from hwmodel.fpga import synthesised_units
+
+    fabric = frame["target"].notna().to_numpy()
+    if fabric.all():
+        return synthesised_units(frame)
+    rows = frame.reset_index(drop=True)
+    both = pd.concat([synthesised_units(rows[fabric]), synthesis(rows[~fabric].drop(columns="target"))])
+    return both.sort_index().set_axis(frame.index)
 
 
 def measured() -> pd.DataFrame:

@@ -1,0 +1,29 @@
+"""Layer architectures on FPGAs: folded pipelines, reused multipliers, unrolled adder graphs and systolic arrays."""
+
+from hwmodel.fpga.layers.adders import AdderGraph
+from hwmodel.fpga.layers.effective_bits import ebops, jet_taggers
+from hwmodel.fpga.layers.folded import accumulator_bits, mvau, thresholding, vvu
+from hwmodel.fpga.layers.reuse import multiplier_limit, reuse_estimate, valid_reuse_factors
+from hwmodel.fpga.layers.score import ARCHITECTURES, FpgaScore, fpga_score
+from hwmodel.fpga.layers.search import DoesNotFit
+from hwmodel.fpga.layers.sharing import adder_graph
+from hwmodel.fpga.layers.windows import window
+
+__all__ = [
+    "ARCHITECTURES",
+    "AdderGraph",
+    "DoesNotFit",
+    "FpgaScore",
+    "accumulator_bits",
+    "adder_graph",
+    "ebops",
+    "fpga_score",
+    "jet_taggers",
+    "multiplier_limit",
+    "mvau",
+    "reuse_estimate",
+    "thresholding",
+    "valid_reuse_factors",
+    "vvu",
+    "window",
+]
