@@ -18,18 +18,18 @@ def errors(table, style, quantity):
 
 
 def test_the_elements(table):
-    """Goal: 20 %. The bit-serial element is a third too large; with it the order of the two larger ones turns, by 2 %."""
+    """Goal: 20 %, and the published order. The bit-serial element is a quarter too large."""
     area = errors(table, "drawn, clocked", "area")
     assert area["FP16 FMA"] == pytest.approx(0, abs=0.1)
     assert area["FP16 x INT8 + FP16"] == pytest.approx(0, abs=0.2)
-    assert 0.2 < area["BitMoD"] < 0.35  # a miss, stated as one
+    assert 0.2 < area["BitMoD"] < 0.25  # a miss, stated as one
     energy = errors(table, "drawn, clocked", "energy")
     assert energy[["FP16 FMA", "FP16 x INT8 + FP16"]].abs().max() < 0.2
-    assert 0.4 < energy["BitMoD"] < 0.7
+    assert 0.4 < energy["BitMoD"] < 0.55
     ours = (
         table[(table.how == "drawn, clocked") & (table.variant == "element") & (table.quantity == "area")].set_index("element").ours
     )
-    assert ours["FP16 x INT8 + FP16"] < ours["FP16 FMA"] < ours["BitMoD"] < 1.05 * ours["FP16 FMA"]
+    assert ours["FP16 x INT8 + FP16"] < ours["BitMoD"] < ours["FP16 FMA"]
 
 
 def test_the_bracket_of_energy_holds_the_published_figures_or_nearly(table):

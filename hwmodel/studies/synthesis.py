@@ -113,6 +113,8 @@ def _key(kind: Hashable, params: Hashable, blocks: bool = False) -> Key:
     given: dict[str, int] = {}
     for pair in str(params).split(";"):
         name, _, value = pair.partition("=")
+        if name.strip() in given:
+            raise ValueError(f"params of {kind} is {params!r}, which gives {name.strip()} twice; give it once")
         try:
             given[name.strip()] = int(value)
         except ValueError as error:

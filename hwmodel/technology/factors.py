@@ -67,12 +67,14 @@ def table(given: str | Path | Mapping[str, Any]) -> FactorTable:
 def _made(fields: Fields) -> FactorTable:
     fields.only(("source", "nodes", "name"))
     nodes = fields.mapping("nodes")
-    made = []
+    made: list[tuple[float, dict[str, float]]] = []
     for node in nodes.values:
         if isinstance(node, bool) or not isinstance(node, (int, float)) or not math.isfinite(node) or node <= 0:
             raise ValueError(f"{nodes.place(node)}: node {node!r} is not a number of nm; write 28, not '28nm'")
         row = nodes.mapping(node)
         row.only(QUANTITIES, "quantity")
+        if float(node) in (held for held, _ in made):
+            raise ValueError(f"{nodes.place(node)}: node {float(node):g} nm is given twice; leave one of the two")
         made.append((float(node), {q: row.number(q) for q in QUANTITIES}))
     if len(made) < 2:
         raise ValueError(f"{fields.place('nodes')} has one node; give at least two, the base's own among them")
@@ -88,10 +90,16 @@ def _csv(path: Path) -> Fields:
     sources: list[str] = []
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
-        missing = [c for c in ("node_nm", *QUANTITIES) if c not in (reader.fieldnames or ())]
+        names = list(reader.fieldnames or ())
+        twice = sorted({c for c in names if names.count(c) > 1})
+        if twice:
+            raise ValueError(f"{path}, line 1: columns {', '.join(twice)} are given twice; leave one of each")
+        missing = [c for c in ("node_nm", *QUANTITIES) if c not in names]
         if missing:
             raise ValueError(f"{path}, line 1: columns {', '.join(missing)} are missing; give node_nm, area, energy, delay")
         for r in reader:
+            if None in r:
+                raise ValueError(f"{path}, line {reader.line_num}: more fields than the {len(names)} columns of line 1")
             values = {}
             for name in ("node_nm", *QUANTITIES):
                 try:
@@ -99,6 +107,8 @@ def _csv(path: Path) -> Fields:
                 except (TypeError, ValueError) as error:
                     raise ValueError(f"{path}, line {reader.line_num}: {name} is {r[name]!r}; give a number above 0") from error
             node = values.pop("node_nm")
+            if node in nodes:
+                raise ValueError(f"{path}, line {reader.line_num}: node {node:g} nm is given twice; leave one of the two")
             nodes[node] = values
             lines |= {("nodes", str(node), q): reader.line_num for q in QUANTITIES} | {("nodes", str(node)): reader.line_num}
             sources.append(r.get("source") or "")

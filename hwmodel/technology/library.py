@@ -26,7 +26,8 @@ from hwmodel.technology.tables import rows
 
 ALIASES = {"sky130hd": "sky130"}
 _SCALED = re.compile(
-    r"(?:(?P<base>[^@]+)@)?(?P<node>\d+(?:\.\d+)?)\s*nm(?:\s*,\s*(?P<vdd>\d+(?:\.\d+)?)\s*[vV])?(?:\s*:\s*(?P<law>.+))?"
+    r"(?:(?P<base>[^@]+)@)?(?P<node>\d+(?:\.\d+)?)\s*nm(?:\s*,\s*(?P<vdd>\d+(?:\.\d+)?)\s*[vV])?(?:\s*:\s*(?P<law>.+))?",
+    re.ASCII,
 )
 
 

@@ -58,6 +58,7 @@ def published(
     Raises ValueError where nothing is published (nearest names), and where several figures are: families, nodes and clocks are
     never mixed or chosen silently.
     """
+    op, quantity = str(op), str(quantity)
     if quantity not in UNITS:
         raise unknown("quantity", quantity, UNITS)
     if family is not None and family not in families():

@@ -81,9 +81,19 @@ def _number(node: Any, path: tuple[str, ...], lines: dict[tuple[str, ...], int],
     """Line numbers of all keys."""
     if node.id != "mapping":
         return
+    seen: set[object] = set()
     for key, value in node.value:
         at = (*path, str(key.value))
-        if at in lines:
+        same = _as_number(key)  # 45 and 45.0 are one key of the mapping
+        if at in lines or same in seen:
             raise ValueError(f"{where}, line {key.start_mark.line + 1}: field {'.'.join(at)} is there twice; keep one")
+        seen.add(same)
         lines[at] = key.start_mark.line + 1
         _number(value, at, lines, where)
+
+
+def _as_number(key: Any) -> object:
+    try:
+        return float(key.value) if key.tag.endswith((":int", ":float")) else key.value
+    except (TypeError, ValueError):  # .nan, 0x1f
+        return str(key.value)

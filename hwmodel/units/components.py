@@ -196,6 +196,8 @@ def checked(kind: str, given: dict[str, Any]) -> dict[str, int]:
             raise ValueError(f"{kind} needs {name}; give {', '.join(wanted)}")
         value = given.get(name, parameter.default)
         if name in WORDS:
+            if not isinstance(value, str):
+                raise ValueError(f"{name} of {kind} is {value!r}; give a word, such as {parameter.default!r}")
             if value != parameter.default:
                 values[name] = value
         elif name in FLAGS:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hwmodel.units.request import Made, Request
-from hwmodel.units.structure import ends, parts
+from hwmodel.units.structure import ends, parts, shifts
 from hwmodel.units.structure.assembly import Assembly, part
 from hwmodel.units.structure.heap import compress, word
 from hwmodel.units.structure.parts import bits_of
@@ -69,30 +69,38 @@ class Element:
 def blocks(one: Element) -> dict[str, Assembly]:
     """Combinational logic of the four blocks."""
     x, w = one.exponent, one.aligned
-    sums = (parts.adder(TERM_EXPONENT, "exponent sum") >> parts.increment(x - TERM_EXPONENT, "exponent sum carry")) * one.lanes
+    # the carry of an exponent's topmost bit is the topmost bit of the sum
+    carry = parts.increment(max(one.e - TERM_EXPONENT, 0), "exponent sum carry")
+    sums = (parts.adder(TERM_EXPONENT, "exponent sum") >> carry) * one.lanes
     signs = parts.invert(one.lanes, "sign")
     match = chain(sums | signs, ends.maximum(x, "largest exponent", one.lanes), parts.adder(x, "exponent distance") * one.lanes)
-    lane = chain(parts.mask(one.m, "term mantissa"), parts.barrel(w, bits_of(w), "align", sticky=one.nearest), _round(one, w, 0))
+    far = parts.gates(max(x - bits_of(w), 0), 2, "too small")  # distances beyond the shifter's
+    lane = chain(far, parts.mask(one.m, "term mantissa"), shifts.widening(one.m, w, bits_of(w), "align", one.nearest, "product"))
+    lane = chain(lane, _round(one, w, 0))
     added = compress([word(0, w + 1, one.sum, True) for _ in range(one.lanes)], one.sum, "lane sum", "product")
     multiply = chain(lane * one.lanes, parts.invert(w, "negate") * one.lanes, added)
     larger = chain(parts.compare(x, "larger exponent"), parts.select(x, "larger exponent"), parts.adder(x, "distance"))
     held = parts.barrel(one.accumulator, name="accumulator align", arithmetic=True, sticky=one.nearest, activity="sum")
+    gone = parts.gates(max(x - bits_of(one.accumulator), 0) + 2, 2, "accumulator too small")
+    held = (held | gone) >> parts.mask(one.accumulator, "accumulator too small")
     place = parts.left_shift(one.sum, _SHIFT_BITS, one.wide, "term place")
     if one.align_sum:
         right = parts.barrel(one.wide, bits_of(one.wide), "sum align", arithmetic=True, sticky=one.nearest, activity="sum")
         place = chain(place, parts.adder(x, "sum distance"), right, _round(one, one.wide, 1))
     total = parts.adder(one.wide, "accumulate", "sum")
     drop = one.wide - one.accumulator
+    # Only the bits above the accumulator's are looked at; of the others, whether all are zero;
+    # that chain of gates keeps up with the carries of the sum.
     length = chain(
-        parts.invert(one.wide, "magnitude"),
-        part("magnitude increment", {"gate": one.wide - 1, "xor": drop + 1}, {"gate": one.wide}),
+        parts.invert(drop + 1, "magnitude"),
+        part("magnitude increment", {"gate": one.wide - 1, "xor": drop + 1}, {"gate": 2}),
         parts.leading_zeros(drop + 1, "sum length"),
     )
-    settle = parts.barrel(one.wide, bits_of(drop + 1), "sum normalise", arithmetic=True, sticky=one.nearest) | parts.adder(
-        x, "exponent"
-    )
+    settle = shifts.narrowing(one.wide, one.accumulator, bits_of(drop + 1), "sum normalise", one.nearest)
+    raised = bits_of(drop + 1)
+    settle = settle | parts.adder(raised, "exponent") >> parts.increment(max(x - raised, 0), "exponent carry")
     grouped = chain(larger, held >> _round(one, one.accumulator, 1) | place, total, length, settle, _round(one, one.accumulator, 1))
-    scale = chain(parts.mask(one.accumulator, "scale bit"), parts.adder(one.dequantized, "scale sum"))
+    scale = chain(parts.mask(one.accumulator, "scale bit"), parts.adder(one.dequantized - 1, "scale sum"))  # doubled: bit 0 is free
     return {"exponent match": match, "bit-serial multiply": multiply, "group accumulate": grouped, "group dequantize": scale}
 
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
+from hwmodel._checks import finite
 from hwmodel.technology.library import Technology
 from hwmodel.units import components
 from hwmodel.units.cost import Cost
 from hwmodel.units.pricing import place, price
 from hwmodel.units.structure.assembly import Assembly
+from hwmodel.units.structure.pricing import flow_of
 
 if TYPE_CHECKING:
     from hwmodel.fpga import FpgaCost
@@ -83,7 +85,8 @@ class Unit:
             raise ValueError(
                 f"dsp is {dsp!r}, but technology {tech} has no DSP blocks; leave it out, or give one of {', '.join(FABRICS)}"
             )
-        key = (place(tech), flow, activity, glitches)
+        share = finite("glitches", glitches, minimum=0.0)
+        key = (place(tech), flow if flow is None else flow_of(flow), finite("activity", activity, minimum=0.0), share)
         held = self._costs.get(key)
         if held is None:
             if len(self._costs) >= _REMEMBERED:

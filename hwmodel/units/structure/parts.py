@@ -79,9 +79,10 @@ def booth(a: int, b: int, signed: bool = False, name: str = "product") -> Assemb
 
 @remembered
 def left_shift(bits: int, stages: int, limit: int | None = None, name: str = "shift", activity: str = "shift") -> Assembly:
-    """Shifter that grows: a stage of 2**s places makes the word that much wider, at most `limit`; zeros come in."""
+    """Shifter that grows: a stage of 2**s places makes the word that much wider, at most `limit`; zeros come in.
+    Of a word wider than the limit the low bits are shifted: the others have left the sum."""
     muxes = ands = fan = busy = 0.0
-    width = bits
+    width = bits = min(bits, limit) if limit else bits
     for s in range(stages):
         grown = min(width + 2**s, limit) if limit else width + 2**s
         overlap = max(width - 2**s, 0) if grown > width else max(grown - 2**s, 0)
