@@ -1,7 +1,7 @@
 """Lower bounds of what a partly chosen mapping costs, for the search; exact where all of it is chosen (but for unused ends of
 granules).
 
-`rows` (L + 1, 8): which extent (an index into the tables of `tables`) each loop's tile has, row 0 what the array unrolls, row b + 1 what
+`rows` (L + 1, 8): which extent (an index into `tables`) each loop's tile has, row 0 what the array unrolls, row b + 1 what
 lies inside block b; a loop that is not chosen yet has index 1, an extent beyond its bound, as if it ran once. Counts only
 grow when a loop is chosen, so the bound is admissible. A link's tile stays while only loops that its operand does not depend
 on run above it: those of the blocks before its deciding block (the first with any other loop), and those of the deciding

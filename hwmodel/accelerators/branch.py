@@ -22,8 +22,9 @@ ORDERS = np.array([[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1,
 # a goal's numbers: cycles of one operation, of all of them, pJ beside the accesses, share by which a better mapping may be
 # missed, pJ that all mappings save
 G_STEP, G_COMPUTE, G_BASE, G_TOLERANCE, G_SAVED = range(5)
-# where a search stands: nodes seen, loops chosen, whether the next loop's ways are to be bounded, whether it ended early
-S_NODES, S_DEPTH, S_OPENED, S_CUT = range(4)
+# where a search stands: nodes seen, loops chosen, whether the next loop's ways are to be bounded, whether it ended early,
+# whether all loops are chosen
+S_NODES, S_DEPTH, S_OPENED, S_CUT, S_WHOLE = range(5)
 # a tiling and its orders (L + 1, 11): extents of the eight loops inside each block, then the groups of block b from the innermost
 ORDER = 8
 
@@ -189,6 +190,7 @@ def search(
         depth = state[S_DEPTH]
         d = along[depth]
         first, many = starts[d], starts[d + 1] - starts[d]
+        state[S_WHOLE] = 0
         if state[S_OPENED]:
             for i in range(many):  # bounds of all ways to cut loop d
                 for b in range(blocks):
@@ -196,7 +198,7 @@ def search(
                     tiles[b + 1, d] = chains[first + i, b]
                 waiting[depth, i, 2] = -1
                 if room(tiles, bits, wiring, numbers, lines, planes):
-                    link_costs(rows, bits, wiring, links, table, lines, planes, 0, present, found)
+                    link_costs(rows, bits, wiring, links, table, lines, planes, state[S_WHOLE], present, found)
                     least(found, wiring, numbers, links, table, goal[4], goal[1], timed, busy, out)
                     waiting[depth, i, 0], waiting[depth, i, 1], waiting[depth, i, 2] = out[0], out[1], i
             state[S_NODES] += many
@@ -224,9 +226,25 @@ def search(
             continue
         waiting[depth, chosen, 2] = -1
         if depth >= last:
-            link_costs(rows, bits, wiring, links, table, lines, planes, 1, present, found)
+            state[S_WHOLE] = 1
+            link_costs(rows, bits, wiring, links, table, lines, planes, state[S_WHOLE], present, found)
             out[0], out[1] = waiting[depth, chosen, 0], waiting[depth, chosen, 1]
-            return True
+            # each block lets one operand stay, the one that gains most by it; the sum is rounded in another order than `leaf`'s
+            pj = -goal[4]
+            for i in range(links.shape[0]):
+                pj += found[i, 5]
+            for b in range(blocks):
+                most = 0.0
+                for x in range(3):
+                    gain = 0.0
+                    for i in range(links.shape[0]):
+                        if links[i, 0] == x and found[i, 0] == b:
+                            gain += found[i, 5] - found[i, 1]
+                    most = max(most, gain)
+                pj -= most
+            if better(pj - 1e-9 * abs(pj), out[1], best, objective, goal[2], goal[3]):
+                return True
+            continue
         state[S_DEPTH] = depth + 1
         state[S_OPENED] = 1
     return False

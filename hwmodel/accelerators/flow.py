@@ -95,10 +95,10 @@ def transfers(n: int, nest: Any, sizes: Any, wiring: Any, split: Any, flow: Any)
                 flow[x, low + 1, 1 + side] = crossings(x, nest, q, sizes, split, side)
                 flow[x, low + 1, 3 + side] = copies(split, side, sizes)
                 flow[x, low + 1, 6 + side] = tile_words(x, nest, q, sizes, split, side)
+                if side == 0 and low >= 0:
+                    flow[x, low + 1, HELD] = tile_words(x, nest, edge, sizes, split, side)
             flow[x, low + 1, 5] = q
             inside, outside = flow[x, low + 1, 1], flow[x, low + 1, 2]
-            if low >= 0:
-                flow[x, low + 1, HELD] = tile_words(x, nest, edge, sizes, split, 0)
             if x < 2:
                 flow[x, up + 1, MOVED + READ_IN] = outside
                 if low >= 0:
@@ -108,9 +108,10 @@ def transfers(n: int, nest: Any, sizes: Any, wiring: Any, split: Any, flow: Any)
                 if low >= 0:
                     flow[x, low + 1, MOVED + READ_OUT] = inside
             low = up
-        for d in range(8):
-            split[0, d] = 0
-        flow[x, size, HELD] = tile_words(x, nest, n, sizes, split, 0)
+        for side in range(1):  # what comes from a range is an int64; a bare 0 would compile `tile_words` once more, for itself
+            for d in range(8):
+                split[side, d] = 0
+            flow[x, size, HELD] = tile_words(x, nest, n, sizes, split, side)
     # partial sums: a visit to a word reads it, except the first of its stay, where nothing came back from outside
     total = 1.0
     for d in range(6):

@@ -52,7 +52,7 @@ def best_mapping(
     over the axes in the ways of `tilings.spreads`. Leakage, which follows latency, is not part of the energy that is
     compared; ties go to less energy, then to the first found. `tolerance`: the share by which a better mapping may be missed
     (None: 0.001 for energy, 0.01 else; 0: the optimum).
-    `limit`: nodes after which a search of one spread stops (`Found.proven` is then False).
+    `limit`: nodes (for time, mappings priced too) after which the search stops (`Found.proven` is then False).
 
     Raises ValueError where no tiling fits the levels: which level, and how much the smallest tile needs.
     """
@@ -107,7 +107,7 @@ def _one(
     rows, tiles = np.ones((blocks + 1, 8), dtype=np.int64), np.zeros((blocks + 1, 8), dtype=np.int64)
     rows[0] = 0
     found, busy, out = np.zeros((len(links), 9)), np.zeros((blocks, 4)), np.zeros(2)
-    present, state = np.zeros(blocks, dtype=np.int64), np.zeros(4, dtype=np.int64)
+    present, state = np.zeros(blocks, dtype=np.int64), np.zeros(5, dtype=np.int64)
     plain = tiles.copy()
     plain[blocks] = 1
     link_costs(plain, bits, wiring, links, table, lines, planes, 1, present, found)

@@ -32,7 +32,7 @@ from hwmodel.accelerators.flow import (
     stored_bits,
 )
 from hwmodel.accelerators.nest import free_of
-from numfmt.kernels.jit import inlined, kernel
+from numfmt.kernels.jit import kernel
 
 # what `cycles` returns
 COMPUTE, STALL, PRELOAD, OFFLOAD = range(4)
