@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,7 +29,8 @@ def machine(levels, axes):
 
 
 @st.composite
-def cases(draw, perfect=False):
+def cases(draw, most=150, longest=3):
+    """A layer of at most `most` products, or else of loops no longer than `longest`."""
     dims = draw(st.lists(st.sampled_from(LOOPS), min_size=2, max_size=5, unique=True))
     sizes = {d: draw(st.integers(2, 6)) for d in dims}
     places = {d: draw(st.sampled_from(["", "", "rows", "cols"])) for d in dims}
@@ -43,11 +45,11 @@ def cases(draw, perfect=False):
             f = draw(st.integers(2, 4))
             loops.append((d, f))
             covered *= f
-        if perfect or draw(st.booleans()):
+        if draw(st.booleans()):
             sizes[d] = covered
     loops = draw(st.permutations(loops))
-    if math.prod(sizes.values()) > 2500:
-        sizes = {d: min(s, 4) for d, s in sizes.items()}
+    if math.prod(sizes.values()) > most:
+        sizes = {d: min(s, longest) for d, s in sizes.items()}
         spread = {d: (min(u, sizes[d]), a) for d, (u, a) in spread.items()}
         covered = {d: spread.get(d, (1, ""))[0] for d in dims}
         kept = []
@@ -96,4 +98,11 @@ def compare(case):
 @settings(max_examples=400, deadline=None)
 @given(cases())
 def test_traffic_is_what_a_walk_of_the_loops_counts(case):
+    compare(case)
+
+
+@pytest.mark.exhaustive
+@settings(max_examples=5000, deadline=None)
+@given(cases(2500, 4))
+def test_traffic_is_what_a_walk_of_longer_loops_counts(case):
     compare(case)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from hwmodel.accelerators.flow import (
+    BITS,
+    COLUMNS,
+    HELD,
+    MOVED,
     N_CAPACITY,
     N_LEAKAGE,
+    PJ,
     READ_IN,
     READ_OUT,
-    bits_moved,
-    energies,
+    WIRE,
+    charges,
     needed_bits,
-    too_small,
     transfers,
-    word_bits,
+    widths,
 )
 from hwmodel.accelerators.hierarchy import Hierarchy
 from hwmodel.accelerators.layer import LayerLoops
@@ -107,32 +110,31 @@ def assess(
     """
     plan = Mapping.parse(mapping, acc) if isinstance(mapping, str) else mapping
     plan.check(layer, acc)
-    nest = plan.arrays(layer, acc)
-    arrays = layer.arrays(plan.unrolled())
-    machine = acc.machine(plan.axis_of(acc))
-    moved, links, held = transfers(nest, arrays, machine)
-    wide = word_bits(links, arrays, machine)
-    _check_size(acc, held, wide, machine)
-    bits = bits_moved(moved, links, wide, machine)
-    energy, wires = energies(bits, links, wide, machine)
-    took = cycles(nest, arrays, machine, moved, links, held, wide, bits, step)
+    count, nest = plan.arrays(layer, acc)
+    sizes, word = layer.arrays(plan.unrolled())
+    wiring, numbers = acc.machine(plan.axis_of(acc))
+    flow, split, took = np.empty((3, len(acc.levels) + 1, COLUMNS)), np.empty((2, 8), dtype=np.int64), np.empty(4)
+    transfers(count, nest, sizes, wiring, split, flow)
+    full = widths(sizes, word, wiring, numbers, flow)
+    needed = np.array([needed_bits(i, wiring, flow) for i in range(len(acc.levels))])
+    if full >= 0:
+        raise ValueError(_too_small(acc, full, float(needed[full]), flow[:, full + 1, HELD]))
+    charges(wiring, numbers, flow)
+    cycles(count, nest, sizes, wiring, numbers, flow, float(step), took)
     extra = group_cycles(acc, layer, plan.unrolled(), group)
-    needed = np.array([needed_bits(i, held, wide, machine) for i in range(len(acc.levels))])
     return Assessment(
         acc,
         layer,
         plan,
-        moved,
-        bits,
-        energy,
-        wires,
+        *(np.ascontiguousarray(flow[:, 1:, first : first + 4]) for first in (MOVED, BITS, PJ)),
+        np.ascontiguousarray(flow[:, :, WIRE]),
         needed,
         element_pj * layer.macs,
         took[COMPUTE] + extra,
         took[STALL],
         took[PRELOAD],
         took[OFFLOAD],
-        drained(acc, plan.unrolled(), links),
+        drained(acc, plan.unrolled(), flow),
     )
 
 
@@ -147,7 +149,7 @@ def group_cycles(acc: Hierarchy, layer: LayerLoops, unrolled: tuple[int, ...], g
     return float(others * groups * acc.group_cycles)
 
 
-def drained(acc: Hierarchy, unrolled: tuple[int, ...], links: Any, axis_of: tuple[int, ...] | None = None) -> float:
+def drained(acc: Hierarchy, unrolled: tuple[int, ...], flow: Floats) -> float:
     """Cycles in which the last results leave the systolic axes, once a layer or once for each tile of what stays in place."""
     if acc.drain == "none":
         return 0.0
@@ -160,17 +162,14 @@ def drained(acc: Hierarchy, unrolled: tuple[int, ...], links: Any, axis_of: tupl
         return float(used)
     x = FIXED[acc.dataflow]
     inner = next(i for i, level in enumerate(acc.levels) if OPERANDS[x] in level.operands)
-    return used * float(links[x, inner + 1, 0])
+    return used * float(flow[x, inner + 1, 0])
 
 
-def _check_size(acc: Hierarchy, held: Floats, wide: Floats, machine: Any) -> None:
-    level = too_small(held, wide, machine)
-    if level < 0:
-        return
-    needed, has = float(needed_bits(level, held, wide, machine)), float(acc.numbers[level, N_CAPACITY])
-    parts = ", ".join(f"{held[x, level]:.0f} {o}" for x, o in enumerate(OPERANDS) if o in acc.levels[level].operands)
+def _too_small(acc: Hierarchy, level: int, needed: float, held: Floats) -> str:
+    has = float(acc.numbers[level, N_CAPACITY])
+    parts = ", ".join(f"{held[x]:.0f} {o}" for x, o in enumerate(OPERANDS) if o in acc.levels[level].operands)
     twice = " (twice, as it is double-buffered)" if acc.levels[level].double_buffer == "yes" else ""
-    raise ValueError(
+    return (
         f"level {acc.levels[level].name} of {acc} keeps {has:.0f} bits, the mapping needs {needed:.0f}, {needed - has:.0f} more:"
         f" {parts}{twice}; give it smaller tiles, or the level more room"
     )

@@ -1,5 +1,8 @@
 """The search over tilings and loop orders: branch and bound, loop by loop, with the bounds of `bounds`; the same optimum as
 trying all.
+
+`search` runs to the next whole tiling and comes back, `leaf` tries its loop orders: two kernels that do not call each other
+compile in half the time.
 """
 
 from __future__ import annotations
@@ -8,14 +11,22 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.accelerators.bounds import fixed_sizes, least, link_costs, room
-from hwmodel.accelerators.flow import bits_moved, energies, too_small, transfers, word_bits
+from hwmodel.accelerators.bounds import least, link_costs, room
+from hwmodel.accelerators.flow import charges, transfers, widths
 from hwmodel.accelerators.nest import free_of
 from hwmodel.accelerators.waiting import cycles
 from numfmt.kernels.jit import inlined, kernel
 
 ENERGY, LATENCY, EDP = range(3)
 ORDERS = np.array([[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]])
+# a goal's numbers: cycles of one operation, of all of them, pJ beside the accesses, share by which a better mapping may be
+# missed, pJ that all mappings save
+G_STEP, G_COMPUTE, G_BASE, G_TOLERANCE, G_SAVED = range(5)
+# where a search stands: nodes seen, loops chosen, whether the next loop's ways are to be bounded, whether it ended early,
+# whether all loops are chosen
+S_NODES, S_DEPTH, S_OPENED, S_CUT, S_WHOLE = range(5)
+# a tiling and its orders (L + 1, 11): extents of the eight loops inside each block, then the groups of block b from the innermost
+ORDER = 8
 
 
 @inlined
@@ -30,206 +41,210 @@ def better(pj: float, time: float, best: Any, objective: int, base: float, toler
     return (pj + base) * time * (1 + tolerance) < (best[0] + base) * best[1]
 
 
-@inlined
-def rank(pj: float, time: float, objective: int, base: float) -> float:
-    """What the search visits first; among equal times those of less energy."""
-    if objective == 0:
-        return pj
-    return time * (1 + 1e-9 * (pj + base)) if objective == 1 else (pj + base) * time
-
-
 @kernel
-def assemble(rows: Any, order: Any, layer: Any, machine: Any) -> tuple[Any, Any, Any]:
-    """The nest of block extents `rows` with the groups of each block in `order` (L, 3), innermost first; G outermost."""
-    bounds = layer[0]
-    holds = machine[0]
-    blocks = rows.shape[0] - 1
-    loops = np.empty(8 * blocks, dtype=np.int64)
-    tiles = np.empty((8 * blocks + 1, 8), dtype=np.int64)
-    edges = np.zeros((3, blocks), dtype=np.int64)
-    tiles[0] = rows[0]
+def assemble(plan: Any, sizes: Any, wiring: Any, nest: Any) -> int:
+    """Write the nest of a plan, G outermost in each block; returns how many loops."""
     n = 0
-    for b in range(blocks):
+    for d in range(8):
+        nest[0, d] = plan[0, d]
+    for b in range(wiring.shape[0]):
         for place in range(4):
-            group = order[b, place] if place < 3 else 3
+            group = plan[b, 8 + place] if place < 3 else 3
             for d in range(8):
-                if free_of(d) == group and rows[b, d] < bounds[d] and rows[b + 1, d] > rows[b, d]:
-                    loops[n] = d
-                    tiles[n + 1] = tiles[n]
-                    tiles[n + 1, d] = rows[b + 1, d]
+                if free_of(d) == group and plan[b, d] < sizes[0, d] and plan[b + 1, d] > plan[b, d]:
+                    nest[n, 8] = d
+                    for e in range(8):
+                        nest[n + 1, e] = nest[n, e]
+                    nest[n + 1, d] = plan[b + 1, d]
                     n += 1
         for x in range(3):
-            if holds[x, b]:
-                edges[x, b] = n
-    return loops[:n].copy(), tiles[: n + 1].copy(), edges
+            nest[b, 9 + x] = n
+    return n
 
 
 @kernel
-def exact(rows: Any, order: Any, layer: Any, machine: Any, step: float, timed: bool) -> tuple[float, float]:
-    """(pJ of accesses and wires, cycles) of one mapping; infinite where it does not fit."""
-    nest = assemble(rows, order, layer, machine)
-    moved, links, held = transfers(nest, layer, machine)
-    wide = word_bits(links, layer, machine)
-    if too_small(held, wide, machine) >= 0:
-        return np.inf, np.inf
-    bits = bits_moved(moved, links, wide, machine)
-    energy, wires = energies(bits, links, wide, machine)
-    time = 0.0
-    if timed:
-        time = cycles(nest, layer, machine, moved, links, held, wide, bits, step).sum()
-    return energy.sum() + wires.sum(), time
-
-
-@kernel
-def distinct_orders(rows: Any, bounds: Any, energy_only: bool, orders: Any) -> tuple[Any, Any, Any]:
-    """Which groups run in each block (L, 3), and the orders of them that can matter (L, 6), so many (L,).
+def distinct_orders(plan: Any, sizes: Any, energy_only: int, orders: Any, work: Any) -> int:
+    """Which groups run in each block (work[b, :3]), the orders of them that can matter (work[b, 3:9]), so many (work[b, 9]).
+    Returns how many plans that makes.
 
     For energy only the innermost group of a block counts; for time the outermost one as well, so all orders.
     """
-    blocks = rows.shape[0] - 1
-    present = np.zeros((blocks, 3), dtype=np.int64)
-    for b in range(blocks):
+    total = 1
+    for b in range(plan.shape[0] - 1):
+        for x in range(3):
+            work[b, x] = 0
         for d in range(8):
-            if free_of(d) < 3 and rows[b, d] < bounds[d] and rows[b + 1, d] > rows[b, d]:
-                present[b, free_of(d)] = 1
-    many = np.zeros(blocks, dtype=np.int64)
-    choices = np.zeros((blocks, 6), dtype=np.int64)
-    keys = np.zeros(6, dtype=np.int64)
-    for b in range(blocks):
+            if free_of(d) < 3 and plan[b, d] < sizes[0, d] and plan[b + 1, d] > plan[b, d]:
+                work[b, free_of(d)] = 1
+        many = 0
         for o in range(6):
             key = 0  # the groups present, innermost first, as digits
             for place in range(3):
-                if present[b, orders[o, place]] and not (energy_only and key):
+                if work[b, orders[o, place]] and not (energy_only and key):
                     key = 4 * key + orders[o, place] + 1
             fresh = True
-            for p in range(many[b]):
-                fresh = fresh and keys[p] != key
+            for p in range(many):
+                fresh = fresh and work[b, 10 + p] != key
             if fresh:
-                keys[many[b]] = key
-                choices[b, many[b]] = o
-                many[b] += 1
-    return present, choices, many
+                work[b, 10 + many] = key
+                work[b, 3 + many] = o
+                many += 1
+        work[b, 9] = many
+        total *= many
+    return total
 
 
 @kernel
 def leaf(
-    rows: Any, layer: Any, machine: Any, constants: Any, found: Any, goal: Any, orders: Any, floor: float, best: Any, kept: Any
-) -> None:
-    """Try the loop orders of one tiling that can matter; goal: (step, objective, base, tolerance); kept: (rows, order) of
-    the best.
-    """
-    step, objective, base, tolerance = goal
-    operand = constants[0]
-    blocks = rows.shape[0] - 1
-    present, choices, many = distinct_orders(rows, layer[0], objective == 0, orders)
-    total = 1
-    for b in range(blocks):
-        total *= many[b]
-    order = np.zeros((blocks, 3), dtype=np.int64)
+    plan: Any,
+    sizes: Any,
+    bits: Any,
+    wiring: Any,
+    numbers: Any,
+    links: Any,
+    found: Any,
+    goal: Any,
+    objective: int,
+    floor: float,
+    orders: Any,
+    work: Any,
+    nest: Any,
+    split: Any,
+    flow: Any,
+    took: Any,
+    best: Any,
+    kept: Any,
+) -> int:
+    """Try the loop orders of one tiling (in plan) that can matter; kept: the best plan. Returns how many were priced."""
+    blocks = wiring.shape[0]
+    total = distinct_orders(plan, sizes, int(objective == 0), orders, work)
+    tried = 0
     for number in range(total):
         rest = number
         for b in range(blocks):
-            order[b] = orders[choices[b, rest % many[b]]]
-            rest //= many[b]
-        pj = -constants[4]
-        for i in range(operand.size):
+            for place in range(3):
+                plan[b, 8 + place] = orders[work[b, 3 + rest % work[b, 9]], place]
+            rest //= work[b, 9]
+        pj = -goal[4]
+        for i in range(links.shape[0]):
             b = int(found[i, 0])
             stays = True
             if 0 <= b < blocks:
                 for place in range(3):
-                    if present[b, order[b, place]]:
-                        stays = order[b, place] == operand[i]
+                    if work[b, plan[b, 8 + place]]:
+                        stays = plan[b, 8 + place] == links[i, 0]
                         break
             pj += found[i, 1] if stays else found[i, 5]
-        if not better(pj, floor, best, objective, base, tolerance):
+        if not better(pj, floor, best, objective, goal[2], goal[3]):
             continue
-        energy, time = exact(rows, order, layer, machine, step, objective > 0)
-        if energy < np.inf and better(energy, time, best, objective, base, 1e-12):
+        tried += 1
+        n = assemble(plan, sizes, wiring, nest)
+        transfers(n, nest, sizes, wiring, split, flow)
+        if widths(sizes, bits, wiring, numbers, flow) >= 0:
+            continue
+        energy = charges(wiring, numbers, flow)
+        time = cycles(n, nest, sizes, wiring, numbers, flow, goal[0], took) if objective > 0 else 0.0
+        if better(energy, time, best, objective, goal[2], 1e-12):
             best[0], best[1] = energy, time
-            kept[0][:] = rows
-            kept[1][:] = order
+            for b in range(blocks + 1):
+                for column in range(11):
+                    kept[b, column] = plan[b, column]
+    return tried
 
 
 @kernel
 def search(
-    layer: Any,
-    machine: Any,
-    constants: Any,
-    ways: Any,
+    bits: Any,
+    wiring: Any,
+    numbers: Any,
+    links: Any,
+    table: Any,
+    lines: Any,
+    planes: Any,
+    chains: Any,
+    starts: Any,
     along: Any,
-    made: Any,
     goal: Any,
-    orders: Any,
+    objective: int,
     limit: int,
     best: Any,
-    kept: Any,
-) -> tuple[int, bool]:
-    """Depth first over the loops `along`, best bound first.
+    rows: Any,
+    tiles: Any,
+    found: Any,
+    busy: Any,
+    present: Any,
+    waiting: Any,
+    out: Any,
+    state: Any,
+) -> bool:
+    """Depth first over the loops `along`, best bound first, to the next whole tiling that may be better than `best`; False: none.
 
-    ways: chains (n, L), extents of each way to cut a loop as indices; starts (9,), where each loop's begin; extents (8, m),
-    of which 0 is what the array unrolls and 1 beyond all. made: `bounds.tables`. best: pJ and cycles, as found before;
-    updated, with kept. Returns the nodes seen and whether the search was complete.
+    chains (n, L): extents of each way to cut a loop as indices (0 what the array unrolls, 1 beyond all); starts (9,): where
+    each loop's begin. rows, tiles (L + 1, 8): indices as chosen, those of loops not chosen beyond all, or as unrolled;
+    waiting (depth, widest, 3): pJ, cycles and number of the ways that are still to be tried (number -1: tried).
     """
-    chains, starts, extents = ways
-    step, objective, base, tolerance = goal
-    unrolled, bounds = layer[2], layer[0]
-    blocks = chains.shape[1]
-    deepest = along.size - 1
-    widest = 1
-    compute = step
-    for d in range(8):
-        widest = max(widest, starts[d + 1] - starts[d])
-        compute *= -(-bounds[d] // unrolled[d])
-    fixed = fixed_sizes(bounds)
-    rows, sizes = np.ones((blocks + 1, 8), dtype=np.int64), np.zeros((blocks + 1, 8), dtype=np.int64)
-    rows[0] = 0
-    plain, actual = np.zeros((blocks + 1, 8), dtype=np.int64), np.empty((blocks + 1, 8), dtype=np.int64)
-    plain[blocks] = 1
-    found = np.zeros((constants[0].size, 9))
-    busy = np.zeros((blocks, 4))
-    present = np.zeros(blocks, dtype=np.int64)
-    link_costs(plain, layer, machine, constants, made, fixed, True, present, found)
-    most = found[:, 5].copy()
-    score = np.zeros((deepest + 2, widest))
-    waiting = np.zeros((deepest + 2, widest), dtype=np.int64)
-    count, place = np.zeros(deepest + 2, dtype=np.int64), np.zeros(deepest + 2, dtype=np.int64)
-    nodes, depth, opened = 0, 0, True
-    while depth >= 0:
-        d = along[depth] if deepest >= 0 else 0
-        if opened:  # bounds of all ways to cut loop d, sorted
-            n = 0
-            for c in range(starts[d], starts[d + 1]):
-                rows[1:, d] = chains[c]
-                sizes[1:, d] = chains[c]
-                nodes += 1
-                if room(sizes, layer, machine, made):
-                    link_costs(rows, layer, machine, constants, made, fixed, False, present, found)
-                    pj, time = least(found, machine, constants, most, compute, objective > 0, busy)
-                    if better(pj, time, best, objective, base, tolerance):
-                        score[depth, n] = rank(pj, time, objective, base)
-                        waiting[depth, n] = c
-                        n += 1
-            waiting[depth, :n] = waiting[depth, :n][np.argsort(score[depth, :n], kind="mergesort")]
-            count[depth], place[depth], opened = n, 0, False
-        if place[depth] >= count[depth] or nodes > limit:
-            rows[1:, d] = 1
-            sizes[1:, d] = 0
-            depth -= 1
+    last = along.size - 1
+    timed = int(objective > 0)
+    blocks = wiring.shape[0]
+    while state[S_DEPTH] >= 0:
+        depth = state[S_DEPTH]
+        d = along[depth]
+        first, many = starts[d], starts[d + 1] - starts[d]
+        state[S_WHOLE] = 0
+        if state[S_OPENED]:
+            for i in range(many):  # bounds of all ways to cut loop d
+                for b in range(blocks):
+                    rows[b + 1, d] = chains[first + i, b]
+                    tiles[b + 1, d] = chains[first + i, b]
+                waiting[depth, i, 2] = -1
+                if room(tiles, bits, wiring, numbers, lines, planes):
+                    link_costs(rows, bits, wiring, links, table, lines, planes, state[S_WHOLE], present, found)
+                    least(found, wiring, numbers, links, table, goal[4], goal[1], timed, busy, out)
+                    waiting[depth, i, 0], waiting[depth, i, 1], waiting[depth, i, 2] = out[0], out[1], i
+            state[S_NODES] += many
+            state[S_OPENED] = 0
+        if state[S_NODES] > limit and best[0] < np.inf:
+            state[S_CUT] = 1
+        chosen = -1
+        lowest, tie = np.inf, np.inf
+        if not state[S_CUT]:
+            for i in range(many):
+                if waiting[depth, i, 2] < 0:
+                    continue
+                pj, time = waiting[depth, i, 0], waiting[depth, i, 1]
+                if not better(pj, time, best, objective, goal[2], goal[3]):
+                    waiting[depth, i, 2] = -1
+                    continue
+                rank = pj if objective == 0 else time if objective == 1 else (pj + goal[2]) * time
+                if rank < lowest or (rank == lowest and pj < tie):
+                    chosen, lowest, tie = i, rank, pj
+        for b in range(blocks):
+            rows[b + 1, d] = chains[first + chosen, b] if chosen >= 0 else 1
+            tiles[b + 1, d] = chains[first + chosen, b] if chosen >= 0 else 0
+        if chosen < 0:
+            state[S_DEPTH] = depth - 1
             continue
-        c = waiting[depth, place[depth]]
-        place[depth] += 1
-        rows[1:, d] = chains[c]
-        sizes[1:, d] = chains[c]
-        link_costs(rows, layer, machine, constants, made, fixed, depth >= deepest, present, found)
-        pj, time = least(found, machine, constants, most, compute, objective > 0, busy)
-        if not better(pj, time, best, objective, base, tolerance):
+        waiting[depth, chosen, 2] = -1
+        if depth >= last:
+            state[S_WHOLE] = 1
+            link_costs(rows, bits, wiring, links, table, lines, planes, state[S_WHOLE], present, found)
+            out[0], out[1] = waiting[depth, chosen, 0], waiting[depth, chosen, 1]
+            # each block lets one operand stay, the one that gains most by it; the sum is rounded in another order than `leaf`'s
+            pj = -goal[4]
+            for i in range(links.shape[0]):
+                pj += found[i, 5]
+            for b in range(blocks):
+                most = 0.0
+                for x in range(3):
+                    gain = 0.0
+                    for i in range(links.shape[0]):
+                        if links[i, 0] == x and found[i, 0] == b:
+                            gain += found[i, 5] - found[i, 1]
+                    most = max(most, gain)
+                pj -= most
+            if better(pj - 1e-9 * abs(pj), out[1], best, objective, goal[2], goal[3]):
+                return True
             continue
-        if depth >= deepest:
-            for b in range(blocks + 1):
-                for e in range(8):
-                    actual[b, e] = extents[e, rows[b, e]]
-            leaf(actual, layer, machine, constants, found, goal, orders, time, best, kept)
-        else:
-            depth += 1
-            opened = True
-    return nodes, nodes <= limit
+        state[S_DEPTH] = depth + 1
+        state[S_OPENED] = 1
+    return False

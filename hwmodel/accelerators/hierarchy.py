@@ -239,18 +239,13 @@ class Hierarchy:
             rows.append(row)
         return np.array(rows, dtype=np.float64)
 
-    def machine(self, axis_of: tuple[int, ...]) -> tuple[Any, ...]:
-        """The arrays that the kernels read, for loops spread over the axes `axis_of` (8 indices, -1: not spread)."""
-        holds = np.array([[operand in level.operands for level in self.levels] for operand in OPERANDS], dtype=np.int64)
-        shared = np.ones((len(self.levels), 8), dtype=np.int64)
-        for i, level in enumerate(self.levels):
-            for d, a in enumerate(axis_of):
-                if a >= 0 and self.axes[a].name not in level.serves:
-                    shared[i, d] = 0
-        flags = (
-            [int(level.latch) for level in self.levels],
-            [level.ports for level in self.levels],
-            [BUFFERING[level.double_buffer] for level in self.levels],
-            [MULTICAST[level.multicast] for level in self.levels],
-        )
-        return holds, shared, *(np.array(f, dtype=np.int64) for f in flags), self.numbers
+    def machine(self, axis_of: tuple[int, ...]) -> tuple[Any, Any]:
+        """Wiring (L, 15) and numbers (L, 9) as the kernels read them, for loops spread over the axes `axis_of` (8 indices,
+        -1: not spread)."""
+        rows = []
+        for level in self.levels:
+            holds = [operand in level.operands for operand in OPERANDS]
+            shared = [a < 0 or self.axes[a].name in level.serves for a in axis_of]
+            flags = (level.latch, level.ports, BUFFERING[level.double_buffer], MULTICAST[level.multicast])
+            rows.append([int(value) for value in (*holds, *shared, *flags)])
+        return np.array(rows, dtype=np.int64), self.numbers

@@ -39,11 +39,9 @@ class LayerLoops:
     def size(self, name: str) -> int:
         return self.bounds[LOOPS.index(name)]
 
-    def arrays(self, unrolled: Any) -> tuple[Any, Any, Any, Any]:
-        """The layer as the kernels read it, with the elements that the array unrolls for each loop."""
-        ints = (np.array(values, dtype=np.int64) for values in (self.bounds, self.conv, unrolled))
-        bounds, conv, spread = ints
-        return bounds, conv, spread, np.array(self.bits, dtype=np.float64)
+    def arrays(self, unrolled: Any) -> tuple[Any, Any]:
+        """The layer as the kernels read it (`flow`): sizes, with the elements that the array unrolls for each loop, and bits."""
+        return np.array([self.bounds, unrolled, (*self.conv, 0, 0, 0, 0)], dtype=np.int64), np.array(self.bits, dtype=np.float64)
 
 
 def product(m: int, n: int, k: int, batch: int = 1, bits: tuple[float, float, float, float] = (8, 8, 8, 32)) -> LayerLoops:

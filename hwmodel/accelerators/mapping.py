@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hwmodel._checks import unknown
+from hwmodel.accelerators.flow import EDGE, LOOP
 from hwmodel.accelerators.hierarchy import Hierarchy
 from hwmodel.accelerators.layer import LayerLoops
 from hwmodel.accelerators.nest import LOOPS, OPERANDS
@@ -144,8 +145,9 @@ class Mapping:
             out[LOOPS.index(loop)] *= n
         return tuple(out)
 
-    def arrays(self, layer: LayerLoops, acc: Hierarchy) -> tuple[Any, Any, Any]:
-        """(loops, tiles, edges) as the kernels read them; loops that have one iteration on this layer are left out."""
+    def arrays(self, layer: LayerLoops, acc: Hierarchy) -> tuple[int, Any]:
+        """How many loops, and the nest as the kernels read it (`flow`); loops that have one iteration on this layer are left
+        out."""
         extent = list(self.unrolled())
         kept, tiles = [], [list(extent)]
         inside = [0]  # kept loops among the innermost ones
@@ -156,11 +158,13 @@ class Mapping:
                 kept.append(d)
                 tiles.append(list(extent))
             inside.append(len(kept))
-        edges = np.zeros((3, len(acc.levels)), dtype=np.int64)
+        nest = np.zeros((max(len(tiles), len(acc.levels)), EDGE + 3), dtype=np.int64)
+        nest[: len(tiles), :LOOP] = tiles
+        nest[: len(kept), LOOP] = kept
         for i, level in enumerate(acc.levels):
             for operand in level.operands:
-                edges[OPERANDS.index(operand), i] = inside[len(self.loops) - self.outside(level.name, operand)]
-        return np.array(kept, dtype=np.int64), np.array(tiles, dtype=np.int64), edges
+                nest[i, EDGE + OPERANDS.index(operand)] = inside[len(self.loops) - self.outside(level.name, operand)]
+        return len(kept), nest
 
 
 def _loops(text: str) -> list[tuple[str, int]]:

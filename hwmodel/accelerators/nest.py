@@ -93,52 +93,43 @@ def windows(
 
 
 @kernel
-def crossings(x: int, cut: Any, bounds: Any, conv: Any, unrolled: Any, split: Any) -> float:
-    """Words of operand x that are moved in all, where tiles of extent `cut` (per loop) are moved once each.
+def crossings(x: int, nest: Any, q: int, sizes: Any, split: Any, side: int) -> float:
+    """Words of operand x that are moved in all, where tiles of the extents nest[q] (per loop) are moved once each.
 
-    bounds: sizes of the eight loops; conv: stride y, x, dilation y, x; unrolled: elements in space per loop, of which
-    split (0 or 1) says whether copies are held apart (counted each) or one copy serves them all.
+    sizes (3, 8): bounds of the loops, elements in space, and stride y, x, dilation y, x; split[side] (0 or 1 a loop) says
+    whether copies are held apart (counted each) or one copy serves them all.
     """
     total = 1.0
     for d in range(8):
-        lanes = unrolled[d] if split[d] else 1
+        lanes = sizes[1, d] if split[side, d] else 1
         if free_of(d) == x:
-            total *= visits(bounds[d], cut[d], lanes)
+            total *= visits(sizes[0, d], nest[q, d], lanes)
         elif x != 1 or d < 4:
-            total *= bounds[d]
+            total *= sizes[0, d]
     if x == 1:
         for axis in range(2):
             o, f = 4 + axis, 6 + axis
-            if bounds[f] == 1 and unrolled[f] == 1:
-                total *= bounds[o]
+            if sizes[0, f] == 1 and sizes[1, f] == 1:
+                total *= sizes[0, o]
             else:
-                lanes_o, lanes_f = unrolled[o] if split[o] else 1, unrolled[f] if split[f] else 1
-                total *= windows(bounds[o], cut[o], lanes_o, bounds[f], cut[f], lanes_f, conv[axis], conv[2 + axis])
+                lo, lf = sizes[1, o] if split[side, o] else 1, sizes[1, f] if split[side, f] else 1
+                total *= windows(sizes[0, o], nest[q, o], lo, sizes[0, f], nest[q, f], lf, sizes[2, axis], sizes[2, 2 + axis])
     return total
 
 
 @kernel
-def tile_words(x: int, tile: Any, bounds: Any, conv: Any, unrolled: Any, split: Any) -> float:
-    """Words of operand x in the largest tile of one memory."""
+def tile_words(x: int, nest: Any, q: int, sizes: Any, split: Any, side: int) -> float:
+    """Words of operand x in the largest tile, of extents nest[q], of one memory."""
     total = 1.0
     for d in range(8):
-        lanes = unrolled[d] if split[d] else 1
-        length = min(ceil_div(tile[d], lanes), ceil_div(bounds[d], lanes))
+        lanes = sizes[1, d] if split[side, d] else 1
+        length = min(ceil_div(nest[q, d], lanes), ceil_div(sizes[0, d], lanes))
         if free_of(d) != x and (x != 1 or d < 4):
             total *= length
     if x == 1:
         for axis in range(2):
             o, f = 4 + axis, 6 + axis
-            lanes_o, lanes_f = unrolled[o] if split[o] else 1, unrolled[f] if split[f] else 1
-            a, b = ceil_div(min(tile[o], bounds[o]), lanes_o), ceil_div(min(tile[f], bounds[f]), lanes_f)
-            total *= distinct(a, b, conv[axis] * lanes_o, conv[2 + axis] * lanes_f)
-    return total
-
-
-@kernel
-def times_moved(cut: Any, bounds: Any) -> float:
-    """Iterations of all loops above tiles of extent `cut`."""
-    total = 1.0
-    for d in range(8):
-        total *= ceil_div(bounds[d], cut[d])
+            lo, lf = sizes[1, o] if split[side, o] else 1, sizes[1, f] if split[side, f] else 1
+            a, b = ceil_div(min(nest[q, o], sizes[0, o]), lo), ceil_div(min(nest[q, f], sizes[0, f]), lf)
+            total *= distinct(a, b, sizes[2, axis] * lo, sizes[2, 2 + axis] * lf)
     return total

@@ -11,184 +11,184 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from hwmodel.accelerators.flow import (
+    BITS,
+    BUFFERED,
+    COUNT,
+    HELD,
+    MOVED,
     N_CAPACITY,
     N_READ_BITS,
     N_WRITE_BITS,
     READ_IN,
     READ_OUT,
+    REAL,
+    SHARE,
+    SURPLUS,
+    WINDOW,
     WRITE_IN,
     WRITE_OUT,
     above,
     stored_bits,
 )
 from hwmodel.accelerators.nest import free_of
-from numfmt.kernels.jit import inlined, kernel
+from numfmt.kernels.jit import kernel
 
 # what `cycles` returns
 COMPUTE, STALL, PRELOAD, OFFLOAD = range(4)
 
 
-@inlined
-def trips(i: int, nest: Any) -> float:
-    tiles, d = nest[1], nest[0][i]
-    return tiles[i + 1, d] / tiles[i, d]
-
-
-@inlined
-def top(x: int, q: int, nest: Any, alike: bool) -> float:
+@kernel
+def top(x: int, q: int, nest: Any, alike: int) -> float:
     """Iterations of the outermost loops of a tile that x does not depend on (or, `alike`, does depend on)."""
     product, i = 1.0, q - 1
-    while i >= 0 and (free_of(nest[0][i]) != x) == alike:
-        product *= trips(i, nest)
+    while i >= 0 and int(free_of(nest[i, 8]) != x) == alike:
+        product *= nest[i + 1, nest[i, 8]] / nest[i, nest[i, 8]]
         i -= 1
     return product
 
 
 @kernel
-def buffered(nest: Any, machine: Any, links: Any, held: Any, wide: Any) -> Any:
-    """Whether each operand's tile in each memory is filled while the one before it is in use (3, L)."""
-    holds, numbers, double_buffer = machine[0], machine[6], machine[4]
-    size = holds.shape[1]
-    out = np.zeros((3, size))
+def buffered(nest: Any, wiring: Any, numbers: Any, flow: Any) -> None:
+    """Whether each operand's tile in each memory is filled while the one before it is in use (column BUFFERED)."""
+    size = wiring.shape[0]
     for level in range(size):
-        share = np.zeros(3)
+        used = 0.0
         for x in range(3):
-            if holds[x, level] and level < size - 1:
-                bits = held[x, level] * stored_bits(x, level, wide, holds)
-                share[x] = bits / top(x, int(links[x, level + 1, 5]), nest, True) / numbers[level, N_CAPACITY]
-        used = share.sum()
+            flow[x, level + 1, SHARE] = 0.0
+            if wiring[level, x] and level < size - 1:
+                bits = flow[x, level + 1, HELD] * stored_bits(x, level, wiring, flow)
+                share = bits / top(x, int(flow[x, level + 1, 5]), nest, 1) / numbers[level, N_CAPACITY]
+                flow[x, level + 1, SHARE] = share
+                used += share
         for x in range(3):
-            if not holds[x, level]:
+            if not wiring[level, x]:
                 continue
-            if double_buffer[level] == 2 or level == size - 1:
-                out[x, level] = 1
-            elif double_buffer[level] == 1:
+            if wiring[level, 13] == 2 or level == size - 1:
+                flow[x, level + 1, BUFFERED] = 1
+            elif wiring[level, 13] == 1:
                 if used <= 0.5:
-                    out[x, level] = 1
-                elif share[x] <= 1 - used:
-                    out[x, level] = 1
-                    used += share[x]
-    return out
+                    flow[x, level + 1, BUFFERED] = 1
+                elif flow[x, level + 1, SHARE] <= 1 - used:
+                    flow[x, level + 1, BUFFERED] = 1
+                    used += flow[x, level + 1, SHARE]
 
 
 @kernel
-def cycles(nest: Any, layer: Any, machine: Any, moved: Any, links: Any, held: Any, wide: Any, bits: Any, step: float) -> Any:
-    """(compute, stall, preload, offload) cycles; `step`: cycles of one operation of an element."""
-    holds, ports, numbers = machine[0], machine[3], machine[6]
-    size = holds.shape[1]
+def cycles(loops: int, nest: Any, sizes: Any, wiring: Any, numbers: Any, flow: Any, step: float, took: Any) -> float:
+    """took: (compute, stall, preload, offload) cycles; returns their sum. `step`: cycles of one operation of an element."""
+    size = wiring.shape[0]
     steps = 1.0
     for d in range(8):
-        steps *= -(-layer[0][d] // layer[2][d])
+        steps *= -(-sizes[0, d] // sizes[1, d])
     compute = steps * step
-    free = buffered(nest, machine, links, held, wide)
-    # movements: cycles of one transfer, transfers, window of one
-    real, count, window = np.zeros((3, size, 4)), np.zeros((3, size, 4)), np.zeros((3, size, 4))
+    buffered(nest, wiring, numbers, flow)
     for x in range(3):
         low = -1
         while low < size - 1:
-            up = above(x, low, holds)
-            times = links[x, low + 1, 0]
-            q = int(links[x, low + 1, 5])
-            share = 1.0 if low < 0 or free[x, low] else 1.0 / top(x, q, nest, False)
+            up = above(x, low, wiring)
+            times = flow[x, low + 1, 0]
+            q = int(flow[x, low + 1, 5])
+            share = 1.0 if low < 0 or flow[x, low + 1, BUFFERED] > 0 else 1.0 / top(x, q, nest, 0)
             for side in range(2):
                 level = low if side == 0 else up
                 if level < 0:
                     continue
-                toward = (WRITE_OUT, READ_OUT) if side == 0 else (READ_IN, WRITE_IN)
-                for way in toward:
-                    if moved[x, level, way] <= 0:
+                for turn in range(2):  # first what goes inwards
+                    way = (WRITE_OUT if turn == 0 else READ_OUT) if side == 0 else (READ_IN if turn == 0 else WRITE_IN)
+                    moved = flow[x, level + 1, MOVED + way]
+                    if moved <= 0:
                         continue
                     passes = times
-                    if x == 2 and (way in (WRITE_OUT, READ_IN)):
-                        passes = max(1.0, times * moved[x, level, way] / links[x, low + 1, 1 + side])
+                    if x == 2 and turn == 0:
+                        passes = max(1.0, times * moved / flow[x, low + 1, 1 + side])
                     width = numbers[level, N_READ_BITS] if way in (READ_IN, READ_OUT) else numbers[level, N_WRITE_BITS]
-                    real[x, level, way] = bits[x, level, way] / (passes * links[x, low + 1, 3 + side]) / width
-                    count[x, level, way] = passes
-                    window[x, level, way] = share * compute / times
+                    real = flow[x, level + 1, BITS + way] / (passes * flow[x, low + 1, 3 + side]) / width
+                    flow[x, level + 1, REAL + way] = real
+                    flow[x, level + 1, COUNT + way] = passes
+                    flow[x, level + 1, WINDOW + way] = share * compute / times
             low = up
     stall, busiest = 0.0, 0.0
     for level in range(size):
-        for port in range(4 if ports[level] == 4 else ports[level]):
+        for port in range(wiring[level, 12]):
             short, slack, open_, widest, busy = 0.0, 0.0, 0.0, 0.0, 0.0
             for x in range(3):
                 for way in range(4):
-                    if ports[level] == 2 and (way in (READ_IN, READ_OUT)) != (port == 0):
+                    if wiring[level, 12] == 2 and (way in (READ_IN, READ_OUT)) != (port == 0):
                         continue
-                    if ports[level] == 4 and way != port:
+                    if wiring[level, 12] == 4 and way != port:
                         continue
-                    n = count[x, level, way] - 1
-                    busy += real[x, level, way] * (n + 1)
+                    n = flow[x, level + 1, COUNT + way] - 1
+                    busy += flow[x, level + 1, REAL + way] * (n + 1)
                     if n <= 0:
                         continue
-                    behind = (real[x, level, way] - window[x, level, way]) * n
+                    behind = (flow[x, level + 1, REAL + way] - flow[x, level + 1, WINDOW + way]) * n
                     if behind > 0:
                         short += behind
                     else:
                         slack += behind
-                    open_ += window[x, level, way] * n
-                    widest = max(widest, window[x, level, way] * (n + 1))
+                    open_ += flow[x, level + 1, WINDOW + way] * n
+                    widest = max(widest, flow[x, level + 1, WINDOW + way] * (n + 1))
             stall = max(stall, short + max(0.0, slack + open_ - widest))
             busiest = max(busiest, busy)
-    before, after = _ends(nest, machine, links, real, count, compute + stall)
+    _ends(loops, nest, wiring, flow, compute + stall, took)
+    before, after = took[2], took[3]
     stall = max(stall, busiest - compute - before - after)
-    return np.array([compute, stall, before, after])
+    took[0], took[1] = compute, stall
+    return compute + stall + before + after
 
 
 @kernel
-def _ends(nest: Any, machine: Any, links: Any, real: Any, count: Any, running: float) -> tuple[float, float]:
+def _ends(n: int, nest: Any, wiring: Any, flow: Any, running: float, took: Any) -> None:
     """Cycles before the first and after the last operation: first tiles pass all links, the last outputs too.
 
     What passes once hides in what its port leaves free while the array runs, but for the part that the first (last) tile
     inside needs.
     """
-    holds, ports = machine[0], machine[3]
-    size = holds.shape[1]
-    surplus = np.zeros((size, 2))
+    size = wiring.shape[0]
     for level in range(size):
         for port in range(2):
             busy = 0.0
             for x in range(3):
                 for way in range(4):
-                    if ports[level] != 1 and (way in (READ_IN, READ_OUT)) != (port == 0):
+                    if wiring[level, 12] != 1 and (way in (READ_IN, READ_OUT)) != (port == 0):
                         continue
-                    if count[x, level, way] > 1:
-                        busy += real[x, level, way] * count[x, level, way]
-            surplus[level, port] = max(0.0, running - busy)
-    shared, alone = np.zeros(2), np.zeros(2)
+                    if flow[x, level + 1, COUNT + way] > 1:
+                        busy += flow[x, level + 1, REAL + way] * flow[x, level + 1, COUNT + way]
+            flow[port, level + 1, SURPLUS] = max(0.0, running - busy)
     after = 0.0
+    weights, weights_alone, inputs, inputs_alone = 0.0, 0.0, 0.0, 0.0
     for x in range(3):
         low = -1
         while low < size - 1:
-            up = above(x, low, holds)
+            up = above(x, low, wiring)
             if low >= 0:
                 inner = READ_OUT if x == 2 else WRITE_OUT
                 outer = WRITE_IN if x == 2 else READ_IN
-                port = 0 if x < 2 or ports[up] == 1 else 1
-                time = max(real[x, low, inner], real[x, up, outer])
-                if links[x, low + 1, 0] <= 1:
+                port = 0 if x < 2 or wiring[up, 12] == 1 else 1
+                time = max(flow[x, low + 1, REAL + inner], flow[x, up + 1, REAL + outer])
+                if flow[x, low + 1, 0] <= 1:
                     if x < 2:  # what the level below takes first
                         under = low - 1
-                        while under >= 0 and not holds[x, under]:
+                        while under >= 0 and not wiring[under, x]:
                             under -= 1
-                        row = links[x, under + 1]
-                        need = time * (row[2] / row[0] / row[4]) / max(1.0, links[x, low + 1, 1] / links[x, low + 1, 3])
+                        one = flow[x, under + 1, 2] / flow[x, under + 1, 0] / flow[x, under + 1, 4]
+                        need = time * one / max(1.0, flow[x, low + 1, 1] / flow[x, low + 1, 3])
                     else:
-                        need = time / top(x, nest[0].size, nest, True)
-                    left = max(min(time, need), time - surplus[up, port])
-                    surplus[up, port] -= time - left
-                    if ports[up] == 1:
-                        surplus[up, 1 - port] = surplus[up, port]
+                        need = time / top(x, n, nest, 1)
+                    left = max(min(time, need), time - flow[port, up + 1, SURPLUS])
+                    flow[port, up + 1, SURPLUS] -= time - left
+                    if wiring[up, 12] == 1:
+                        flow[1 - port, up + 1, SURPLUS] = flow[port, up + 1, SURPLUS]
                     time = left
                 if x == 2:
                     after += time
-                elif holds[0, up] and holds[1, up]:
-                    shared[x] += time
+                elif wiring[up, 0] and wiring[up, 1]:
+                    weights, inputs = weights + (time if x == 0 else 0.0), inputs + (time if x == 1 else 0.0)
                 else:
-                    alone[x] += time
+                    weights_alone += time if x == 0 else 0.0
+                    inputs_alone += time if x == 1 else 0.0
             low = up
-    first = shared[0] + max(shared[1] + alone[1], alone[0])
-    second = shared[1] + max(shared[0] + alone[0], alone[1])
-    return min(first, second), after
+    first = weights + max(inputs + inputs_alone, weights_alone)
+    second = inputs + max(weights + weights_alone, inputs_alone)
+    took[2], took[3] = min(first, second), after
