@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from hwmodel._checks import finite, unknown
+from hwmodel.fpga.chips import Device, device
 from hwmodel.fpga.layers import operands, search, systolic
 from hwmodel.fpga.layers.choices import Architecture, Choices
 from hwmodel.fpga.layers.facts import facts as constants
@@ -20,7 +21,7 @@ from hwmodel.fpga.layers.facts import under
 from hwmodel.fpga.layers.finn import FINN
 from hwmodel.fpga.layers.hls4ml import HLS4ML
 from hwmodel.fpga.layers.network import Network, network
-from hwmodel.fpga.layers.units_of import LUT6_FABRICS, RESOURCES, Device, device
+from hwmodel.fpga.layers.units_of import LUT6_FABRICS, RESOURCES
 from hwmodel.fpga.layers.unrolled import UNROLLED
 from hwmodel.sources import Fact, frame
 
@@ -117,13 +118,13 @@ class FpgaScore:
         """Which resources are missing and how many; empty where the design fits."""
         short = self.utilisation[self.utilisation["missing"] > 0]
         texts = [f"{r['missing']} {_NAMES[r['resource']]} ({r['used']} of {r['available']})" for r in short.to_dict("records")]
-        return f"{self.device.name} lacks " + ", ".join(texts) if texts else ""
+        return f"{self.device.part} lacks " + ", ".join(texts) if texts else ""
 
     def __repr__(self) -> str:
         used = ", ".join(f"{int(self.total[r])} {r}" for r in RESOURCES if self.total[r])
         fit = "" if self.fits else f"; {self.misfit}"
         return (
-            f"FpgaScore({self.architecture} on {self.device.name}, {self.plan}: {used}, {self.latency_s:.4g} s,"
+            f"FpgaScore({self.architecture} on {self.device.part}, {self.plan}: {used}, {self.latency_s:.4g} s,"
             f" {self.throughput_per_s:.4g}/s at {self.clock_mhz:g} MHz{fit})"
         )
 
@@ -160,10 +161,10 @@ def fpga_score(
     unit takes. Sources: `reference` FINN, hls4ml, HGQ, da4ml; see docs/fpga_layers.md.
     """
     dev = device(part)
-    if dev.fabric not in LUT6_FABRICS:
+    if dev.fabric.name not in LUT6_FABRICS:
         raise ValueError(
-            f"{dev.name} has the fabric {dev.fabric!r}; layers are modelled for LUTs of six inputs ({', '.join(LUT6_FABRICS)}):"
-            " choose one of these devices, or price units with hwmodel.fpga.unit_cost"
+            f"{dev.part} has the fabric {dev.fabric.name!r}; layers are modelled for LUTs of six inputs"
+            f" ({', '.join(LUT6_FABRICS)}): choose one of these devices, or price units with hwmodel.fpga.unit_cost"
         )
     around = _SHELL if shell else {}
     if architecture not in ARCHITECTURES:
@@ -276,7 +277,7 @@ def _does_not_fit(
     rate = "" if cycles is None else f" in {cycles} cycles an inference"
     texts = [f"{n} {_NAMES[r]} beyond the {allowed[r]} that may be used" for r, n in short.items()]
     return search.DoesNotFit(
-        f"no folding of {len(net.layers)} layers fits {dev.name}{rate}: the one that comes nearest needs"
+        f"no folding of {len(net.layers)} layers fits {dev.part}{rate}: the one that comes nearest needs"
         f" {' and '.join(texts)}; use narrower formats, weights in memories='external', a larger device"
         f"{'' if cycles is None else ', a lower rate'} or a higher limit (now {limit!r})",
         short,
@@ -326,7 +327,7 @@ def _systolic(net: Network, dev: Device, folding: Any, clock: Fact, limit: Any, 
         found = systolic.best(net.layers, dev, search.capacities(dev, limit) - _shell(around), clock.value, folding or {})
         if found is None:
             raise search.DoesNotFit(
-                f"no systolic array with these buffers fits {dev.name} within limit {limit!r}; give smaller weight_kib and"
+                f"no systolic array with these buffers fits {dev.part} within limit {limit!r}; give smaller weight_kib and"
                 " activation_kib, pe='lut' or 'dsp', or a larger device",
                 {},
             )
