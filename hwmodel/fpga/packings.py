@@ -145,7 +145,7 @@ def dot58(a: Any, b: Any) -> np.ndarray:
     return (x * y).sum(-1)
 
 
-def products_per_block(weight_bits: int, activation_bits: int, block: str) -> int:
+def products_per_block(weight_bits: int, activation_bits: int, block: str | None) -> int:
     """Signed products of one clock in one block: lanes of a packing, or the three terms of a DSP58; 0 if it takes several blocks.
 
     Raises ValueError for unknown blocks.
@@ -155,14 +155,14 @@ def products_per_block(weight_bits: int, activation_bits: int, block: str) -> in
     return max(fits, default=1 if int(blocks_of_product(w, a, block)) == 1 else 0)
 
 
-def blocks_for(products: int, weight_bits: int, activation_bits: int, block: str) -> int:
+def blocks_for(products: int, weight_bits: int, activation_bits: int, block: str | None) -> int:
     """DSP blocks for so many products a clock, packed where that is possible, cut where they exceed the ports."""
     count = positive_int("products", products)
     each = products_per_block(weight_bits, activation_bits, block)
     return ceil(count / each) if each else count * int(blocks_of_product(weight_bits, activation_bits, block))
 
 
-def blocks_of_product(a: ArrayLike, b: ArrayLike, block: str) -> Ints:
+def blocks_of_product(a: ArrayLike, b: ArrayLike, block: str | None) -> Ints:
     """Blocks of one signed product of a x b bits (arrays broadcast): an operand wider than its port is cut into slices."""
     wide_port, narrow_port, step = (int(_block(block)[c]) for c in ("wide", "narrow", "slice"))
     x, y = np.asarray(a, np.int64), np.asarray(b, np.int64)
@@ -170,7 +170,7 @@ def blocks_of_product(a: ArrayLike, b: ArrayLike, block: str) -> Ints:
     return _slices(wide, wide_port, step) * _slices(narrow, narrow_port, step)
 
 
-def blocks_of_array(rows: ArrayLike, cols: ArrayLike, weight_bits: ArrayLike, activation_bits: ArrayLike, block: str) -> Ints:
+def blocks_of_array(rows: ArrayLike, cols: ArrayLike, weight_bits: ArrayLike, activation_bits: ArrayLike, block: str | None) -> Ints:
     """Blocks of rows x cols products a cycle (arrays broadcast): rows that share an activation are packed, or columns of a sum.
 
     Wider operands than any packing takes need whole blocks each (`blocks_of_product`).
@@ -183,12 +183,12 @@ def blocks_of_array(rows: ArrayLike, cols: ArrayLike, weight_bits: ArrayLike, ac
     return out
 
 
-def sums_products(block: str) -> bool:
+def sums_products(block: str | None) -> bool:
     """Whether the block sums several products (DSP58) rather than keep them apart."""
     return _block(block)["block"] == "dsp58"
 
 
-def block_facts(block: str) -> tuple[Fact, ...]:
+def block_facts(block: str | None) -> tuple[Fact, ...]:
     """The ports, slices and packings of a block."""
     r = _block(block)
     ports = [Fact(f"{block} {c}", float(r[c]), "bit", r["source"], r["status"]) for c in ("wide", "narrow", "slice")]
@@ -205,13 +205,13 @@ def _blocks() -> dict[str, dict[str, str]]:
     return {r["block"]: r for r in csv_rows("hwmodel.fpga", "dsp_blocks")}
 
 
-def _block(name: str) -> dict[str, str]:
-    if name not in _blocks():
+def _block(name: str | None) -> dict[str, str]:
+    if name is None or name not in _blocks():
         raise unknown("DSP block", str(name), PORTS)
     return _blocks()[name]
 
 
-def _ways(block: str) -> list[tuple[int, int, int]]:
+def _ways(block: str | None) -> list[tuple[int, int, int]]:
     """(bits of the wider operand, of the narrower one, products) of a block's packings."""
     if sums_products(block):
         return [(DOT58[1], DOT58[2], DOT58[0])]

@@ -83,7 +83,7 @@ def mvau(
     memory: str = "block",
     embedded: bool = False,
     fused_bits: ArrayLike = 0,
-    dsp: str = "dsp48e2",
+    dsp: str | None = "dsp48e2",
     copies: ArrayLike = 1,
 ) -> Estimate:
     """Resources and cycles of a matrix-vector unit.
@@ -130,7 +130,7 @@ def vvu(
     declared: ArrayLike | None = None,
     multiplier: str = "lut",
     memory: str = "block",
-    dsp: str = "dsp48e2",
+    dsp: str | None = "dsp48e2",
 ) -> Estimate:
     """A depthwise unit: `channels` dot products of `window` elements, pe channels and simd elements a cycle.
 
@@ -172,7 +172,7 @@ def thresholding(
 STYLES_OF_THRESHOLDS = ("distributed", "block")
 
 
-def reported_rtl_dsps(dsp: str, pe: ArrayLike, simd: ArrayLike) -> Ints:
+def reported_rtl_dsps(dsp: str | None, pe: ArrayLike, simd: ArrayLike) -> Ints:
     """DSP blocks that FINN reports for an RTL unit: four rows a DSP48 at any width, which its 8-bit kernel does not reach."""
     if packings.sums_products(dsp):
         return ints(pe) * up(simd, whole("finn.rtl_dsp58_columns"))

@@ -57,7 +57,7 @@ def multiplier_limit(inputs: int, outputs: int, reuse: int, zeros: int = 0) -> i
     return -(-inputs * outputs // reuse) - zeros // reuse
 
 
-def dsps_per_product(weight_bits: int, activation_bits: int, dsp: str) -> int:
+def dsps_per_product(weight_bits: int, activation_bits: int, dsp: str | None) -> int:
     """DSP blocks of one product: none for weights below nine bits; more than one where an operand is wider than its port."""
     if weight_bits < whole("hls4ml.dsp_weight_bits"):
         return 0
@@ -92,7 +92,7 @@ def reuse_estimate(
     declared: int | None = None,
     zeros: int = 0,
     effective: float | None = None,
-    dsp: str = "dsp48e2",
+    dsp: str | None = "dsp48e2",
 ) -> ReuseEstimate:
     """Resources of a layer at a reuse factor.
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from numbers import Real
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,9 @@ from hwmodel.fpga.layers.units_of import LUT6_FABRICS, RESOURCES
 from hwmodel.fpga.layers.unrolled import UNROLLED
 from hwmodel.sources import Fact, frame
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 PIPELINES: dict[str, Architecture] = {a.name: a for a in (FINN, HLS4ML, UNROLLED)}
 ARCHITECTURES = (*PIPELINES, "systolic")
 _NAMES = {"lut": "LUTs", "ff": "flip-flops", "dsp": "DSP blocks", "bram18": "BRAM18 blocks", "uram": "URAM blocks"}
@@ -36,7 +40,7 @@ class FpgaScore:
 
     `.layers` one row a layer (resources over its `count`; those of a shared array are only in `.parts`), `.total` sums,
     `.parts` resources by part, `.utilisation` used against available, `.fits`, `.misfit`, `.folding` to build the same again,
-    `.sources` every constant. No energy: FPGA energies are not modelled, `energy_j` is NaN.
+    `.sources` every constant. Energy is not modelled and the silicon is the vendor's: `energy_j` and `area_mm2` are NaN.
     """
 
     device: Device
@@ -89,6 +93,42 @@ class FpgaScore:
     def energy_j(self) -> float:
         """NaN: not modelled."""
         return float("nan")
+
+    @property
+    def area_mm2(self) -> float:
+        """NaN: a part has the area it has; what a design takes of it is `.utilisation`."""
+        return float("nan")
+
+    def plot(self, theme: str = "light", width: str = "wide") -> Figure:
+        """Shares of the device, and LUTs, DSP blocks and block RAM of every layer: a matplotlib figure (extra `plot`)."""
+        from hwmodel.report.fpga_plot import fpga_plot
+
+        return fpga_plot(self, theme, width)
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """One self-contained HTML page of this score; also written to `path`, all of it or nothing. No plot without matplotlib."""
+        from hwmodel.report import fpga_page
+
+        return fpga_page.html(self, path)
+
+    def to_csv(self, path: str | Path) -> None:
+        """`.layers` at `path`, `.utilisation` and `.sources` beside it (NAME.sources.csv); all or none. Raises OSError."""
+        from hwmodel.report import fpga_page
+
+        fpga_page.csv(self, path)
+
+    def to_json(self, path: str | Path) -> None:
+        """Totals, folding, layers, parts, utilisation and sources as one strict JSON document, all of it or nothing. OSError."""
+        from hwmodel.report import fpga_page
+
+        fpga_page.json(self, path)
+
+    def to_parquet(self, path: str | Path) -> None:
+        """`.layers`; the rest as JSON under `hwmodel` in the file's metadata. Raises ImportError without pyarrow (extra `plot`),
+        OSError."""
+        from hwmodel.report import fpga_page
+
+        fpga_page.parquet(self, path)
 
     @cached_property
     def utilisation(self) -> pd.DataFrame:
