@@ -14,14 +14,13 @@ from hwmodel.accelerators import Accelerator, accelerator
 from hwmodel.accelerators.attention import shaped
 from hwmodel.accelerators.compute import Products, tile_cycles
 from hwmodel.accelerators.hardware import Bits, Costs, Hardware, Word, costs
-from hwmodel.accelerators.memory import word_widths
+from hwmodel.accelerators.memory import buffer_word, word_widths
 from hwmodel.accelerators.model import Buffer
 from hwmodel.dequantize import dequantizers
 from hwmodel.mapped_scoring import sum_bits
 from hwmodel.planning import Planned
 from hwmodel.scoring import prepared, widest_weight
 from hwmodel.technology.memory import memory
-from hwmodel.technology.sram import sram
 
 # Column -> (field of Hardware, whole number, least value; a value equal to it is refused where `above`).
 _NUMBERS: dict[str, tuple[str, bool, bool]] = {
@@ -77,7 +76,8 @@ def score_many(
     search a mapping for each layer: `hw.compare`.
 
     buffers: "table" takes the accelerator's own CACTI table, which holds few capacities; "fit" the smooth law at the table's node
-    with the same cells (`hwmodel.technology.memory`), for every capacity and width, all inferred.
+    with the same cells (`hwmodel.technology.memory`), for every capacity and width, all inferred and without leakage, as the table.
+    Buffers that an accelerator prices by a model of its own keep that model.
 
     Returns the columns of designs and macs, weights, compute_cycles, dram_cycles, cycles, latency_s, energy_*_j, energy_j,
     dram_bytes, area_mm2: one row a design, or with `layers` one for each layer of each design (with its name; area of the whole
@@ -190,18 +190,18 @@ def _words(buffer: Buffer, capacity_bytes: Any, widths: Any, buffers: str) -> Wo
         widths = buffer.word_bits
     kib, widths = np.broadcast_arrays(np.asarray(kib, dtype=np.int64), np.asarray(widths, dtype=np.int64))
     where, keys = pd.factorize((kib << 32 | widths).ravel())
-    found = np.empty((3, len(keys)))
+    found = np.zeros((4, len(keys)))
     for i, key in enumerate(keys.tolist()):
         size, bits = key >> 32, key & 0xFFFFFFFF
-        if buffers == "table":
-            point = sram(buffer.table, size, buffer.banks, bits)
-            found[:, i] = point.read_pj, point.write64_pj, point.area_mm2
+        if buffers == "table" or buffer.memory is not None:
+            point = buffer_word(replace(buffer, capacity_kib=size), bits)
+            found[:, i] = point.read_pj, point.write64_pj, point.area_mm2, point.leakage_mw
         else:
             node = float(buffer.table.removeprefix("cacti"))
             made = memory(size, bits, banks=buffer.banks, node_nm=node, cell="itrs-hp")
-            found[:, i] = made.read_pj, made.write_pj * 64 / bits, made.area_mm2
-    read, write, area = (row[where].reshape(kib.shape) for row in found)
-    return Word(read, write, area, widths, buffer.word_bits)
+            found[:3, i] = made.read_pj, made.write_pj * 64 / bits, made.area_mm2
+    read, write, area, leakage = (row[where].reshape(kib.shape) for row in found)
+    return Word(read, write, area, widths, buffer.word_bits, leakage)
 
 
 def _columns(ready: _Ready, found: Costs, hw: Hardware, area: np.ndarray, designs: int, layers: bool) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from hwmodel.accelerators import Accelerator, accelerator
+from hwmodel.accelerators import AnyAccelerator, accelerator
 from hwmodel.report.parts import energy_parts
 from hwmodel.report.view import plan_label
 from hwmodel.scoring import Score, score
@@ -161,7 +161,7 @@ def compare(
     return Comparison(_title(work, scores[0].phase), tuple(scores), tuple(refused))
 
 
-def _pairs(accelerators: Any, plans: Any) -> list[tuple[Accelerator, Plan]]:
+def _pairs(accelerators: Any, plans: Any) -> list[tuple[AnyAccelerator, Plan]]:
     given = accelerators if isinstance(accelerators, Mapping) else dict.fromkeys(_listed(accelerators), plans)
     pairs = [(accelerator(acc), Plan.parse(plan)) for acc, own in given.items() for plan in _listed(own)]
     if not pairs:

@@ -13,7 +13,7 @@ import pandas as pd
 from hwmodel.accelerators import AnyAccelerator, accelerator
 from hwmodel.emulation import Emulator, LayerError, decibel
 from hwmodel.models import LoadedModel, load_network
-from hwmodel.scoring import Score, score
+from hwmodel.scoring import BESIDE, Score, score
 from hwmodel.workloads import workload_from_network
 from numfmt import Plan
 from numfmt.layers.evaluate import LabelledImages, TokenWindows, accuracy, perplexity
@@ -224,6 +224,7 @@ def _summary(
         "energy_uj": total["energy_j"],
         "energy_core_uj": total["energy_core_j"],
         "energy_sram_uj": total["energy_sram_read_j"] + total["energy_sram_write_j"],
+        **{name.removesuffix("_j") + "_uj": total[name] for name in BESIDE if name in total.index},
         "energy_dram_uj": total["energy_dram_j"],
         "energy_dequant_uj": total["energy_dequant_j"],
         "latency_us": total["latency_s"],

@@ -71,17 +71,20 @@ def planned(
     """
     parsed = _parse(plan) if isinstance(plan, str | Scheme) else Plan.parse(plan)
     override = _override(names, attention, weight_bits)
-    columns = [s.tolist() for s in shapes]
-    rows = []
-    for i, name in enumerate(names):
+    n, k, *heads = (s.tolist() for s in shapes)
+    rows: list[_Row] = []
+    # Layers of one shape under one entry of the plan are alike. The entry is kept, so that its id stays its own.
+    seen: dict[tuple[Any, ...], tuple[LayerPlan, _Row]] = {}
+    for i, (name, attends) in enumerate(zip(names, attention.tolist(), strict=True)):
         layer = parsed.for_layer(name)
-        try:
-            if attention[i]:
-                rows.append(_attention_row(acc, layer, columns[2][i], columns[3][i], columns[4][i]))
-            else:
-                rows.append(_weight_row(acc, layer, columns[0][i], columns[1][i], override.get(name)))
-        except ValueError as error:
-            raise ValueError(f"layer {name}: {error}") from error
+        shape = tuple(column[i] for column in heads) if attends else (n[i], k[i], override.get(name))
+        key = (id(layer), attends, *shape)
+        if key not in seen:
+            try:
+                seen[key] = layer, (_attention_row if attends else _weight_row)(acc, layer, *shape)
+            except ValueError as error:
+                raise ValueError(f"layer {name}: {error}") from error
+        rows.append(seen[key][1])
     memory, cycles = np.array([r.memory_bits for r in rows]), np.array([r.cycle_bits for r in rows])
     written = memory
     if acc.attention == "h25" and not attention.all():

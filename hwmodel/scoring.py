@@ -37,6 +37,7 @@ ENERGIES = (
     "energy_dequant_j",
     "energy_j",
 )
+BESIDE = ("energy_noc_j", "energy_leakage_j", "energy_vector_j")  # of memory hierarchies and vector units
 SUMMED = ("macs", "weights", "compute_cycles", "dram_cycles", "cycles", "latency_s", *ENERGIES, "dram_bytes")
 
 
@@ -66,7 +67,8 @@ class Score:
     @cached_property
     def total(self) -> pd.Series:
         """Sums over the layers."""
-        return pd.Series({name: self.columns[name].sum() for name in SUMMED}, dtype=object).infer_objects()
+        names = (*SUMMED, *(name for name in BESIDE if name in self.columns))
+        return pd.Series({name: self.columns[name].sum() for name in names}, dtype=object).infer_objects()
 
     @cached_property
     def sources(self) -> pd.DataFrame:
@@ -143,6 +145,7 @@ def score(
     weight_bits: WeightBits | None = None,
     objective: str | None = None,
     mapping: Imposed = None,
+    vector_rows: str = "refuse",
 ) -> Score:
     """Score a workload (hw.workload) on an accelerator under a plan (a Plan, its string, or a bare scheme).
 
@@ -152,7 +155,8 @@ def score(
     array shape; None takes the workload's own, or "decode" where every weight layer has one row. `weight_bits`
     imposes the charged bits of a weight (one number, or a mapping from layer names or patterns): the published
     mixes of 4- and 8-bit layers are such fractions; bit-serial cycles then count their integer part. Keys and values
-    that the plan leaves in float16 have the accelerator's own width.
+    that the plan leaves in float16 have the accelerator's own width. Rows of kind "vector" run on the accelerator's
+    vector unit (see `hwmodel.vector_rows`); where it has none they are refused, or left out with vector_rows="skip".
 
     On an accelerator with a memory hierarchy each layer runs under the mapping that is best for `objective` (energy, latency,
     edp; None: the accelerator's own), or under `mapping`: a `Mapping` or its text for all layers, or by layer name for some.
@@ -164,15 +168,26 @@ def score(
     Source: BitMoD simulator (HPCA 2025 artifact), accelerator.py and pe_array.py; SCALE-Sim 3 for systolic arrays.
     """
     acc = accelerator(acc)
+    if vector_rows not in ("refuse", "skip"):
+        raise unknown("vector_rows", vector_rows, ("refuse", "skip"))
+    if _has_vectors(work):
+        from hwmodel.vector_rows import score_with_vectors
+
+        options: dict[str, Any] = {"phase": phase, "weight_bits": weight_bits, "objective": objective, "mapping": mapping}
+        return score_with_vectors(work, acc, plan, acc.vector_unit, vector_rows=vector_rows, **options)
     table, sizes, kinds, chosen, bits = prepared(work, acc, plan, phase, weight_bits)
-    names = [str(name) for name in table["layer"].tolist()]
     if isinstance(acc, Hierarchy):
+        names = [str(name) for name in table["layer"].tolist()]
         known = [c for c in GEOMETRY if c in work.columns]
         added, area, facts = mapped(table | {c: work[c].to_numpy() for c in known}, names, bits, acc, objective, mapping)
         return Score(acc, bits.plan, chosen, table | added, area, facts)
     if objective is not None or mapping is not None:
         raise ValueError(f"accelerator {acc} has two buffers and one way to run a layer; leave objective and mapping out")
     return _cost(table, sizes, kinds, bits, acc, chosen)
+
+
+def _has_vectors(work: Any) -> bool:
+    return isinstance(work, pd.DataFrame) and "kind" in work.columns and "vector" in work["kind"].tolist()
 
 
 def prepared(

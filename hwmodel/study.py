@@ -37,8 +37,9 @@ NOTES = (
     "the float64 result of the unquantized weights for the inputs that the layer saw in that run.",
     "Attention products run on float16 operands in float32, k upward, on keys and values as the cache holds them; norms, softmax, "
     "rotary embedding and activation functions run in float64, rounded once to float32.",
-    "Cost: latency is the larger of compute and DRAM time, layer by layer; norms, softmax, embeddings, control, on-chip network "
-    "and SRAM leakage are not priced. Area is that of the element array, buffers and dequantizers, before place and route.",
+    "Cost: latency is the larger of compute and DRAM time, layer by layer; norms, softmax, embeddings and control are not priced, "
+    "on-chip wires and leakage only on accelerators that describe them. Area is that of the element array, buffers and "
+    "dequantizers, before place and route.",
 )
 
 
@@ -65,6 +66,7 @@ class Study:
     def summary(self) -> pd.DataFrame:
         """One row an evaluation; `pareto` marks those that no other beats in quality and energy."""
         frame = pd.DataFrame([e.summary for e in self.evaluations])
+        frame = frame.fillna({c: 0.0 for c in frame.columns if c.startswith("energy_")})  # parts that some accelerators lack
         quality = self.metric if self.metric is not None and self.metric in frame.columns else "sqnr_db"
         low, high = (["energy_uj", quality], []) if quality == "perplexity" else (["energy_uj"], [quality])
         front = pareto(frame, low, high)

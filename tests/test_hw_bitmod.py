@@ -152,3 +152,14 @@ def test_against_the_plain_model(name, rev, phase, tokens, n, groups, heads, sha
         assert row.energy_sram_read_j == pytest.approx(float(want["sram_rd"] * count) * 1e-12, rel=1e-12)
         assert row.energy_sram_write_j == pytest.approx(float(want["sram_wr"] * count) * 1e-12, rel=1e-12)
         assert row.energy_dram_j == pytest.approx(float(want["dram_pj"] * count) * 1e-12, rel=1e-12)
+
+
+def test_table_x_from_the_figures_of_an_element():
+    """HPCA 2025, Table X: 95,498 um2 and 36.96 mW against 99,509 um2 and 39.36 mW."""
+    tile = hw.studies.bitmod_tile().set_index(["design", "element_figures"])
+    assert tile.loc[("BitMoD", "Table X"), "area_um2"] == pytest.approx(99509, abs=3)  # 64 x 1517.0 is 97,088, printed as 97,090
+    assert tile.loc[("BitMoD", "Table X"), "power_mw"] == pytest.approx(39.36, abs=0.01)
+    assert tile.loc[("FP16", "Table X"), "power_mw"] == pytest.approx(36.96, abs=0.005)
+    assert tile.loc[("FP16", "Table X"), "area_um2"] == pytest.approx(95498 - 1000, abs=1)  # the paper's own sum is 1000 higher
+    assert tile.loc[("FP16", "fp16@h25"), "area_um2"] == tile.loc[("FP16", "Table X"), "area_um2"]
+    assert tile.loc[("BitMoD", "bitmod@h25"), "area_error"] == pytest.approx(64 * (1507.7 - 1517.0) / 99509, abs=1e-4)

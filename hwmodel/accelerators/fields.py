@@ -9,11 +9,12 @@ from typing import Any
 import yaml
 
 from hwmodel._checks import unknown
-from hwmodel.accelerators.model import Array, Buffer
+from hwmodel.accelerators.model import Array
 from hwmodel.sources import Fact
 
 _UNITS = {"pe.energy_pj": "pJ/cycle", "pe.area_um2": "um2", "dram.energy_pj_per_bit": "pJ/bit"}
 _UNITS |= {f"peak_tops.{bits}": "10^12 op/s" for bits in (4, 8, 16, 32)} | {"bandwidth_gb_s": "GB/s", "on_chip_gb_s": "GB/s"}
+_UNITS["vector_tops"] = "10^12 op/s"
 _UNITS |= {"dram.bits_per_cycle": "bit/cycle", "clock_ghz": "GHz", "pe.place_and_route": "x energy"}
 
 
@@ -94,12 +95,6 @@ class Reader:
         if not found:
             raise self._wrong(key, value, "HEIGHTxWIDTH, for example 32x32")
         return Array(int(found[1]), int(found[2]))
-
-    def buffer(self, key: str) -> Buffer:
-        part = self.part(key)
-        only(part.fields, {"table", "capacity_kib", "banks", "word_bits"}, part.prefix, self.where)
-        width = part.whole("word_bits") if "word_bits" in part.fields else None
-        return Buffer(part.text("table"), part.whole("capacity_kib"), part.whole("banks", 1), width)
 
     def fact(self, key: Any, default: float | None = None) -> Fact:
         """A constant: `{value, source, status}`, or a bare number, which then counts as given by the user."""

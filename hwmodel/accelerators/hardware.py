@@ -17,17 +17,18 @@ from hwmodel.technology.sram import SramPoint
 @dataclass(frozen=True)
 class Word:
     """A buffer as its accesses see it: pJ of a word read, of 64 bits written, mm2; `fixed_bits` where the width of a word does
-    not follow from the array; `bits` of a word."""
+    not follow from the array; `bits` of a word; mW that leak."""
 
     read_pj: Any
     write64_pj: Any
     area_mm2: Any
     bits: Any
     fixed_bits: int | None = None
+    leakage_mw: Any = 0.0
 
     @classmethod
     def of(cls, point: SramPoint, fixed_bits: int | None) -> Word:
-        return cls(point.read_pj, point.write64_pj, point.area_mm2, point.word_bits, fixed_bits)
+        return cls(point.read_pj, point.write64_pj, point.area_mm2, point.word_bits, fixed_bits, point.leakage_mw)
 
 
 @dataclass(frozen=True)
@@ -115,4 +116,8 @@ def costs(p: Products, k_in: Ints, bits: Bits, hw: Hardware, word_w: Word, word_
         "dram": 8.0 * moved.bytes * hw.dram_pj_per_bit,
         "dequant": activity.fetched_weights * bits.dequant_pj,
     }
-    return Costs(activity.cycles, dram_cycles, np.maximum(activity.cycles, dram_cycles), energy, moved.bytes)
+    cycles = np.maximum(activity.cycles, dram_cycles)
+    leaking = word_w.leakage_mw + word_i.leakage_mw
+    if np.any(leaking):
+        energy["leakage"] = leaking * cycles / hw.clock_ghz  # mW x ns
+    return Costs(activity.cycles, dram_cycles, cycles, energy, moved.bytes)

@@ -13,6 +13,7 @@ from hwmodel._checks import finite, positive_int, unknown
 from hwmodel.accelerators.flow import AUTO, DOUBLE, MULTICAST_ALL, MULTICAST_IRRELEVANT, MULTICAST_NONE, SINGLE
 from hwmodel.accelerators.model import Array, ProcessingElement
 from hwmodel.accelerators.nest import LOOPS, OPERANDS
+from hwmodel.accelerators.vector import VectorUnit
 from hwmodel.sources import Fact
 
 DATAFLOWS = ("weight", "output", "input", "row", "tensor", "serial", "free")
@@ -59,7 +60,7 @@ class Level:
     "no" fills when a tile is no longer needed, "auto" double-buffers where there is room. `multicast`: what one read feeds to many
     copies inside: "all" they share, only operands they share as a whole ("irrelevant"), or "none". `latch`: a word
     stays at the output while the array uses it again. `loops`: those that may run in this level's block; None means any.
-    `wire_pj_per_bit`: of each bit delivered to the copies inside.
+    `wire_pj_per_bit`: of each bit delivered to the copies inside. `beside`: constants that say more of the memory.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Level:
     wire_pj_per_bit: Fact | None = None
     leakage_mw: Fact | None = None
     area_um2: Fact | None = None
+    beside: tuple[Fact, ...] = ()
 
     def __post_init__(self) -> None:
         what = f"level {self.name}"
@@ -106,7 +108,7 @@ class Level:
 
     def facts(self) -> tuple[Fact, ...]:
         found = (self.read_pj, self.write_pj, self.wire_pj_per_bit, self.leakage_mw, self.area_um2)
-        return tuple(fact for fact in found if fact is not None)
+        return (*(fact for fact in found if fact is not None), *self.beside)
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,7 @@ class Hierarchy:
     scale_charge: str = "exact"
     scale_bits_per_group: float = 0.0
     dequantizer_technology: str = ""
+    vector_unit: VectorUnit | None = None
     note: str = ""
     source: str = field(default="", compare=False)
 

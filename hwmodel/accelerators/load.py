@@ -14,12 +14,26 @@ from hwmodel._checks import unknown
 from hwmodel.accelerators.fields import Reader, located, only, yaml_fields
 from hwmodel.accelerators.hierarchy import Hierarchy
 from hwmodel.accelerators.load_hierarchy import build
-from hwmodel.accelerators.model import Accelerator, Array, Dram, ProcessingElement
+from hwmodel.accelerators.load_memory import buffer, two_buffer_dram
+from hwmodel.accelerators.model import Accelerator, Array, ProcessingElement
+from hwmodel.accelerators.vector import vector_unit
 
 _SYSTOLIC = re.compile(r"systolic<\s*(\d+)\s*x\s*(\d+)\s*(?:,\s*(\w+)\s*)?>")
 _PE = {"datapath", "weights", "activations", "lanes", "two_term_grid", "float16_weights", "energy_pj", "area_um2"}
 _TOP = {"name", "base", "note", "compute", "pe", "arrays", "weight_buffer", "activation_buffer", "dram", "clock_ghz"}
-_TOP |= {"attention", "kv_bits", "scale_charge", "scale_bits_per_group", "dequantizer_technology"}
+_TOP |= {"attention", "kv_bits", "scale_charge", "scale_bits_per_group", "dequantizer_technology", "vector_unit"}
+_PRICED = (("pe",), ("weight_buffer",), ("activation_buffer",), ("dram",))
+_WAYS = (  # fields, and those of a base that they make void
+    (("memory",), ("table", "banks", "sram", "read_pj", "write_pj", "pj_per_bit", "area_um2", "leakage_mw", "dram")),
+    (("table", "sram"), ("memory", "read_pj", "write_pj", "pj_per_bit", "area_um2", "leakage_mw", "dram")),
+    (("read_pj", "write_pj"), ("memory", "sram", "pj_per_bit", "dram")),
+    (("pj_per_bit",), ("memory", "sram", "read_pj", "write_pj", "dram")),
+    (("dram",), ("memory", "sram", "read_pj", "write_pj", "pj_per_bit", "read_bits", "write_bits", "ports")),
+    (("kind",), ("energy_pj_per_bit",)),
+    (("channels",), ("bits_per_cycle",)),
+    (("technology",), ("energy_pj", "area_um2", "flow")),
+    (("energy_pj", "area_um2"), ("technology", "flow")),
+)
 
 
 def presets() -> tuple[str, ...]:
@@ -90,16 +104,29 @@ def _parse(text: str, where: str) -> dict[str, Any]:
     fields = yaml_fields(text, where)
     if "base" not in fields:
         return fields
-    return _merge(_preset_fields(str(fields.pop("base")).lower()), fields)
+    base = fields.pop("base")
+    if not isinstance(base, str):
+        raise ValueError(f"{where}: field base is {base!r}; give the name of a preset: {', '.join(presets())}")
+    try:
+        return _merge(_preset_fields(base.lower()), fields)
+    except ValueError as error:
+        raise ValueError(f"{where}: field base: {error}") from error
 
 
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` on `base`; mappings merge field by field, but a constant with its source is replaced as a whole."""
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any], path: tuple[str, ...] = ()) -> dict[str, Any]:
+    """`over` on `base`; mappings merge field by field, but a constant with its source and a memory's model are replaced as a
+    whole, and what says the same thing in another way (the price of an element or of a memory) leaves the base."""
     out = dict(base)
+    if path in _PRICED or (len(path) == 2 and path[0] == "levels"):
+        chosen = [ways for ways in _WAYS if any(key in over for key in ways[0])]
+        wide = isinstance(over.get("memory"), Mapping) and "word_bits" in over["memory"]
+        gone = {"word_bits"} - set(over) if wide else set()
+        gone |= {key for ways in chosen for key in (*ways[1],)} - set(over)
+        out = {key: value for key, value in base.items() if key not in gone}
     for key, value in over.items():
         old = out.get(key)
-        deep = isinstance(value, Mapping) and isinstance(old, Mapping) and "value" not in value
-        out[key] = _merge(old, value) if deep and isinstance(old, Mapping) else value
+        deep = isinstance(value, Mapping) and isinstance(old, Mapping) and "value" not in value and key != "memory"
+        out[key] = _merge(old, value, (*path, str(key))) if deep and isinstance(old, Mapping) else value
     return out
 
 
@@ -108,9 +135,8 @@ def _build(fields: dict[str, Any], where: str) -> AnyAccelerator:
         return build(fields, where)
     only(fields, _TOP, "", where)
     read = Reader(fields, where)
-    pe, dram = read.part("pe"), read.part("dram")
+    pe = read.part("pe")
     only(pe.fields, _PE | {"place_and_route"}, "pe.", where)
-    only(dram.fields, {"energy_pj_per_bit", "bits_per_cycle"}, "dram.", where)
     arrays = read.part("arrays")
     only(arrays.fields, {"prefill", "decode"}, "arrays.", where)
     try:
@@ -130,15 +156,16 @@ def _build(fields: dict[str, Any], where: str) -> AnyAccelerator:
             compute=read.text("compute"),
             prefill=arrays.array("prefill"),
             decode=arrays.array("decode"),
-            weight_buffer=read.buffer("weight_buffer"),
-            activation_buffer=read.buffer("activation_buffer"),
-            dram=Dram(dram.fact("energy_pj_per_bit"), dram.fact("bits_per_cycle")),
+            weight_buffer=buffer(read, "weight_buffer"),
+            activation_buffer=buffer(read, "activation_buffer"),
+            dram=two_buffer_dram(read, read.fact("clock_ghz")),
             clock_ghz=read.fact("clock_ghz"),
             attention=read.text("attention", "j25"),
             kv_bits=read.whole("kv_bits", 16),
             scale_charge=read.text("scale_charge", "exact"),
             scale_bits_per_group=read.number("scale_bits_per_group", 0.0),
             dequantizer_technology=read.text("dequantizer_technology", ""),
+            vector_unit=vector_unit(fields["vector_unit"], where) if "vector_unit" in fields else None,
             note=read.text("note", ""),
             source=where,
         )

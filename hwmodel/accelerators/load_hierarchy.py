@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from hwmodel._checks import finite
 from hwmodel.accelerators.elements import widest
 from hwmodel.accelerators.fields import Reader, only
 from hwmodel.accelerators.hierarchy import Axis, Hierarchy, Level
+from hwmodel.accelerators.load_memory import memory_model, outer, tried
+from hwmodel.accelerators.memories import named
 from hwmodel.accelerators.model import ProcessingElement
+from hwmodel.accelerators.vector import vector_unit
 from hwmodel.sources import Fact
 from hwmodel.technology.sram import sram
 
 TOP = {"name", "base", "note", "dataflow", "pe", "axes", "levels", "clock_ghz", "drain", "group_cycles", "imperfect", "objective"}
-TOP |= {"kv_bits", "scale_charge", "scale_bits_per_group", "dequantizer_technology"}
+TOP |= {"kv_bits", "scale_charge", "scale_bits_per_group", "dequantizer_technology", "vector_unit"}
 _PE = {"datapath", "weights", "activations", "float16_weights", "energy_pj", "area_um2", "place_and_route", "two_term_grid"}
 _PE |= {"technology", "flow", "weight_step", "activation_step", "bricks"}
 _AXIS = {"size", "loops", "systolic"}
@@ -41,6 +46,8 @@ _LEVEL |= {
     "area_um2",
     "sram",
     "pj_per_bit",
+    "memory",
+    "dram",
 }
 UNITS = {
     "read_pj": "pJ/word",
@@ -51,6 +58,7 @@ UNITS = {
     "pj_per_bit": "pJ/bit",
 }
 
+_WAYS = (("memory",), ("sram",), ("pj_per_bit",), ("dram",), ("read_pj", "write_pj"))
 _NO_WIRES = Fact("pe.place_and_route", 1.0, "x energy", "nothing is added for place and route", "inferred")
 
 
@@ -58,14 +66,15 @@ def build(fields: Mapping[str, Any], where: str) -> Hierarchy:
     """The accelerator of its fields; ValueError names the file and the field."""
     only(fields, TOP, "", where)
     read = Reader(fields, where)
-    axes, levels = read.part("axes"), read.part("levels")
+    axes, levels, clock = read.part("axes"), read.part("levels"), read.fact("clock_ghz")
+    finite(f"{where}: field clock_ghz", clock.value, above=0)
     try:
         return Hierarchy(
             name=read.text("name"),
             pe=_element(read.part("pe"), where),
             axes=tuple(_axis(axes.part(name), name, where) for name in axes.fields),
-            levels=tuple(_level(levels.part(name), name, where) for name in levels.fields),
-            clock_ghz=read.fact("clock_ghz"),
+            levels=tuple(_level(levels.part(name), name, clock) for name in levels.fields),
+            clock_ghz=clock,
             dataflow=read.text("dataflow", "free"),
             drain=read.text("drain", "layer"),
             group_cycles=read.number("group_cycles", 0.0),
@@ -75,6 +84,7 @@ def build(fields: Mapping[str, Any], where: str) -> Hierarchy:
             scale_charge=read.text("scale_charge", "exact"),
             scale_bits_per_group=read.number("scale_bits_per_group", 0.0),
             dequantizer_technology=read.text("dequantizer_technology", ""),
+            vector_unit=vector_unit(fields["vector_unit"], where) if "vector_unit" in fields else None,
             note=read.text("note", ""),
             source=where,
         )
@@ -91,7 +101,11 @@ def _element(pe: Reader, where: str) -> ProcessingElement:
         for name in ("energy_pj", "area_um2"):
             if name in pe.fields:
                 raise ValueError(f"{where}: field pe.{name} is given beside pe.technology, which prices the element; leave one out")
-        energy, area, _, formats = widest(path, weights, activations, technology, flow)
+        try:
+            energy, area, _, formats = widest(path, weights, activations, technology, flow)
+        except (ValueError, FileNotFoundError) as error:
+            named = "flow" if "flow" in str(error).partition(":")[0] else "technology"
+            raise ValueError(f"{where}: field pe.{named}: {error}") from error
         source = f"hw.unit({path}) of {formats} priced in {technology}{f', flow {flow}' if flow else ''}"
         facts = (Fact("pe.energy_pj", energy, "pJ/cycle", source, "derived"), Fact("pe.area_um2", area, "um2", source, "derived"))
     else:
@@ -118,27 +132,26 @@ def _axis(axis: Reader, name: str, where: str) -> Axis:
     return Axis(name, axis.whole("size"), axis.texts("loops"), axis.flag("systolic"))
 
 
-def _level(level: Reader, name: str, where: str) -> Level:
+def _level(level: Reader, name: str, clock: Fact) -> Level:
+    where = level.where
     only(level.fields, _LEVEL, level.prefix, where)
     capacity = level.whole("capacity_bits") if "capacity_bits" in level.fields else None
     if "capacity_kib" in level.fields:
         if capacity is not None:
             raise ValueError(f"{where}: field {level.prefix}capacity_kib is given beside capacity_bits; leave one out")
-        capacity = int(level.number("capacity_kib") * 8192)
-    word = level.whole("word_bits")
-    energies = _energies(level, name, capacity, word, where)
-    facts = {key: _constant(level, key) if key in level.fields else None for key in ("wire_pj_per_bit", "leakage_mw")}
-    area = _constant(level, "area_um2") if "area_um2" in level.fields else energies.get("area")
+        capacity = int(8192 * finite(f"{where}: field {level.prefix}capacity_kib", level.number("capacity_kib"), above=0))
+    made = _priced(level, name, capacity, clock)
+    facts = {key: _constant(level, key) if key in level.fields else None for key in ("wire_pj_per_bit", "leakage_mw", "area_um2")}
     return Level(
         name,
         level.texts("holds"),
-        word,
-        energies["read"],
-        energies["write"],
+        made.word_bits,
+        made.read,
+        made.write,
         capacity_bits=capacity,
-        read_bits=level.number("read_bits", math.inf),
-        write_bits=level.number("write_bits", math.inf),
-        ports=level.whole("ports", 2),
+        read_bits=level.number("read_bits", made.bits),
+        write_bits=level.number("write_bits", made.bits),
+        ports=level.whole("ports", 2 if math.isinf(made.bits) else 1),
         serves=level.texts("serves") if level.fields.get("serves") else (),
         double_buffer=level.text("double_buffer", "auto"),
         multicast=level.text("multicast", "all"),
@@ -146,27 +159,73 @@ def _level(level: Reader, name: str, where: str) -> Level:
         granule_bits=level.whole("granule_bits", 1),
         loops=_loops(level),
         wire_pj_per_bit=facts["wire_pj_per_bit"],
-        leakage_mw=facts["leakage_mw"],
-        area_um2=area,
+        leakage_mw=facts["leakage_mw"] or made.leakage,
+        area_um2=facts["area_um2"] or made.area,
+        beside=made.beside,
     )
 
 
-def _energies(level: Reader, name: str, capacity: int | None, word: int, where: str) -> dict[str, Fact]:
-    """Read and write energy (and area, where a table has it) of a word."""
-    if "sram" in level.fields:
+@dataclass(frozen=True)
+class _Price:
+    """What a word of a level costs; bits a cycle where its kind says so."""
+
+    word_bits: int
+    read: Fact
+    write: Fact
+    area: Fact | None = None
+    leakage: Fact | None = None
+    bits: float = math.inf
+    beside: tuple[Fact, ...] = ()
+
+
+def _priced(level: Reader, name: str, capacity: int | None, clock: Fact) -> _Price:
+    """The price by whichever of `_WAYS` the level names."""
+    where = level.where
+    ways = [way for way in _WAYS if any(key in level.fields for key in way)]
+    if len(ways) > 1:
+        fields = " and ".join(f"{level.prefix}{next(key for key in way if key in level.fields)}" for way in ways)
+        raise ValueError(f"{where}: fields {fields} are given together; leave all but one out")
+    way = ways[0][0] if ways else "read_pj"
+    if way in ("sram", "memory") and capacity is None:
+        raise ValueError(f"{where}: field {level.prefix}{way} needs {level.prefix}capacity_kib")
+    if way == "memory":
+        return _modelled(level, name, (capacity or 0) / 8192)
+    word = level.whole("word_bits")
+    if way == "sram":
         part = level.part("sram")
         only(part.fields, {"table", "banks"}, part.prefix, where)
-        if capacity is None:
-            raise ValueError(f"{where}: field {level.prefix}sram needs {level.prefix}capacity_kib")
-        point = sram(part.text("table"), capacity // 8192, part.whole("banks", 1), word)
+        point = sram(part.text("table"), (capacity or 0) // 8192, part.whole("banks", 1), word)
         made = {fact.name.split()[-1]: fact for fact in point.facts(name)}
-        made["area"] = Fact(f"{name} area", point.area_mm2 * 1e6, "um2", point.source, point.status)
-        return made
-    if "pj_per_bit" in level.fields:
+        area = Fact(f"{name} area", point.area_mm2 * 1e6, "um2", point.source, point.status)
+        return _Price(word, made["read"], made["write"], area)
+    if way == "pj_per_bit":
         each = _constant(level, "pj_per_bit")
         both = Fact(f"{name} pJ of a {word}-bit word", each.value * word, "pJ/word", each.source, each.status)
-        return {"read": both, "write": both}
-    return {"read": _constant(level, "read_pj"), "write": _constant(level, "write_pj")}
+        return _Price(word, both, both)
+    if way == "dram":
+        found = outer(level, "dram", clock)
+        each, rate = found.energy, found.bits_per_cycle
+        both = Fact(f"{name} pJ of a {word}-bit word", each.value * word, "pJ/word", each.source, each.status)
+        if rate is None and not {"read_bits", "write_bits"} <= set(level.fields):
+            raise ValueError(
+                f"{where}: field {level.prefix}dram: this kind has no data rate of its own; give read_bits, write_bits"
+            )
+        beside = (found.energy, *found.beside, *((rate,) if rate else ()))
+        return _Price(word, both, both, bits=rate.value if rate else math.inf, beside=beside)
+    return _Price(word, _constant(level, "read_pj"), _constant(level, "write_pj"))
+
+
+def _modelled(level: Reader, name: str, kib: float) -> _Price:
+    """The price of a memory by a model of the technology, or by values of one's own."""
+    width = level.whole("word_bits") if "word_bits" in level.fields else None
+    model, word = memory_model(level, width)
+    if word is None:
+        raise ValueError(f"{level.where}: field {level.prefix}word_bits is missing")
+    found = tried(level, model, kib, word)
+    facts = named(name, found)
+    area = Fact(f"{name} area", found.area_mm2 * 1e6, "um2", found.area.source, found.area.status)
+    leakage = facts[3] if found.leakage else None
+    return _Price(word, facts[0], facts[1], area, leakage, beside=facts[4:] if found.leakage else facts[3:])
 
 
 def _constant(level: Reader, key: str) -> Fact:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwmodel.accelerators.compute import Floats, Ints, Products
+from hwmodel.accelerators.memories import point
 from hwmodel.accelerators.model import Buffer
 from hwmodel.technology.sram import SramPoint, sram
 
@@ -55,7 +56,10 @@ def word_widths(hw: Hardware, weight_bits: float, activation_bits: int) -> tuple
 
 def buffer_word(buffer: Buffer, width: int) -> SramPoint:
     """The buffer with words of `width` bits, or of its own fixed width."""
-    return sram(buffer.table, buffer.capacity_kib, buffer.banks, buffer.word_bits or width)
+    word = buffer.word_bits or width
+    if buffer.memory is not None:
+        return point(buffer.memory.at(buffer.capacity_kib, word))
+    return sram(buffer.table, buffer.capacity_kib, buffer.banks, word)
 
 
 def words_read(fixed_bits: int | None, accesses: Ints, bits: Floats) -> Floats:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hwmodel._checks import finite, positive_int, unknown
+from hwmodel.accelerators.memories import MemoryModel
+from hwmodel.accelerators.vector import VectorUnit
 from hwmodel.sources import Fact
 from hwmodel.technology.sram import sram_points
 
@@ -85,19 +87,24 @@ class Array:
 
 @dataclass(frozen=True)
 class Buffer:
-    """An on-chip memory of a CACTI table. `word_bits` None: the width follows from the array and the operand bits."""
+    """An on-chip memory of a CACTI table, or one that `memory` prices (`table` is then empty).
+
+    `word_bits` None: the width follows from the array and the operand bits.
+    """
 
     table: str
     capacity_kib: int
     banks: int = 1
     word_bits: int | None = None
+    memory: MemoryModel | None = None
 
     def __post_init__(self) -> None:
         positive_int("buffer capacity_kib", self.capacity_kib)
         positive_int("buffer banks", self.banks)
         if self.word_bits is not None:
             positive_int("buffer word_bits", self.word_bits)
-        sram_points(self.table, self.capacity_kib, self.banks)
+        if self.memory is None:
+            sram_points(self.table, self.capacity_kib, self.banks)
 
     @property
     def capacity_bytes(self) -> int:
@@ -106,10 +113,11 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Dram:
-    """Off-chip memory: energy of a bit, read or written, and bits moved in one clock cycle."""
+    """Off-chip memory: energy of a bit, read or written, and bits moved in one clock cycle; constants that say more."""
 
     energy_pj_per_bit: Fact
     bits_per_cycle: Fact
+    beside: tuple[Fact, ...] = ()
 
     def __post_init__(self) -> None:
         finite("dram.energy_pj_per_bit", self.energy_pj_per_bit.value, minimum=0)
@@ -124,7 +132,7 @@ class Accelerator:
     `attention`: "h25" or "j25", how the published simulator's two revisions shape attention; everything that is not a
     reproduction of the paper's figures should use "j25". `kv_bits` are the bits of a key or value element that a plan
     leaves in float16. `scale_charge` "published" counts `scale_bits_per_group` bits for each group of a grouped
-    scheme and nothing for coarser scales; "exact" asks the scheme.
+    scheme and nothing for coarser scales; "exact" asks the scheme. `vector_unit` runs the vector rows of a workload.
     """
 
     name: str
@@ -141,6 +149,7 @@ class Accelerator:
     scale_charge: str = "exact"
     scale_bits_per_group: float = 0.0
     dequantizer_technology: str = ""
+    vector_unit: VectorUnit | None = None
     note: str = ""
     source: str = field(default="", compare=False)
 
@@ -175,4 +184,4 @@ class Accelerator:
         """The constants of the description, without the memories."""
         pe, dram = self.pe, self.dram
         element = (pe.energy_pj, pe.area_um2, pe.place_and_route)
-        return (*element, dram.energy_pj_per_bit, dram.bits_per_cycle, self.clock_ghz)
+        return (*element, dram.energy_pj_per_bit, dram.bits_per_cycle, *dram.beside, self.clock_ghz)

@@ -16,12 +16,16 @@ import pandas as pd
 from hwmodel._checks import finite, unknown
 from hwmodel.accelerators.fields import Reader, only, yaml_fields
 from hwmodel.accelerators.systolic import Floats
+from hwmodel.accelerators.vector import is_vector, refuse
+from hwmodel.accelerators.vector import operations as elementary
 from hwmodel.sources import Fact, frame
 
 _NEEDED = ("layer", "kind", "count", "batch", "m", "n", "k", "macs")
 ON_CHIP = ("nothing", "scores", "activations")
 _FIELDS = {"name", "base", "note", "peak_tops", "bandwidth_gb_s", "on_chip_gb_s", "compute_efficiency", "memory_efficiency"}
-_FIELDS |= {"duplex"}
+_OPTIONAL = ("on_chip_gb_s", "vector_tops", "compute_efficiency", "memory_efficiency")
+_FIELDS |= {"duplex", "vector_tops"}
+_ON_SCORES = ("softmax", "softcap")
 Bits = float | Mapping[str, float]
 
 
@@ -37,6 +41,7 @@ class Machine:
     compute_efficiency: Fact = field(default_factory=lambda: Fact("compute_efficiency", 1.0, "", "peak", "derived"))
     memory_efficiency: Fact = field(default_factory=lambda: Fact("memory_efficiency", 1.0, "", "peak", "derived"))
     duplex: bool = False
+    vector_tops: Fact | None = None
     note: str = ""
 
     def __post_init__(self) -> None:
@@ -45,7 +50,7 @@ class Machine:
         for bits, peak in self.peak_tops.items():
             finite("peak_tops bits", bits, minimum=1)
             finite(f"peak_tops.{bits}", peak.value, above=0)
-        for fact in (self.bandwidth_gb_s, self.on_chip_gb_s):
+        for fact in (self.bandwidth_gb_s, self.on_chip_gb_s, self.vector_tops):
             if fact is not None:
                 finite(fact.name, fact.value, above=0)
         for fact in (self.compute_efficiency, self.memory_efficiency):
@@ -73,7 +78,7 @@ class Machine:
 
     def facts(self) -> tuple[Fact, ...]:
         """The constants of the description."""
-        rest = (self.bandwidth_gb_s, self.on_chip_gb_s, self.compute_efficiency, self.memory_efficiency)
+        rest = (self.bandwidth_gb_s, self.on_chip_gb_s, self.vector_tops, self.compute_efficiency, self.memory_efficiency)
         return (*self.peak_tops.values(), *(fact for fact in rest if fact is not None))
 
 
@@ -120,7 +125,7 @@ def _build(fields: dict[str, Any], where: str) -> Machine:
     for key in peaks.fields:
         if isinstance(key, bool) or not isinstance(key, int) or key < 1:
             raise ValueError(f"{where}: field peak_tops.{key} is no operand width; give bits, for example 8")
-    extra = {name: read.fact(name) for name in ("on_chip_gb_s", "compute_efficiency", "memory_efficiency") if name in fields}
+    extra = {name: read.fact(name) for name in _OPTIONAL if name in fields}
     try:
         tops = {int(key): peaks.fact(key) for key in peaks.fields}
         return Machine(
@@ -163,6 +168,7 @@ def roofline(
     *,
     on_chip: str = "nothing",
     overlap: bool = True,
+    vector_rows: str = "refuse",
 ) -> Roofline:
     """A lower bound of the time of each layer: operations at peak, or every operand moved once, whichever takes longer.
 
@@ -170,6 +176,9 @@ def roofline(
     and keys and values default to the bits of weights. A layer multiplies at the wider of its operands. `on_chip` tensors
     move at the machine's on-chip bandwidth (at once where it has none): "scores" the products of queries and keys,
     "activations" all inputs and outputs. Without `overlap` computing and moving follow one another.
+
+    Rows of kind "vector" take their operations at the machine's `vector_tops`, elements of activation_bits; a machine without
+    it refuses them, or leaves them out with vector_rows="skip".
 
     Added columns: operations (two a MAC), intensity (operations a byte from outside), compute_s, memory_s, time_s, bound.
     Raises ValueError for bits that no mode of the machine holds, or that are not positive, and for empty workloads.
@@ -181,6 +190,13 @@ def roofline(
         raise ValueError("workload has no rows; build it with hw.workload")
     if missing := [c for c in _NEEDED if c not in work.columns]:
         raise ValueError(f"workload lacks the columns {', '.join(missing)}; build it with hw.workload")
+    if vector_rows not in ("refuse", "skip"):
+        raise unknown("vector_rows", vector_rows, ("refuse", "skip"))
+    vector = is_vector(work)
+    if vector.any() and device.vector_tops is None:
+        if vector_rows == "refuse":
+            raise refuse(f"machine {device}", int(vector.sum()), "vector_tops")
+        work, vector = work[~vector], vector[~vector]
     bare = work.copy(deep=False)
     bare.attrs = {}  # pandas copies attrs deeply with every column that it hands out
     table = {name: bare[name].to_numpy() for name in bare.columns}
@@ -194,15 +210,23 @@ def roofline(
     count, m, n, k = (table[c].astype(np.float64) for c in ("count", "m", "n", "k"))
     times = count * table["batch"].astype(np.float64)
     read, stored, written = times * _input_words(table, m, k) * inputs / 8, times * n * k * weights / 8, times * m * n * inputs / 8
+    if vector.any():
+        moves = zip(("reads", "parameters", "writes"), (read, stored, written), strict=True)
+        read, stored, written = (np.where(vector, table[c] * inputs / 8, product) for c, product in moves)
     inside = np.zeros(len(names))
     if on_chip == "activations":
         inside, read, written = read + written, 0 * read, 0 * written
     elif on_chip == "scores":
-        inside = np.where(qk, written, np.where(pv, read, 0.0))
-        read, written = np.where(pv, 0.0, read), np.where(qk, 0.0, written)
+        scores = vector & np.isin(table["op"], _ON_SCORES) if vector.any() else vector
+        inside = np.where(qk, written, np.where(pv, read, np.where(scores, read + written, 0.0)))
+        read, written = np.where(pv | scores, 0.0, read), np.where(qk | scores, 0.0, written)
     outside = read + stored + written
     operations = 2.0 * table["macs"].astype(np.float64)
-    compute = operations / np.array([device.peak(b) for b in np.maximum(weights, inputs).tolist()])
+    peaks = np.array([device.peak(b) for b in np.maximum(weights, inputs).tolist()])
+    if device.vector_tops is not None and vector.any():
+        operations = np.where(vector, sum(elementary(work).values()), operations)
+        peaks = np.where(vector, device.vector_tops.value * 1e12 * device.compute_efficiency.value, peaks)
+    compute = operations / peaks
     moved = np.maximum(read + stored, written) if device.duplex else outside
     memory = moved / device.bytes_per_second
     if device.on_chip_gb_s is not None:

@@ -74,14 +74,16 @@ def _area(acc: Hierarchy) -> float:
 
 
 def _scaled(level: Level, factor: float) -> dict[str, object]:
-    """Fields of a memory `factor` times as large: area with capacity, energy of a word with its square root."""
+    """Fields of a memory `factor` times as large: area and leakage with capacity, energy of a word with its square root."""
     assert level.capacity_bits is not None
     assert level.area_um2 is not None
     bits = max(level.word_bits, int(level.capacity_bits * factor) // level.word_bits * level.word_bits)
     share = bits / level.capacity_bits
     out: dict[str, object] = {"capacity_bits": bits}
-    for name, power in (("read_pj", 0.5), ("write_pj", 0.5), ("area_um2", 1.0)):
+    for name, power in (("read_pj", 0.5), ("write_pj", 0.5), ("area_um2", 1.0), ("leakage_mw", 1.0)):
         old = getattr(level, name)
+        if old is None:
+            continue
         source = f"{share:.4g} times the capacity of: {old.source}"
         out[name] = Fact(old.name, old.value * share**power, old.unit, source, "inferred")
     return out

@@ -28,7 +28,8 @@ class VectorUnit:
 
     Classes: add (and subtract), multiply, compare, special (exp, tanh, erf, reciprocal, reciprocal root). `bits` of an element
     in memory. `place` "memory": every operation reads its inputs from DRAM and writes its results there, as the layers of
-    hw.score do; "streamed": elements come from the array and go to it, only parameters are read.
+    hw.score do; "streamed": elements come from the array and go to it, only parameters are read. `lanes_from` says where their
+    number is from.
     """
 
     lanes: int
@@ -37,6 +38,7 @@ class VectorUnit:
     area_um2: Fact
     bits: int = 16
     place: str = "memory"
+    lanes_from: Fact | None = None
 
     def __post_init__(self) -> None:
         positive_int("vector_unit.lanes", self.lanes)
@@ -54,7 +56,8 @@ class VectorUnit:
 
     def facts(self) -> tuple[Fact, ...]:
         """The constants of the unit."""
-        return (*(self.per_cycle[c] for c in CLASSES), *(self.energy_pj[c] for c in CLASSES), self.area_um2)
+        counted = (self.lanes_from,) if self.lanes_from else ()
+        return (*(self.per_cycle[c] for c in CLASSES), *(self.energy_pj[c] for c in CLASSES), self.area_um2, *counted)
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,9 @@ def vector_units() -> tuple[str, ...]:
 def vector_unit(fields: Mapping[str, Any], where: str = "vector_unit") -> VectorUnit:
     """The unit that the field `vector_unit` of an accelerator's YAML file describes.
 
-    fields: `lanes`; `base` (one of `vector_units()`) for all constants that are not given; `bits` (16), `place` ("memory");
-    `area_um2` a lane, `energy_pj` and `per_cycle` as mappings from classes to numbers or {value, source, status}.
+    fields: `lanes` (or {value, source, status}); `base` (one of `vector_units()`) for all constants that are not given; `bits`
+    (16), `place` ("memory"); `area_um2` a lane, `energy_pj` and `per_cycle` as mappings from classes to numbers or {value,
+    source, status}.
     Raises ValueError naming file and field for anything else.
     """
     if not isinstance(fields, Mapping):
@@ -105,8 +109,12 @@ def vector_unit(fields: Mapping[str, Any], where: str = "vector_unit") -> Vector
     if "lanes" not in flat:
         raise ValueError(f"{where}: field vector_unit.lanes is missing")
     rates, energies = ({c: known[f"{part}.{c}"] for c in CLASSES} for part in ("per_cycle", "energy_pj"))
+    lanes, counted = flat["lanes"], None
+    if isinstance(lanes, Mapping):
+        counted = replace(_fact("lanes", lanes, where), unit="lanes")
+        lanes = lanes["value"]
     try:
-        return VectorUnit(flat["lanes"], rates, energies, known["area_um2"], flat.get("bits", 16), flat.get("place", "memory"))
+        return VectorUnit(lanes, rates, energies, known["area_um2"], flat.get("bits", 16), flat.get("place", "memory"), counted)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
 

@@ -80,7 +80,7 @@ def _technologies() -> list[dict[str, Any]]:
     from hwmodel.technology.library import technologies, technology
 
     found = []
-    for one in map(technology, technologies()):
+    for one in [technology(str(name)) for name in technologies()["name"]]:
         leakage = one.leakage_nw_per_ge
         costs = {"nand2_um2": one.nand2_um2, "fJ/GE": one.energy_fj_per_ge.value, "ps/level": one.delay_ps_per_level.value}
         status = ", ".join(sorted({fact.status for fact in one.facts()}))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hwmodel.accelerators import Accelerator, Machine, Roofline, accelerator, machine, machines, roofline
+from hwmodel.accelerators import AnyAccelerator, Machine, Roofline, accelerator, machine, machines, roofline
 from hwmodel.accelerators.attention import shaped
 from hwmodel.accelerators.compute import Floats, Ints, Products, ceil_div
 from hwmodel.accelerators.outside import memory_of, unlimited
@@ -124,7 +124,7 @@ def _full(operations: Floats, columns: Any, clock: float) -> tuple[tuple[str, fl
     return tuple((text, rate, True) for text, (rate, _) in zip(texts, found, strict=True))
 
 
-def _products(columns: Any, kinds: list[str], acc: Accelerator) -> Products:
+def _products(columns: Any, kinds: list[str], acc: AnyAccelerator) -> Products:
     """The products as the accelerator runs them: one revision of the published simulator shapes attention its own way."""
     sizes: dict[str, Ints] = {c: np.asarray(columns[c], dtype=np.int64) for c in ("batch", "m", "n", "k", "k_in", *HEADS)}
     qk, pv = (np.array([kind == f"attention_{part}" for kind in kinds], dtype=bool) for part in ("qk", "pv"))

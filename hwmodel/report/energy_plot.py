@@ -9,7 +9,7 @@ import pandas as pd
 from hwmodel.report.bars import ROW_INCHES, part_legend, stacked
 from hwmodel.report.canvas import check_width, figure, margins, style
 from hwmodel.report.numbers import decimals, number, scale
-from hwmodel.report.parts import energy_parts
+from hwmodel.report.parts import energy_parts, ordered
 from hwmodel.report.theme import theme as theme_named
 from hwmodel.report.view import bound, short_labels
 
@@ -17,15 +17,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_LAYERS = 24
-_STUDY_PARTS = ("core", "sram", "dram", "dequant")
 
 
 def energy_breakdown(study: Any, theme: str = "light", width: str = "wide") -> Figure:
-    """Energy of every evaluation stacked into core, SRAM, DRAM and dequantizer, in the order of the study."""
+    """Energy of every evaluation stacked into its parts (those of `hw.score`), in the order of the study."""
     summary = study.summary()
     energy = scale(summary["energy_uj"], 1e-6, "J")
     names = [(label, str(acc)) for label, acc in zip(short_labels(summary), summary["accelerator"], strict=True)]
-    parts = {p: [float(v) * energy.factor for v in summary[f"energy_{p}_uj"]] for p in _STUDY_PARTS}
+    columns = {str(c): summary[c] for c in summary.columns}
+    named = [c.removeprefix("energy_").removesuffix("_uj") for c in columns if c.startswith("energy_") and c != "energy_uj"]
+    parts = {p: [float(v) * energy.factor for v in columns[f"energy_{p}_uj"]] for p in ordered(named)}
     totals = [float(v) * energy.factor for v in summary["energy_uj"]]
     digits = decimals(totals, 3)
     return _bars(names, parts, [number(t, digits) for t in totals], f"Energy ({energy.unit})", theme, width)

@@ -25,9 +25,9 @@ class Theme:
     heat: tuple[float, float]  # ends of the viridis map that stand out from the surface
 
 
-PARTS = ("core", "vector", "sram", "dram", "dequant")
+PARTS = ("core", "vector", "sram", "noc", "leakage", "dram", "dequant")
 PART_NAMES = {"core": "Core", "vector": "Vector unit", "sram": "SRAM", "dram": "DRAM", "dequant": "Dequantizer"}
-PART_NAMES |= {"noc": "On-chip wires"}
+PART_NAMES |= {"noc": "On-chip wires", "leakage": "Leakage"}
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 
 THEMES = {

@@ -33,6 +33,11 @@ class SramPoint:
         """Energy of writing 64 of the word's bits (the simulator prorates writes to 64-bit beats)."""
         return self.write_pj * 64 / self.word_bits
 
+    @property
+    def leakage_mw(self) -> float:
+        """0: the tables' rows are used without their leakage, as the published simulators do."""
+        return 0.0
+
     def facts(self, name: str) -> tuple[Fact, ...]:
         return tuple(
             Fact(f"{name} ({self.word_bits}-bit word) {what}", value, unit, self.source, self.status)
