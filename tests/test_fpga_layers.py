@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hwmodel.fpga import chips, constants, packings
 from hwmodel.fpga import layers as fl
-from hwmodel.fpga.layers import adders, effective_bits, facts, folding, memory, packing, reuse, signed_digits, units_of
+from hwmodel.fpga.layers import adders, effective_bits, facts, folding, memory, reuse
 from hwmodel.fpga.layers.folded import reported_rtl_dsps, weight_efficiency
 from tests.reference import fpga_layers as plain
 
@@ -90,15 +91,15 @@ def test_dsp_blocks_of_units():
     for pe, simd in ((1, 1), (4, 3), (5, 9), (8, 32)):
         assert fl.mvau(pe, simd, pe, simd, 4, 4, multiplier="dsp").dsp == math.ceil(pe / 4) * simd
         assert fl.mvau(pe, simd, pe, simd, 8, 8, multiplier="dsp").dsp == math.ceil(pe / 2) * simd
-        assert fl.mvau(pe, simd, pe, simd, 8, 8, multiplier="dsp", dsp="DSP58").dsp == pe * math.ceil(simd / 3)
-        assert fl.vvu(pe, simd, pe, simd, 8, 8, multiplier="dsp", dsp="DSP58").dsp == pe * math.ceil(simd / 3)
-        assert reported_rtl_dsps("DSP48E2", pe, simd) == math.ceil(pe / 4) * simd
-        assert reported_rtl_dsps("DSP58", pe, simd) == pe * math.ceil(simd / 3)
-    assert [packing.products("DSP48E2", b, b) for b in (2, 4, 5, 8, 9)] == [4, 4, 2, 2, 1]
-    assert fl.mvau(2, 3, 2, 3, 32, 32, multiplier="dsp", dsp="DSP48E1").dsp == 6 * 4  # no packing: whole blocks each
+        assert fl.mvau(pe, simd, pe, simd, 8, 8, multiplier="dsp", dsp="dsp58").dsp == pe * math.ceil(simd / 3)
+        assert fl.vvu(pe, simd, pe, simd, 8, 8, multiplier="dsp", dsp="dsp58").dsp == pe * math.ceil(simd / 3)
+        assert reported_rtl_dsps("dsp48e2", pe, simd) == math.ceil(pe / 4) * simd
+        assert reported_rtl_dsps("dsp58", pe, simd) == pe * math.ceil(simd / 3)
+    assert [packings.products_per_block(b, b, "dsp48e2") for b in (2, 4, 5, 8, 9)] == [4, 4, 2, 2, 1]
+    assert fl.mvau(2, 3, 2, 3, 32, 32, multiplier="dsp", dsp="dsp48e1").dsp == 6 * 4  # no packing: whole blocks each
     # blocks of one product on 7 series, as Vivado maps them
     for a, b, n in ((8, 8, 1), (16, 16, 1), (16, 24, 1), (16, 32, 2), (32, 32, 4), (64, 64, 16)):
-        assert packing.tiles(a, b, "DSP48E1") == n, (a, b)
+        assert packings.blocks_of_product(a, b, "dsp48e1") == n, (a, b)
 
 
 def test_thresholds_and_fused_thresholds():
@@ -161,7 +162,7 @@ def test_reused_multipliers():
     assert fl.multiplier_limit(16, 64, 3, zeros=100) == 342 - 33
     assert fl.reuse_estimate(16, 64, 16, 16, 4, strategy="resource").dsp == 256
     assert fl.reuse_estimate(16, 64, 8, 16, 4, strategy="resource").dsp == 0  # below nine bits: in LUTs
-    assert fl.reuse_estimate(16, 64, 18, 32, 4, strategy="resource", dsp="DSP48E1").dsp == 512
+    assert fl.reuse_estimate(16, 64, 18, 32, 4, strategy="resource", dsp="dsp48e1").dsp == 512
     assert fl.reuse_estimate(16, 64, 16, 16, 4, strategy="resource").bram18 == 2 * math.ceil(16 * 1024 / (36 * 4))
     assert fl.reuse_estimate(16, 64, 16, 16, 1, strategy="resource").bram18 == 0
     assert [fl.reuse_estimate(16, 64, 16, 16, rf).ii for rf in (1, 4)] == [1, 4]
@@ -216,21 +217,21 @@ def test_published_jet_taggers_are_reported_but_recalled():
 
 @given(st.integers(-(2**50), 2**50))
 def test_signed_digits(value):
-    found = list(signed_digits.digits(value))
+    found = constants.naf(value)
     assert sum(d << at for at, d in found) == value
     assert all(b - a > 1 for (a, _), (b, _) in itertools.pairwise(found))
-    assert len(found) == signed_digits.digit_count(value)
+    assert len(found) == constants.digits(value)
 
 
 @given(st.integers(-3000, 3000))
 def test_signed_digits_are_fewest(value):
-    assert signed_digits.digit_count(value) == plain.fewest_digits(value)
+    assert constants.digits(value) == plain.fewest_digits(value)
 
 
 def test_share_of_weights_with_two_digits():
     for bits, share in ((4, 100), (5, 87.5), (6, 68.75), (7, 50), (8, 34.4)):
         weights = np.arange(-(2 ** (bits - 1)), 2 ** (bits - 1))
-        assert 100 * (signed_digits.digit_count(weights) <= 2).mean() == pytest.approx(share, abs=0.05)
+        assert 100 * (constants.digits(weights) <= 2).mean() == pytest.approx(share, abs=0.05)
 
 
 @given(st.data())
@@ -324,6 +325,5 @@ def test_every_constant_has_a_source():
     for fact in facts.facts().values():
         assert fact.source
         assert fact.status in ("read", "recalled", "inferred", "cross-checked")
-    for row in units_of.devices().values():
-        assert row.lut > 0
-        assert row.status in ("read", "recalled")
+    assert (chips.devices().lut > 0).all()
+    assert chips.devices().status.isin(("read", "recalled")).all()

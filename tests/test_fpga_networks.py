@@ -3,6 +3,7 @@
 import csv
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 
 import hwmodel as hw
 from hwmodel.fpga import layers as fl
+from hwmodel.fpga.chips import Device
+from hwmodel.fpga.chips import device as part_named
 from hwmodel.fpga.layers import search, units_of
 from hwmodel.workloads import frame
 from tests.reference import fpga_layers as plain
@@ -72,17 +75,16 @@ def test_a_shell_takes_its_part():
 
 
 def test_devices_described_elsewhere():
-    from types import SimpleNamespace
-
-    known = units_of.device("xczu3eg")
-    other = SimpleNamespace(part="mine", block="dsp48e2", lut=70560, ff=141120, dsp=360, bram36=216, uram=0, fabric="xcup")
-    assert [getattr(units_of.device(other), r) for r in units_of.RESOURCES] == [getattr(known, r) for r in units_of.RESOURCES]
+    known = part_named("xczu3eg")
+    other = Device("mine", "xcup", "dsp48e2", lut=70560, ff=141120, dsp=360, bram36=216, uram=0)
+    assert [getattr(part_named(other), r) for r in units_of.RESOURCES] == [getattr(known, r) for r in units_of.RESOURCES]
     score = hw_score(NET, other, PLAN, {"*": (1, 1)})
     assert score.total["lut"] == hw_score(NET, known, PLAN, {"*": (1, 1)}).total["lut"]
     assert "user" in set(score.sources["status"])
-    other.fabric, other.block = "ice40", None
     with pytest.raises(ValueError, match="LUTs of six inputs"):
-        hw_score(NET, other, PLAN)
+        hw_score(NET, replace(other, fabric="ice40", block=None), PLAN)
+    with pytest.raises(ValueError, match="dsp48e2"):
+        replace(other, block="dsp48e3")
 
 
 def test_repeated_layers_and_batches():
@@ -101,7 +103,7 @@ def small_network():
 
 @pytest.mark.parametrize("room", [(9000, 9000, 40, 40, 4), (2600, 3000, 4, 12, 0), (2400, 3000, 0, 8, 0)])
 def test_searches_equal_brute_force(room):
-    device = units_of.Device("toy", *room, dsp_type="DSP48E2", source="test", status="user")
+    device = Device("toy", "xcup", "dsp48e2", *room[:3], bram36=room[3] // 2, uram=room[4])
     work, plan = small_network(), "w=int4/channel; a=int4/token"
     from hwmodel.fpga.layers.finn import FINN
     from hwmodel.fpga.layers.network import network
@@ -270,7 +272,7 @@ def test_depthwise_convolutions_and_windows():
         ({"plan": "w=e2m1/channel; a=int8/token", "architecture": "systolic"}, "integers or floats, not both"),
         ({"plan": "w=e2m1/channel; a=e4m3fn/token", "fold": (4, 4), "architecture": "systolic"}, "pe='lut'"),
         ({"part": "xczu3e"}, "did you mean xczu3eg"),
-        ({"part": 7}, "which has no 'lut'"),
+        ({"part": 7}, "FPGA part or board"),
         ({"work": 3}, "give the DataFrame"),
         ({"work": NET.assign(kind="vector")}, "leave such rows out"),
         ({"work": NET.assign(kind="lineer")}, "did you mean linear"),

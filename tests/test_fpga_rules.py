@@ -25,8 +25,9 @@ def test_four_int4_products_for_all_operands(name):
     assert np.abs(p.pack(grid)).max() < 1 << (PORTS[p.block][0] - 1)
 
 
-def test_two_int8_products_for_all_operands():
-    p = fpga.packing("int8x2")
+@pytest.mark.parametrize("name", ["int8x2", "int8x2.e1"])
+def test_two_int8_products_for_all_operands(name):
+    p = fpga.packing(name)
     grid = np.stack(np.meshgrid(signed(8), signed(8), indexing="ij"), -1).reshape(-1, 2)
     assert np.abs(p.pack(grid)).max() < 1 << (PORTS[p.block][0] - 1)
     for x in (-128, -127, -1, 0, 1, 77, 127):
@@ -68,7 +69,7 @@ def test_products_per_block():
     assert fpga.products_per_block(8, 8, "dsp48e2") == 2
     assert fpga.products_per_block(4, 4, "dsp48e2") == 4
     assert fpga.products_per_block(4, 4, "dsp48e1") == 4
-    assert fpga.products_per_block(8, 8, "dsp48e1") == 1
+    assert fpga.products_per_block(8, 8, "dsp48e1") == 2
     assert fpga.products_per_block(8, 9, "dsp58") == 3
     assert fpga.products_per_block(16, 16, "dsp58") == 1
     assert fpga.products_per_block(32, 32, "dsp48e2") == 0

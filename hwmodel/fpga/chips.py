@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 import pandas as pd
 
-from hwmodel._checks import finite, unknown
+from hwmodel._checks import finite, positive_int, unknown
 from hwmodel._data import csv_rows
 from hwmodel.fpga.fabrics import Fabric, fabric
+from hwmodel.fpga.packings import PORTS
 from hwmodel.sources import Fact, frame
 
 RESOURCES = ("lut", "ff", "dsp", "bram36", "uram")
@@ -18,10 +19,10 @@ RESOURCES = ("lut", "ff", "dsp", "bram36", "uram")
 
 @dataclass(frozen=True)
 class Device:
-    """A part. `fabric`: how its LUTs and carries work (`unit_cost(..., target=device.fabric.name)`); `block`: its DSP block."""
+    """A part. `fabric` (or its name): how its LUTs and carries work (`unit_cost(..., target=device.fabric.name)`); `block`: its
+    DSP block, None without. Raises ValueError for unknown fabrics and blocks and for totals that are no whole numbers."""
 
     part: str
-    boards: tuple[str, ...]
     fabric: Fabric
     block: str | None
     lut: int
@@ -29,12 +30,28 @@ class Device:
     dsp: int
     bram36: int
     uram: int
-    source: str
-    status: str
-    facts: tuple[Fact, ...] = field(repr=False, compare=False, default=())
+    boards: tuple[str, ...] = ()
+    source: str = "the caller"
+    status: str = "user"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fabric", fabric(self.fabric) if isinstance(self.fabric, str) else self.fabric)
+        if self.block is not None and self.block not in PORTS:
+            raise unknown("DSP block", str(self.block), PORTS)
+        for name in RESOURCES:
+            positive_int(f"{name} of {self.part}", getattr(self, name), minimum=0)
 
     def __str__(self) -> str:
         return self.part
+
+    @property
+    def bram18(self) -> int:
+        """Halves of its block RAMs."""
+        return 2 * self.bram36
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        return tuple(Fact(f"{self.part} {name}", float(n), "1", self.source, self.status) for name, n in self.totals.items())
 
     @property
     def totals(self) -> dict[str, int]:
@@ -87,11 +104,9 @@ class Device:
 def _devices() -> dict[str, Device]:
     out = {}
     for r in csv_rows("hwmodel.fpga", "devices"):
-        facts = tuple(Fact(f"{r['part']} {name}", float(r[name]), "1", r["source"], r["status"]) for name in RESOURCES)
         block = None if r["block"] == "none" else r["block"]
         out[r["part"]] = Device(
             r["part"],
-            tuple(r["aliases"].split()),
             fabric(r["fabric"]),
             block,
             lut=int(r["lut"]),
@@ -99,16 +114,21 @@ def _devices() -> dict[str, Device]:
             dsp=int(r["dsp"]),
             bram36=int(r["bram36"]),
             uram=int(r["uram"]),
+            boards=tuple(r["aliases"].split()),
             source=r["source"],
             status=r["status"],
-            facts=facts,
         )
     return out
 
 
-def device(name: str) -> Device:
-    """A part by its name or a board's: `device("xczu3eg")`, `device("ultra96")`. ValueError names the nearest."""
-    given = str(name).lower()
+def device(name: str | Device) -> Device:
+    """A part by its name or a board's: `device("xczu3eg")`, `device("ultra96")`. ValueError names the nearest.
+
+    A `Device` is given back; a part that is not here is made by `Device("mine", "xcup", "dsp48e2", lut, ff, dsp, bram36, uram)`.
+    """
+    if isinstance(name, Device):
+        return name
+    given = str(name).strip().lower()
     for found in _devices().values():
         if given == found.part or given in found.boards:
             return found

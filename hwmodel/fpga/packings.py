@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from math import ceil
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from hwmodel._checks import positive_int, unknown
+from hwmodel._data import csv_rows
+from hwmodel.sources import Fact
 
+Ints = NDArray[np.int64]
 WORD = 48  # bits of the product that are used, of any block
 
 
@@ -113,13 +118,15 @@ PACKINGS = {
     p.name: p
     for p in (
         Packing("int8x2", "dsp48e2", (0, 18), 8, 8, "AMD WP486, by reference fpga.md 4.5", "read"),
+        Packing("int8x2.e1", "dsp48e1", (0, 16), 8, 8, "int8x2 with lanes 16 bits apart, as the port is 25 bits wide", "inferred"),
         Packing("int4x4", "dsp48e2", (0, 8, 15, 22), 4, 4, "FINN mvu_4sx4u, by reference fpga.md 4.5", "read"),
         Packing("int4x4.e1", "dsp48e1", (0, 7, 14, 21), 4, 4, "FINN mvu_4sx4u, by reference fpga.md 4.5", "read", True),
     )
 }
 # Products of a shared sum in one block: DSP58's vector mode adds three of 9 x 8 bits.
 DOT58 = (3, 9, 8)
-PORTS = {"dsp48e1": (25, 18), "dsp48e2": (27, 18), "dsp58": (27, 24)}
+_DOT58 = Fact("dsp58 products of 9x8 bits in a sum", 3.0, "product", "FINN mvu_8sx9_dsp58, by reference fpga.md 4.5", "read")
+PORTS = {r["block"]: (int(r["wide"]), int(r["narrow"])) for r in csv_rows("hwmodel.fpga", "dsp_blocks")}
 
 
 def packing(name: str) -> Packing:
@@ -138,29 +145,78 @@ def dot58(a: Any, b: Any) -> np.ndarray:
     return (x * y).sum(-1)
 
 
-def products_per_block(weight_bits: int, activation_bits: int, block: str) -> int:
+def products_per_block(weight_bits: int, activation_bits: int, block: str | None) -> int:
     """Signed products of one clock in one block: lanes of a packing, or the three terms of a DSP58; 0 if it takes several blocks.
 
     Raises ValueError for unknown blocks.
     """
     w, a = positive_int("weight_bits", weight_bits), positive_int("activation_bits", activation_bits)
-    if block not in PORTS:
-        raise unknown("DSP block", block, PORTS)
-    n, wide, narrow = DOT58
-    if block == "dsp58" and max(w, a) <= wide and min(w, a) <= narrow:
-        return n
-    fits = [p.lanes for p in PACKINGS.values() if p.block == block and w <= p.weight and a <= p.shared]
-    port = PORTS[block]
-    return max(fits, default=1 if max(w, a) <= port[0] and min(w, a) <= port[1] else 0)
+    fits = [lanes for wide, narrow, lanes in _ways(block) if max(w, a) <= wide and min(w, a) <= narrow]
+    return max(fits, default=1 if int(blocks_of_product(w, a, block)) == 1 else 0)
 
 
-def blocks_for(products: int, weight_bits: int, activation_bits: int, block: str) -> int:
+def blocks_for(products: int, weight_bits: int, activation_bits: int, block: str | None) -> int:
     """DSP blocks for so many products a clock, packed where that is possible, cut where they exceed the ports."""
     count = positive_int("products", products)
     each = products_per_block(weight_bits, activation_bits, block)
-    if each:
-        return ceil(count / each)
-    wide, narrow = PORTS[block]
-    a, b = max(weight_bits, activation_bits), min(weight_bits, activation_bits)
-    # Slices but the top one have a zero sign.
-    return count * ceil(max(a - 1, 1) / (wide - 1)) * ceil(max(b - 1, 1) / (narrow - 1))
+    return ceil(count / each) if each else count * int(blocks_of_product(weight_bits, activation_bits, block))
+
+
+def blocks_of_product(a: ArrayLike, b: ArrayLike, block: str | None) -> Ints:
+    """Blocks of one signed product of a x b bits (arrays broadcast): an operand wider than its port is cut into slices."""
+    wide_port, narrow_port, step = (int(_block(block)[c]) for c in ("wide", "narrow", "slice"))
+    x, y = np.asarray(a, np.int64), np.asarray(b, np.int64)
+    wide, narrow = np.maximum(x, y), np.minimum(x, y)
+    return _slices(wide, wide_port, step) * _slices(narrow, narrow_port, step)
+
+
+def blocks_of_array(rows: ArrayLike, cols: ArrayLike, weight_bits: ArrayLike, activation_bits: ArrayLike, block: str | None) -> Ints:
+    """Blocks of rows x cols products a cycle (arrays broadcast): rows that share an activation are packed, or columns of a sum.
+
+    Wider operands than any packing takes need whole blocks each (`blocks_of_product`).
+    """
+    p, q, w, a = np.broadcast_arrays(*(np.asarray(v, np.int64) for v in (rows, cols, weight_bits, activation_bits)))
+    out = p * q * blocks_of_product(w, a, block)
+    for wide, narrow, lanes in sorted(_ways(block), reverse=True):
+        packed = p * -(-q // lanes) if sums_products(block) else -(-p // lanes) * q
+        out = np.where((np.maximum(w, a) <= wide) & (np.minimum(w, a) <= narrow), packed, out)
+    return out
+
+
+def sums_products(block: str | None) -> bool:
+    """Whether the block sums several products (DSP58) rather than keep them apart."""
+    return _block(block)["block"] == "dsp58"
+
+
+def block_facts(block: str | None) -> tuple[Fact, ...]:
+    """The ports, slices and packings of a block."""
+    r = _block(block)
+    ports = [Fact(f"{block} {c}", float(r[c]), "bit", r["source"], r["status"]) for c in ("wide", "narrow", "slice")]
+    lanes = [
+        Fact(f"{block} products of {p.weight}x{p.shared} bits", float(p.lanes), "product", p.source, p.status)
+        for p in PACKINGS.values()
+        if p.block == block
+    ]
+    return (*ports, *lanes, *((_DOT58,) if sums_products(block) else ()))
+
+
+@cache
+def _blocks() -> dict[str, dict[str, str]]:
+    return {r["block"]: r for r in csv_rows("hwmodel.fpga", "dsp_blocks")}
+
+
+def _block(name: str | None) -> dict[str, str]:
+    if name is None or name not in _blocks():
+        raise unknown("DSP block", str(name), PORTS)
+    return _blocks()[name]
+
+
+def _ways(block: str | None) -> list[tuple[int, int, int]]:
+    """(bits of the wider operand, of the narrower one, products) of a block's packings."""
+    if sums_products(block):
+        return [(DOT58[1], DOT58[2], DOT58[0])]
+    return [(max(p.weight, p.shared), min(p.weight, p.shared), p.lanes) for p in PACKINGS.values() if p.block == block]
+
+
+def _slices(bits: Ints, port: int, step: int) -> Ints:
+    return 1 + -(-np.maximum(bits - port, 0) // step)

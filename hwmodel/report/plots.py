@@ -9,6 +9,7 @@ from hwmodel.report.canvas import WIDTHS, embedded, pixels, png, svg
 from hwmodel.report.compare_plot import MOST, plot_comparison
 from hwmodel.report.energy_plot import energy_breakdown, score_breakdown
 from hwmodel.report.error_plot import layer_sqnr
+from hwmodel.report.fpga_plot import fpga_plot
 from hwmodel.report.markup import Picture
 from hwmodel.report.pareto_plot import pareto
 from hwmodel.report.roofline_plot import plot_roofline
@@ -66,6 +67,12 @@ def score_pictures(score: Any) -> list[Picture]:
         (_roofline, "Layers below their ceilings.", "Operations a byte of DRAM, and how many of them a second."),
     )
     return [_picture(plot, score, title, caption, False, files=False)[0] for plot, title, caption in drawn]
+
+
+def fpga_pictures(score: Any) -> list[Picture]:
+    """The plot of a design on an FPGA for its page. Raises ImportError where matplotlib is missing."""
+    title, caption = "What the design takes of the device.", "Ticks: the shares up to which designs place, by FINN's guide."
+    return [_picture(fpga_plot, score, title, caption, False, files=False)[0]]
 
 
 def comparison_pictures(comparison: Any) -> list[Picture]:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodel.fpga.chips import Device
 from hwmodel.fpga.layers.folded import Estimate
 from hwmodel.fpga.layers.network import Layer
-from hwmodel.fpga.layers.units_of import RESOURCES, Device
+from hwmodel.fpga.layers.units_of import RESOURCES
 from hwmodel.sources import Fact
 
 Ints = NDArray[np.int64]

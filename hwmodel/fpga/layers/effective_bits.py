@@ -92,7 +92,7 @@ def da4ml_luts(count: Any) -> float:
 
 def jet_taggers() -> pd.DataFrame:
     """The published jet taggers on a VU9P: lut and dsp from their shares, `equivalent` LUT + 55 DSP, source and status."""
-    from hwmodel.fpga.layers.units_of import device
+    from hwmodel.fpga.chips import device
 
     part = device("xcvu9p")
     table = pd.DataFrame(csv_rows(PACKAGE, "jet_taggers"))

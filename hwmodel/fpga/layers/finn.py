@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from hwmodel._checks import unknown
+from hwmodel.fpga import packings
+from hwmodel.fpga.chips import Device
 from hwmodel.fpga.layers import facts as constants
-from hwmodel.fpga.layers import folded, folding, packing
+from hwmodel.fpga.layers import folded, folding
 from hwmodel.fpga.layers.choices import Architecture, Choices, columns, joined
 from hwmodel.fpga.layers.memory import STYLES
 from hwmodel.fpga.layers.network import Layer
 from hwmodel.fpga.layers.operands import integers
-from hwmodel.fpga.layers.units_of import Device
 from hwmodel.fpga.layers.windows import window
 from hwmodel.sources import Fact
 
@@ -39,15 +40,15 @@ def multipliers(layer: Layer, device: Device, asked: Any = None) -> tuple[str, .
         if name not in folded.MULTIPLIERS:
             raise unknown("multiplier", name, folded.MULTIPLIERS)
     bits = min(layer.weight.bits, layer.activation.bits)
-    packed = packing.products(device.dsp_type, layer.weight.bits, layer.activation.bits) > 1
+    packed = packings.products_per_block(layer.weight.bits, layer.activation.bits, device.block) > 1
     taken = [n for n in names if n == "lut" or (device.dsp and bits > 1 and (n == "dsp" or asked is not None or not packed))]
     # four lanes of a DSP48E1 leave no room for the most negative weight
-    if device.dsp_type == "DSP48E1" and layer.weight.bits <= 4 and not layer.weight.narrow and "dsp" in taken:
+    if device.block == "dsp48e1" and layer.weight.bits <= 4 and not layer.weight.narrow and "dsp" in taken:
         taken.remove("dsp")
     if not taken:
         raise ValueError(
             f"layer {layer.name}: weights {layer.weight.text} by activations {layer.activation.text} have no multiplier among"
-            f" {', '.join(names)} on {device.name}; allow 'lut'"
+            f" {', '.join(names)} on {device.part}; allow 'lut'"
         )
     return tuple(taken)
 
@@ -59,7 +60,7 @@ def memories(device: Device, asked: Any = None) -> tuple[str, ...]:
         if name not in STYLES:
             raise unknown("memory style", name, STYLES)
         if name == "ultra" and not device.uram and asked is not None:
-            raise ValueError(f"memory style is 'ultra', but {device.name} has no URAM; use distributed, block or external")
+            raise ValueError(f"memory style is 'ultra', but {device.part} has no URAM; use distributed, block or external")
     return tuple(n for n in names if n != "ultra" or device.uram)
 
 
@@ -84,7 +85,7 @@ def build(layer: Layer, device: Device, pe: Any, simd: Any, multiplier: str, mem
         "declared": layer.declared,
         "multiplier": multiplier,
         "memory": memory,
-        "dsp": device.dsp_type,
+        "dsp": device.block,
     }
     fused = layer.output_bits if thresholds == "fused" else 0
     if layer.depthwise:
@@ -162,10 +163,8 @@ def one(layer: Layer, device: Device, options: Mapping[str, Any], fold: Any) -> 
 
 def used(layers: Sequence[Layer], device: Device, options: Mapping[str, Any]) -> tuple[Fact, ...]:
     return (
-        *constants.under(
-            "finn.lut", "finn.multiplier", "finn.declared", "finn.hls", "finn.threshold", "finn.window", "uram.", "dsp."
-        ),
-        *packing.facts(device.dsp_type),
+        *constants.under("finn.lut", "finn.multiplier", "finn.declared", "finn.hls", "finn.threshold", "finn.window", "uram."),
+        *packings.block_facts(device.block),
         Fact("FINN registers of operands, products and accumulators", 1.0, "stage", "one register stage each", "inferred"),
     )
 

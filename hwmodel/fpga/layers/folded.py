@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwmodel._checks import unknown
-from hwmodel.fpga.layers import packing
+from hwmodel.fpga import packings
 from hwmodel.fpga.layers.facts import value, whole
 from hwmodel.fpga.layers.memory import Ints, bram18, held, ints, up
 
@@ -83,7 +83,7 @@ def mvau(
     memory: str = "block",
     embedded: bool = False,
     fused_bits: ArrayLike = 0,
-    dsp: str = "DSP48E2",
+    dsp: str | None = "dsp48e2",
     copies: ArrayLike = 1,
 ) -> Estimate:
     """Resources and cycles of a matrix-vector unit.
@@ -110,7 +110,7 @@ def mvau(
         bram, ultra = np.where(small, 0, bram), np.where(small, 0, ultra)
     total = np.floor(datapath_luts(p, q, wb, ab, acc, multiplier == "lut", extra) + lut).astype(np.int64)
     if multiplier == "dsp":
-        blocks = packing.blocks(dsp, p, q, wb, ab)
+        blocks = packings.blocks_of_array(p, q, wb, ab, dsp)
     else:
         blocks = p * q * up(wb + ab, whole("finn.hls_dsp_bits")) * (multiplier == "dsp_hls")
     ff = p * q * wb + q * ab + p * acc + (p * q * (wb + ab) if multiplier == "lut" else 0)
@@ -130,7 +130,7 @@ def vvu(
     declared: ArrayLike | None = None,
     multiplier: str = "lut",
     memory: str = "block",
-    dsp: str = "DSP48E2",
+    dsp: str | None = "dsp48e2",
 ) -> Estimate:
     """A depthwise unit: `channels` dot products of `window` elements, pe channels and simd elements a cycle.
 
@@ -144,8 +144,8 @@ def vvu(
     acc = np.minimum(top, accumulator_bits(window, wb, ab, signed))
     lut, bram, ultra = held(memory, p * q * wb, ints(channels) * ints(window) // (p * q))
     total = np.floor(datapath_luts(p, q, wb, ab, acc, multiplier == "lut") + lut).astype(np.int64)
-    if multiplier == "dsp" and packing.sums(dsp):
-        blocks = packing.blocks(dsp, p, q, wb, ab)
+    if multiplier == "dsp" and packings.sums_products(dsp):
+        blocks = packings.blocks_of_array(p, q, wb, ab, dsp)
     else:
         blocks = p * q * up(wb + ab, whole("finn.hls_dsp_bits")) * (multiplier != "lut")
     ff = p * q * (wb + ab) + p * acc + (p * q * (wb + ab) if multiplier == "lut" else 0)
@@ -172,9 +172,9 @@ def thresholding(
 STYLES_OF_THRESHOLDS = ("distributed", "block")
 
 
-def reported_rtl_dsps(dsp: str, pe: ArrayLike, simd: ArrayLike) -> Ints:
+def reported_rtl_dsps(dsp: str | None, pe: ArrayLike, simd: ArrayLike) -> Ints:
     """DSP blocks that FINN reports for an RTL unit: four rows a DSP48 at any width, which its 8-bit kernel does not reach."""
-    if packing.sums(dsp):
+    if packings.sums_products(dsp):
         return ints(pe) * up(simd, whole("finn.rtl_dsp58_columns"))
     return up(pe, whole("finn.rtl_dsp48_rows")) * ints(simd)
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from hwmodel._checks import unknown
+from hwmodel.fpga import packings
+from hwmodel.fpga.chips import Device
 from hwmodel.fpga.layers import facts as constants
-from hwmodel.fpga.layers import packing
 from hwmodel.fpga.layers.choices import Architecture, Choices, columns
 from hwmodel.fpga.layers.effective_bits import constant_bits, ebops
 from hwmodel.fpga.layers.folded import Estimate
@@ -17,7 +18,6 @@ from hwmodel.fpga.layers.memory import bram18
 from hwmodel.fpga.layers.network import Layer
 from hwmodel.fpga.layers.operands import integers
 from hwmodel.fpga.layers.reuse import STRATEGIES, reuse_estimate, valid_reuse_factors
-from hwmodel.fpga.layers.units_of import Device
 from hwmodel.sources import Fact
 
 OPTIONS: dict[str, Any] = {"strategy": "resource", "weights": None}
@@ -62,7 +62,7 @@ def build(layer: Layer, device: Device, options: Mapping[str, Any], factors: Seq
             declared=None,
             zeros=zeros,
             effective=bit_products,
-            dsp=device.dsp_type,
+            dsp=device.block,
         )
         for rf in factors
     ]
@@ -104,7 +104,7 @@ def one(layer: Layer, device: Device, options: Mapping[str, Any], fold: Any) -> 
 
 
 def used(layers: Sequence[Layer], device: Device, options: Mapping[str, Any]) -> tuple[Fact, ...]:
-    return (*constants.under("hls4ml.", "dsp.", "ebops.luts"), *packing.facts(device.dsp_type))
+    return (*constants.under("hls4ml.", "ebops.luts"), *packings.block_facts(device.block))
 
 
 HLS4ML = Architecture("hls4ml", ways, one, used, OPTIONS, "clock.hls4ml_mhz")

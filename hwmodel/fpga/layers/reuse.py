@@ -8,7 +8,7 @@ from math import ceil, log2
 from typing import Any
 
 from hwmodel._checks import positive_int, unknown
-from hwmodel.fpga.layers import packing
+from hwmodel.fpga import packings
 from hwmodel.fpga.layers.facts import value, whole
 from hwmodel.fpga.layers.folded import accumulator_bits
 from hwmodel.fpga.layers.folding import divisors, nearest
@@ -57,11 +57,11 @@ def multiplier_limit(inputs: int, outputs: int, reuse: int, zeros: int = 0) -> i
     return -(-inputs * outputs // reuse) - zeros // reuse
 
 
-def dsps_per_product(weight_bits: int, activation_bits: int, dsp: str) -> int:
+def dsps_per_product(weight_bits: int, activation_bits: int, dsp: str | None) -> int:
     """DSP blocks of one product: none for weights below nine bits; more than one where an operand is wider than its port."""
     if weight_bits < whole("hls4ml.dsp_weight_bits"):
         return 0
-    return int(packing.tiles(weight_bits, activation_bits, dsp))
+    return int(packings.blocks_of_product(weight_bits, activation_bits, dsp))
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def reuse_estimate(
     declared: int | None = None,
     zeros: int = 0,
     effective: float | None = None,
-    dsp: str = "DSP48E2",
+    dsp: str | None = "dsp48e2",
 ) -> ReuseEstimate:
     """Resources of a layer at a reuse factor.
 

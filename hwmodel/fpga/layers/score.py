@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from numbers import Real
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from hwmodel._checks import finite, unknown
+from hwmodel.fpga.chips import Device, device
 from hwmodel.fpga.layers import operands, search, systolic
 from hwmodel.fpga.layers.choices import Architecture, Choices
 from hwmodel.fpga.layers.facts import facts as constants
@@ -20,9 +22,12 @@ from hwmodel.fpga.layers.facts import under
 from hwmodel.fpga.layers.finn import FINN
 from hwmodel.fpga.layers.hls4ml import HLS4ML
 from hwmodel.fpga.layers.network import Network, network
-from hwmodel.fpga.layers.units_of import LUT6_FABRICS, RESOURCES, Device, device
+from hwmodel.fpga.layers.units_of import LUT6_FABRICS, RESOURCES
 from hwmodel.fpga.layers.unrolled import UNROLLED
 from hwmodel.sources import Fact, frame
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PIPELINES: dict[str, Architecture] = {a.name: a for a in (FINN, HLS4ML, UNROLLED)}
 ARCHITECTURES = (*PIPELINES, "systolic")
@@ -35,7 +40,7 @@ class FpgaScore:
 
     `.layers` one row a layer (resources over its `count`; those of a shared array are only in `.parts`), `.total` sums,
     `.parts` resources by part, `.utilisation` used against available, `.fits`, `.misfit`, `.folding` to build the same again,
-    `.sources` every constant. No energy: FPGA energies are not modelled, `energy_j` is NaN.
+    `.sources` every constant. Energy is not modelled and the silicon is the vendor's: `energy_j` and `area_mm2` are NaN.
     """
 
     device: Device
@@ -89,6 +94,42 @@ class FpgaScore:
         """NaN: not modelled."""
         return float("nan")
 
+    @property
+    def area_mm2(self) -> float:
+        """NaN: a part has the area it has; what a design takes of it is `.utilisation`."""
+        return float("nan")
+
+    def plot(self, theme: str = "light", width: str = "wide") -> Figure:
+        """Shares of the device, and LUTs, DSP blocks and block RAM of every layer: a matplotlib figure (extra `plot`)."""
+        from hwmodel.report.fpga_plot import fpga_plot
+
+        return fpga_plot(self, theme, width)
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """One self-contained HTML page of this score; also written to `path`, all of it or nothing. No plot without matplotlib."""
+        from hwmodel.report import fpga_page
+
+        return fpga_page.html(self, path)
+
+    def to_csv(self, path: str | Path) -> None:
+        """`.layers` at `path`, `.utilisation` and `.sources` beside it (NAME.sources.csv); all or none. Raises OSError."""
+        from hwmodel.report import fpga_page
+
+        fpga_page.csv(self, path)
+
+    def to_json(self, path: str | Path) -> None:
+        """Totals, folding, layers, parts, utilisation and sources as one strict JSON document, all of it or nothing. OSError."""
+        from hwmodel.report import fpga_page
+
+        fpga_page.json(self, path)
+
+    def to_parquet(self, path: str | Path) -> None:
+        """`.layers`; the rest as JSON under `hwmodel` in the file's metadata. Raises ImportError without pyarrow (extra `plot`),
+        OSError."""
+        from hwmodel.report import fpga_page
+
+        fpga_page.parquet(self, path)
+
     @cached_property
     def utilisation(self) -> pd.DataFrame:
         """resource, used, available, share, missing; `advised`: the share up to which designs place (FINN's guide)."""
@@ -117,13 +158,13 @@ class FpgaScore:
         """Which resources are missing and how many; empty where the design fits."""
         short = self.utilisation[self.utilisation["missing"] > 0]
         texts = [f"{r['missing']} {_NAMES[r['resource']]} ({r['used']} of {r['available']})" for r in short.to_dict("records")]
-        return f"{self.device.name} lacks " + ", ".join(texts) if texts else ""
+        return f"{self.device.part} lacks " + ", ".join(texts) if texts else ""
 
     def __repr__(self) -> str:
         used = ", ".join(f"{int(self.total[r])} {r}" for r in RESOURCES if self.total[r])
         fit = "" if self.fits else f"; {self.misfit}"
         return (
-            f"FpgaScore({self.architecture} on {self.device.name}, {self.plan}: {used}, {self.latency_s:.4g} s,"
+            f"FpgaScore({self.architecture} on {self.device.part}, {self.plan}: {used}, {self.latency_s:.4g} s,"
             f" {self.throughput_per_s:.4g}/s at {self.clock_mhz:g} MHz{fit})"
         )
 
@@ -160,10 +201,10 @@ def fpga_score(
     unit takes. Sources: `reference` FINN, hls4ml, HGQ, da4ml; see docs/fpga_layers.md.
     """
     dev = device(part)
-    if dev.fabric not in LUT6_FABRICS:
+    if dev.fabric.name not in LUT6_FABRICS:
         raise ValueError(
-            f"{dev.name} has the fabric {dev.fabric!r}; layers are modelled for LUTs of six inputs ({', '.join(LUT6_FABRICS)}):"
-            " choose one of these devices, or price units with hwmodel.fpga.unit_cost"
+            f"{dev.part} has the fabric {dev.fabric.name!r}; layers are modelled for LUTs of six inputs"
+            f" ({', '.join(LUT6_FABRICS)}): choose one of these devices, or price units with hwmodel.fpga.unit_cost"
         )
     around = _SHELL if shell else {}
     if architecture not in ARCHITECTURES:
@@ -276,7 +317,7 @@ def _does_not_fit(
     rate = "" if cycles is None else f" in {cycles} cycles an inference"
     texts = [f"{n} {_NAMES[r]} beyond the {allowed[r]} that may be used" for r, n in short.items()]
     return search.DoesNotFit(
-        f"no folding of {len(net.layers)} layers fits {dev.name}{rate}: the one that comes nearest needs"
+        f"no folding of {len(net.layers)} layers fits {dev.part}{rate}: the one that comes nearest needs"
         f" {' and '.join(texts)}; use narrower formats, weights in memories='external', a larger device"
         f"{'' if cycles is None else ', a lower rate'} or a higher limit (now {limit!r})",
         short,
@@ -326,7 +367,7 @@ def _systolic(net: Network, dev: Device, folding: Any, clock: Fact, limit: Any, 
         found = systolic.best(net.layers, dev, search.capacities(dev, limit) - _shell(around), clock.value, folding or {})
         if found is None:
             raise search.DoesNotFit(
-                f"no systolic array with these buffers fits {dev.name} within limit {limit!r}; give smaller weight_kib and"
+                f"no systolic array with these buffers fits {dev.part} within limit {limit!r}; give smaller weight_kib and"
                 " activation_kib, pe='lut' or 'dsp', or a larger device",
                 {},
             )

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel._checks import finite, unknown
+from hwmodel.fpga.chips import Device
 from hwmodel.fpga.layers.choices import Choices
 from hwmodel.fpga.layers.facts import value
-from hwmodel.fpga.layers.units_of import RESOURCES, Device
+from hwmodel.fpga.layers.units_of import RESOURCES
 
 Ints = NDArray[np.int64]
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from hwmodel._checks import positive_int
+from hwmodel.fpga.constants import naf
 from hwmodel.fpga.layers.adders import Adder, AdderGraph, Interval, Output, adder_bits, input_intervals, sum_interval
-from hwmodel.fpga.layers.signed_digits import digits
 
 # A term is a number: shift in the high bits, signal in the low ones. A row maps its terms to their signs.
 _SIGNAL_BITS = 20
@@ -65,7 +65,7 @@ def _build(matrix: np.ndarray, known: tuple[Interval, ...], sharing: bool, size:
         row: Row = {}
         for signal, weight in enumerate(line):
             if weight and (known[signal].low or known[signal].high):
-                row |= {shift << _SIGNAL_BITS | signal: sign for shift, sign in digits(weight)}
+                row |= {shift << _SIGNAL_BITS | signal: sign for shift, sign in naf(weight)}
         rows.append(row)
     if sharing:
         _share(rows, made)

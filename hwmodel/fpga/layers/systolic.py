@@ -11,14 +11,16 @@ import numpy as np
 
 from hwmodel._checks import finite, positive_int, unknown
 from hwmodel.accelerators.systolic import DATAFLOWS, counts
+from hwmodel.fpga import packings
+from hwmodel.fpga.chips import Device
 from hwmodel.fpga.layers import facts as constants
-from hwmodel.fpga.layers import packing, units_of
+from hwmodel.fpga.layers import units_of
 from hwmodel.fpga.layers.facts import whole
 from hwmodel.fpga.layers.folded import accumulator_bits
 from hwmodel.fpga.layers.memory import bram18_best, uram
 from hwmodel.fpga.layers.network import Layer
 from hwmodel.fpga.layers.operands import Operand
-from hwmodel.fpga.layers.units_of import RESOURCES, Device
+from hwmodel.fpga.layers.units_of import RESOURCES
 from hwmodel.sources import Fact
 
 ELEMENTS = ("dsp", "lut")
@@ -52,7 +54,7 @@ def array(fold: Any, device: Device) -> Array:
         if given.get(key, allowed[0]) not in allowed:
             raise unknown(key, given[key], allowed)
     if given.get("memory") == "ultra" and not device.uram:
-        raise ValueError(f"memory is 'ultra', but {device.name} has no URAM; use block")
+        raise ValueError(f"memory is 'ultra', but {device.part} has no URAM; use block")
     rate = given.get("dram_gb_s")
     return Array(
         positive_int("rows", given.get("rows", 16)),
@@ -104,13 +106,13 @@ def build(shape: Array, layers: Sequence[Layer], device: Device) -> Built:
         declared = min(one.declared for one in layers)
         acc = min(declared, int(accumulator_bits(deepest, weight.bits, activation.bits, activation.signed)))
         if shape.pe == "dsp":
-            dsp = int(packing.blocks(device.dsp_type, shape.cols, shape.rows, weight.bits, activation.bits))
-            lanes = packing.products(device.dsp_type, weight.bits, activation.bits)
-            if packing.sums(device.dsp_type) and lanes > 1:
+            dsp = int(packings.blocks_of_array(shape.cols, shape.rows, weight.bits, activation.bits, device.block))
+            lanes = packings.products_per_block(weight.bits, activation.bits, device.block)
+            if packings.sums_products(device.block) and lanes > 1:
                 dsp, lanes = shape.cols * ceil(shape.rows / lanes), 1
-            lut, facts = (size * acc if lanes > 1 else 0), facts + packing.facts(device.dsp_type)
+            lut, facts = (size * acc if lanes > 1 else 0), facts + packings.block_facts(device.block)
         else:
-            each, more = units_of.mac_luts(weight.bits, activation.bits, acc, device.fabric)
+            each, more = units_of.mac_luts(weight.bits, activation.bits, acc, device.fabric.name)
             dsp, lut, facts = 0, ceil(size * each), facts + more
     elif weight.kind == "float" and activation.kind == "float" and shape.pe == "lut":
         params = {
@@ -121,7 +123,7 @@ def build(shape: Array, layers: Sequence[Layer], device: Device) -> Built:
             "G": max(1, (deepest - 1).bit_length()),
         }
         acc = 2**weight.exponent + weight.mantissa + 2**activation.exponent + activation.mantissa + params["G"] - 1
-        each, more = units_of.unit_luts("fp_mac_kulisch", tuple(params.items()), device.fabric)
+        each, more = units_of.unit_luts("fp_mac_kulisch", tuple(params.items()), device.fabric.name)
         dsp, lut, facts = 0, ceil(size * each), facts + more
     else:
         raise ValueError(

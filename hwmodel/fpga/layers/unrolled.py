@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hwmodel.fpga.chips import Device
 from hwmodel.fpga.layers import facts as constants
 from hwmodel.fpga.layers import folding
 from hwmodel.fpga.layers.choices import Architecture, Choices
@@ -15,7 +16,6 @@ from hwmodel.fpga.layers.memory import bram18
 from hwmodel.fpga.layers.network import Layer
 from hwmodel.fpga.layers.operands import integers
 from hwmodel.fpga.layers.sharing import adder_graph
-from hwmodel.fpga.layers.units_of import Device
 from hwmodel.sources import Fact
 
 OPTIONS: dict[str, Any] = {"weights": None, "levels": 1}
