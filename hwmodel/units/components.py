@@ -199,7 +199,7 @@ def checked(kind: str, given: dict[str, Any]) -> dict[str, int]:
             if not isinstance(value, str):
                 raise ValueError(f"{name} of {kind} is {value!r}; give a word, such as {parameter.default!r}")
             if value != parameter.default:
-                values[name] = value
+                values[name] = given[name]
         elif name in FLAGS:
             if value not in (0, 1):
                 raise ValueError(f"{name} of {kind} is {value!r}; give 0 or 1")
