@@ -195,6 +195,7 @@ def prepared(
     """A workload checked: its columns, its sizes, which rows are QK^T and PV, the phase, and what the plan means for its layers."""
     table = _columns(work)
     sizes = checked_sizes(table, (*SHAPE[2:], *HEADS))
+    _check_countable(sizes)
     kinds = table["kind"].tolist()
     for kind in set(kinds):
         if kind not in KINDS:
@@ -206,6 +207,17 @@ def prepared(
     shapes = tuple(sizes[c] for c in ("n", "k", "kv_heads", "head_dim", "context"))
     bits = planned(names, attention, shapes, acc, plan, weight_bits)
     return table, sizes, (qk, pv), chosen, bits
+
+
+def _check_countable(sizes: dict[str, Ints]) -> None:
+    """ValueError where MACs, bits or cycles would not fit 64 bits."""
+    runs = sizes["count"].astype(np.float64) * sizes["batch"]
+    m, n, k = (sizes[c].astype(np.float64) for c in ("m", "n", "k"))
+    most = runs * m * n * k * 64
+    if (most >= 2.0**62).any():
+        row = int(np.argmax(most))
+        shape = ", ".join(f"{c}={sizes[c][row]}" for c in ("count", "batch", "m", "n", "k"))
+        raise ValueError(f"workload row {row} has {shape}: too many operations to count in 64 bits; split the layer")
 
 
 def widest_weight(bits: Planned, kinds: tuple[Ints, Ints]) -> float:

@@ -235,3 +235,11 @@ def test_files_without_what_they_need(tmp_path, load):
         refused(words, load, path)
     with pytest.raises(FileNotFoundError, match="does not exist"):
         load(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("m", [1 << 50, 1 << 62])
+def test_more_operations_than_64_bits_count_are_refused(m):
+    work = hw.workload("llama-2-7b", "prefill").assign(m=m)
+    for call in (hw.score, lambda w, acc: hw.score_many(w, {"height": [8]}, acc)):
+        with pytest.raises(ValueError, match="64 bits; split the layer"):
+            call(work, "bitmod@h25")
