@@ -23,7 +23,7 @@ def main() -> None:
     measured = fpga.measured()
     frame = pd.concat([measured[["kind", "params", "target", "dsp_allowed"]]] * (20 if SHORT else 200), ignore_index=True)
     each = seconds(lambda: fpga.synthesised_units(frame)) / len(frame)
-    print(f"units in a table ({len(measured)} different): {1 / each:12.0f} a second")
+    print(f"units in a table ({len(measured)} rows, repeated): {1 / each:12.0f} a second")
     start = time.perf_counter()
     count = 300 if SHORT else 2000
     for i in range(count):  # none seen before
@@ -35,7 +35,7 @@ def main() -> None:
     print(f"matrix-vector units, arrays: {1 / units:11.0f} a second")
     for what, a in (("in a table", each), ("new", fresh)):
         low, high = (s / a for s in SYNTHESIS_S)
-        print(f"published seconds of synthesis over ours, unit {what}: {low:.1e} to {high:.1e}")
+        print(f"published seconds of synthesis over ours, {what}: {low:.1e} to {high:.1e}")
     work, part = hw.workload("resnet-18"), hw.device("xczu3eg")
     for bits in (4,) if SHORT else (2, 4):
         plan = f"w=int{bits}/channel; a=int{bits}/token"
