@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from hwmodel.accelerators.hardware import Bits, Hardware, Word, costs
 from hwmodel.accelerators.memory import buffer_word, word_widths
 from hwmodel.accelerators.model import PHASES
 from hwmodel.dequantize import Dequantizers, dequantizers
+from hwmodel.fpga.chips import Device
 from hwmodel.mapped_scoring import Imposed, mapped, sum_bits
 from hwmodel.planning import Planned, WeightBits, planned
 from hwmodel.sources import Fact, frame
@@ -27,6 +28,8 @@ from hwmodel.workloads.frame import COLUMNS, GEOMETRY, HEADS, KINDS, SHAPE, chec
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from hwmodel.fpga.layers import FpgaScore
 
 ENERGIES = (
     "energy_core_j",
@@ -135,9 +138,13 @@ class Score:
         )
 
 
+@overload
+def score(work: pd.DataFrame, acc: Device, plan: Any = ..., **design: Any) -> FpgaScore: ...
+@overload
+def score(work: pd.DataFrame, acc: AnyAccelerator | str | Path, plan: Any = ..., **options: Any) -> Score: ...
 def score(
     work: pd.DataFrame,
-    acc: AnyAccelerator | str | Path,
+    acc: AnyAccelerator | Device | str | Path,
     plan: Any = "float16",
     *,
     phase: str | None = None,
@@ -145,7 +152,8 @@ def score(
     objective: str | None = None,
     mapping: Imposed = None,
     vector_rows: str = "refuse",
-) -> Score:
+    **design: Any,
+) -> Score | FpgaScore:
     """Score a workload (hw.workload) on an accelerator under a plan (a Plan, its string, or a bare scheme).
 
     A layer takes max(compute, DRAM) cycles; layers follow one another (perfect overlap inside a layer, none across).
@@ -162,10 +170,22 @@ def score(
     Cycles then are computing, stalls at all ports, preload, offload and drain; energy that of operations, of all accesses,
     wires and leakage.
 
+    On an FPGA (`hw.device`) the result is an `FpgaScore` and the options are those of `hwmodel.fpga.layers.fpga_score`: folding,
+    architecture, clock_mhz, limit, ... No other option has a meaning there.
+
     Raises ValueError for a workload without rows, with missing columns or with negative, fractional or NaN sizes, and
     for schemes, activations or datapaths that the accelerator cannot run.
     Source: BitMoD simulator (HPCA 2025 artifact), accelerator.py and pe_array.py; SCALE-Sim 3 for systolic arrays.
     """
+    if isinstance(acc, Device):
+        from hwmodel.fpga.layers import fpga_score
+
+        others = {"phase": phase, "weight_bits": weight_bits, "objective": objective, "mapping": mapping}
+        if given := [name for name, value in others.items() if value is not None]:
+            raise ValueError(f"{acc} is an FPGA, which takes no {', '.join(given)}; give folding, architecture, clock_mhz, limit")
+        return fpga_score(work, acc, plan, **design)
+    if design:
+        raise ValueError(f"accelerator {acc} takes no {', '.join(design)}; such options are for FPGAs: hw.device names one")
     acc = accelerator(acc)
     if vector_rows not in ("refuse", "skip"):
         raise unknown("vector_rows", vector_rows, ("refuse", "skip"))

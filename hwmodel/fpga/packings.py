@@ -170,7 +170,9 @@ def blocks_of_product(a: ArrayLike, b: ArrayLike, block: str | None) -> Ints:
     return _slices(wide, wide_port, step) * _slices(narrow, narrow_port, step)
 
 
-def blocks_of_array(rows: ArrayLike, cols: ArrayLike, weight_bits: ArrayLike, activation_bits: ArrayLike, block: str | None) -> Ints:
+def blocks_of_array(
+    rows: ArrayLike, cols: ArrayLike, weight_bits: ArrayLike, activation_bits: ArrayLike, block: str | None
+) -> Ints:
     """Blocks of rows x cols products a cycle (arrays broadcast): rows that share an activation are packed, or columns of a sum.
 
     Wider operands than any packing takes need whole blocks each (`blocks_of_product`).

@@ -29,16 +29,16 @@ def fpga_plot(score: Any, theme: str = "light", width: str = "wide") -> Figure:
     shown = [r for r in _BARS if any(row[r] for row in rows)] or ["lut"]
     wide = 3.5 if narrow else 7.0
     with style(colours):
-        label = min(max(text_inches(n, _NAME) for n in names), 0.36 * wide) + 0.12
+        label = min(max(text_inches(n, _NAME) for n in names), 0.36 * wide) + 0.2
         panels = [shown] if not narrow else [[r] for r in shown]
-        below = _ROW * len(rows) + 0.62
-        height = 0.3 + _ROW * len(use) + 0.6 + below * len(panels)
+        below = _ROW * len(rows) + 0.44
+        height = 0.3 + _ROW * len(use) + 0.36 + below * len(panels)
         made = figure(wide, height)
         left, top = label / wide, height - 0.3
         top_axes = made.add_axes((left, (top - _ROW * len(use)) / height, 1 - left - 0.1 / wide, _ROW * len(use) / height))
-        _shares(top_axes, use, colours, (wide - label - 0.1))
+        _shares(top_axes, use, colours, wide - label - 0.1, narrow)
         top_axes.set_title(f"Share of {score.device}", loc="left", pad=4)
-        top -= _ROW * len(use) + 0.6
+        top -= _ROW * len(use) + 0.36
         for panel in panels:
             each = (wide - label - 0.1 - 0.14 * (len(panel) - 1)) / len(panel)
             for i, resource in enumerate(panel):
@@ -49,7 +49,7 @@ def fpga_plot(score: Any, theme: str = "light", width: str = "wide") -> Figure:
                 colour = colours.series[_COLOURS[resource]]
                 _bars(axes, values, [number(v, 0) for v in values], colour, colours, each)
                 axes.set_title(NAMES[resource], loc="left", pad=4)
-                axes.set_yticks(range(len(rows)), [_fitted(n, label - 0.12) for n in names] if i == 0 else [""] * len(rows))
+                axes.set_yticks(range(len(rows)), [_fitted(n, label - 0.19) for n in names] if i == 0 else [""] * len(rows))
             top -= below
     return made
 
@@ -60,7 +60,8 @@ def _rows(score: Any) -> tuple[list[str], list[Any]]:
     if not layers[list(_BARS)].to_numpy().any():
         return score.parts["part"].tolist(), score.parts.to_dict("records")
     kept = sorted(layers["lut"].sort_values(ascending=False, kind="stable").index[:_MOST])
-    names = [f"{r['layer']}{f' × {int(r["count"])}' if r['count'] > 1 else ''}" for r in layers.loc[kept].to_dict("records")]
+    counted = zip(layers.loc[kept, "layer"], layers.loc[kept, "count"], strict=True)
+    names = [f"{name} × {int(n)}" if n > 1 else str(name) for name, n in counted]
     rows = layers.loc[kept, list(NAMES)].to_dict("records")
     rest = layers.drop(index=kept)
     if len(rest):
@@ -77,21 +78,19 @@ def _fitted(name: str, inches: float) -> str:
     return name
 
 
-def _shares(axes: Any, use: Any, theme: Any, inches: float) -> None:
+def _shares(axes: Any, use: Any, theme: Any, inches: float, narrow: bool) -> None:
     shares = [float(s) * 100 for s in use["share"]]
     drawn = [s if math.isfinite(s) else 100.0 for s in shares]
-    texts = [
-        f"{number(s, 1)} %, {number(used, 0)} of {number(there, 0)}" for s, used, there in zip(shares, use["used"], use["available"], strict=True)
-    ]
+    amounts = zip(shares, use["used"], use["available"], strict=True)
+    texts = [f"{number(s, 1)} %" + ("" if narrow else f", {number(n, 0)} of {number(there, 0)}") for s, n, there in amounts]
     for i, (resource, share, advised) in enumerate(zip(use["resource"], drawn, use["advised"], strict=True)):
         axes.barh(i, share, height=0.62, color=theme.series[_COLOURS[resource]])
         axes.plot([100 * advised] * 2, [i - 0.4, i + 0.4], color=theme.text, lw=1.2)
     room = max(text_inches(t, _NAME) for t in texts) + 0.12
     far = max(max(drawn), 100.0)
     axes.set_xlim(0, far * inches / max(inches - room, 0.25 * inches))
-    for i, (share, advised, text) in enumerate(zip(drawn, use["advised"], texts, strict=True)):
-        clear = share if share > 100 * advised else max(share, 100 * advised)
-        axes.annotate(text, (clear, i), xytext=(4, 0), textcoords="offset points", va="center", fontsize=_NAME)
+    for i, (share, text) in enumerate(zip(drawn, texts, strict=True)):
+        axes.annotate(text, (max(share, 100.0), i), xytext=(4, 0), textcoords="offset points", va="center", fontsize=_NAME)
     axes.axvline(100, color=theme.muted, lw=0.8, ls=(0, (3, 3)), zorder=0)
     _bare(axes, len(drawn))
     axes.set_yticks(range(len(drawn)), [NAMES[r] for r in use["resource"]])

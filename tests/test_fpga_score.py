@@ -1,0 +1,52 @@
+"""hw.score on an FPGA: the face of a score, its plot, page and files."""
+
+import json
+import math
+
+import pytest
+
+import hwmodel as hw
+from hwmodel.fpga.layers import FpgaScore, fpga_score
+from hwmodel.workloads import frame
+
+NET = frame.table([frame.linear(f"fc{i}", 1, 1, n, k) for i, (k, n) in enumerate(((16, 64), (64, 32)))], batch=1)
+PLAN = "w=int4/channel; a=int4/token"
+PART = hw.device("xczu3eg")
+
+
+@pytest.fixture(scope="module")
+def made():
+    return hw.score(NET, PART, PLAN, folding={"*": (1, 1)}, clock_mhz=150)
+
+
+def test_score_of_a_device(made):
+    assert isinstance(made, FpgaScore)
+    assert made.layers.equals(fpga_score(NET, PART, PLAN, {"*": (1, 1)}, clock_mhz=150).layers)
+    assert math.isnan(made.area_mm2)
+    assert math.isnan(made.energy_j)
+    assert hw.score(NET, PART, PLAN, folding=(4, 4), architecture="systolic").architecture == "systolic"
+
+
+def test_options_of_the_other_kind_are_refused():
+    with pytest.raises(ValueError, match="takes no phase"):
+        hw.score(NET, PART, PLAN, phase="decode")
+    with pytest.raises(ValueError, match="takes no folding"):
+        hw.score(NET, "systolic", PLAN, folding=3)
+
+
+def test_files(made, tmp_path):
+    made.to_json(tmp_path / "a.json")
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert found["device"] == "xczu3eg"
+    assert found["area_mm2"] is None
+    assert [r["lut"] for r in found["layers"]] == made.layers["lut"].tolist()
+    made.to_csv(tmp_path / "a.csv")
+    assert (tmp_path / "a.utilisation.csv").exists()
+    assert (tmp_path / "a.sources.csv").exists()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_plot_and_page(made, theme):
+    pytest.importorskip("matplotlib")
+    assert made.plot(theme, "narrow").axes
+    assert "xczu3eg" in made.to_html()
