@@ -12,7 +12,7 @@ from tests.test_hw_units import EXAMPLES
 
 
 def adder_nodes(style, n):
-    """Closed forms for powers of two (hardware.md 2.2)."""
+    """Closed forms for powers of two (unit-gate formulas)."""
     log = n.bit_length() - 1
     return {"sklansky": n * log // 2, "kogge_stone": n * log - n + 1, "brent_kung": 2 * n - 2 - log}[style]
 
@@ -82,7 +82,7 @@ def test_circuits_that_multiply_have_our_cells(data, n):
 
 
 def test_booth_pays_from_where_it_is_measured_to():
-    """hardware.md: 20 % at 24 x 24 unsigned, worse at 4 x 4."""
+    """20 % at 24 x 24 unsigned, worse at 4 x 4."""
     ratio = {
         n: hw.unit("int_mul", W=n, A=n, S=0, style="booth").cost().area_um2 / hw.unit("int_mul", W=n, A=n, S=0).cost().area_um2
         for n in (4, 24)

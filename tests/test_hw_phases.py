@@ -33,7 +33,7 @@ def test_keys_and_values(name):
     assert (appended["count"] * appended.m * appended.n).sum() == 3 * 500 * 2 * each * t.layers
 
 
-CACHE = {"llama-2-7b": 512, "llama-3-8b": 128, "yi-6b": 64}  # KiB a token at 16 bits, hardware.md 3.5
+CACHE = {"llama-2-7b": 512, "llama-3-8b": 128, "yi-6b": 64}  # KiB a token at 16 bits
 
 
 @pytest.mark.parametrize("name", CACHE)

@@ -10,7 +10,7 @@ from hwmodel._checks import positive_int
 from hwmodel.fpga.blocks import Block
 from hwmodel.fpga.parts import chain
 
-HLS_DIGITS = 2  # Vitis HLS 2025.1 takes no multiplier up to here (a tutorial by C. Sun quoted in reference fpga.md 2)
+HLS_DIGITS = 2  # Vitis HLS 2025.1 takes no multiplier up to here (a tutorial by C. Sun, recalled)
 
 
 def naf(value: int) -> list[tuple[int, int]]:

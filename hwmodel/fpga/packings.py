@@ -117,15 +117,15 @@ def _whole(what: str, values: Any, bits: int) -> np.ndarray:
 PACKINGS = {
     p.name: p
     for p in (
-        Packing("int8x2", "dsp48e2", (0, 18), 8, 8, "AMD WP486, by reference fpga.md 4.5", "read"),
+        Packing("int8x2", "dsp48e2", (0, 18), 8, 8, "AMD WP486,", "read"),
         Packing("int8x2.e1", "dsp48e1", (0, 16), 8, 8, "int8x2 with lanes 16 bits apart, as the port is 25 bits wide", "inferred"),
-        Packing("int4x4", "dsp48e2", (0, 8, 15, 22), 4, 4, "FINN mvu_4sx4u, by reference fpga.md 4.5", "read"),
-        Packing("int4x4.e1", "dsp48e1", (0, 7, 14, 21), 4, 4, "FINN mvu_4sx4u, by reference fpga.md 4.5", "read", True),
+        Packing("int4x4", "dsp48e2", (0, 8, 15, 22), 4, 4, "FINN mvu_4sx4u,", "read"),
+        Packing("int4x4.e1", "dsp48e1", (0, 7, 14, 21), 4, 4, "FINN mvu_4sx4u,", "read", True),
     )
 }
 # Products of a shared sum in one block: DSP58's vector mode adds three of 9 x 8 bits.
 DOT58 = (3, 9, 8)
-_DOT58 = Fact("dsp58 products of 9x8 bits in a sum", 3.0, "product", "FINN mvu_8sx9_dsp58, by reference fpga.md 4.5", "read")
+_DOT58 = Fact("dsp58 products of 9x8 bits in a sum", 3.0, "product", "FINN mvu_8sx9_dsp58,", "read")
 PORTS = {r["block"]: (int(r["wide"]), int(r["narrow"])) for r in csv_rows("hwmodel.fpga", "dsp_blocks")}
 
 

@@ -13,7 +13,7 @@ def growth(terms: int) -> int:
 
 
 def integer_sum_bits(a_bits: int, b_bits: int, terms: int) -> int:
-    """a + b + ceil(log2 n) + 1, from A2Q's bound. Source: arXiv 2311.12359 v3, quoted in reference fpga.md 3."""
+    """a + b + ceil(log2 n) + 1, from A2Q's bound. Source: arXiv 2311.12359 v3, as quoted by others."""
     return positive_int("a_bits", a_bits) + positive_int("b_bits", b_bits) + growth(terms) + 1
 
 

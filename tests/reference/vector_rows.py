@@ -45,7 +45,7 @@ def walk(op, vectors, width):
 
 
 def llama_elements(hidden, intermediate, heads, kv_heads, head_dim, layers, tokens, queries, context, batch):
-    """Elements by operation of a LLaMA-like model: hardware.md 3.5 (B T h, B a T S), block by block."""
+    """Elements by operation of a LLaMA-like model (B T h, B a T S), block by block."""
     found = Counter()
     for _ in range(layers):
         found["rmsnorm"] += 2 * tokens * hidden
