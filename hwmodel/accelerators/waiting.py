@@ -3,8 +3,8 @@
 Each link moves a tile once a period; a memory's port takes bits / width for it, and may do so while the array computes on the
 tile before: in a double-buffered memory during the whole period, else once the last pass over the tile has begun. What is
 left over stalls the array. Movements that share a port wait for each other; ports work side by side. The rule is ZigZag's
-latency model (DATE 2022), with these differences: windows of several movements at a port are taken to overlap as far as they can, and
-no port ever moves more than its width.
+latency model (DATE 2022), but windows of several movements at a port are taken to overlap as far as they can, and no
+port ever moves more than its width.
 """
 
 from __future__ import annotations
