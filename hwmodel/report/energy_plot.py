@@ -41,9 +41,9 @@ def score_breakdown(score: Any, theme: str = "light", width: str = "wide") -> Fi
     energies = layers["energy_j"]
     kept = sorted(energies.sort_values(ascending=False, kind="stable").index[:_MOST_LAYERS])
     rest = layers.drop(index=kept)
-    energy = scale(energies[kept], 1.0, "J")
-    time = scale(layers["latency_s"][kept], 1.0, "s")
-    digits = decimals(layers["latency_s"][kept] * time.factor, 3, 2)
+    energy = scale(_large(energies[kept]), 1.0, "J")
+    time = scale(_large(layers["latency_s"][kept]), 1.0, "s")
+    digits = decimals(_large(layers["latency_s"][kept]) * time.factor, 3, 2)
     names, rows = [], []
     for index in kept:
         row = layers.loc[index]
@@ -58,6 +58,11 @@ def score_breakdown(score: Any, theme: str = "light", width: str = "wide") -> Fi
     totals = [float(v) * energy.factor for v in frame["energy_j"]]
     digits = decimals([t for t in totals if t >= max(totals) / 100], 3)
     return _bars(names, parts, [number(t, digits) for t in totals], f"Energy ({energy.unit})", theme, width)
+
+
+def _large(values: pd.Series) -> pd.Series:
+    """What the unit of an axis is chosen for: a thousandth of the largest and more."""
+    return values[values >= values.max() / 1e3]
 
 
 def _bars(
