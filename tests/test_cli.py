@@ -180,7 +180,9 @@ def test_output_folder_is_checked_before_the_work(tmp_path, capsys):
 def test_interrupt_leaves_nothing(tmp_path):
     out = tmp_path / "report"
     command = [sys.executable, "-m", "hwmodel", "score", "--out", str(out), "--samples", "50"]
-    child = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    # a test run in the background of a shell ignores Ctrl-C, and so would its children
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **heard)
     time.sleep(6)  # in the middle of the work: 50 windows of nine schemes take longer
     child.send_signal(signal.SIGINT)
     _, err = child.communicate(timeout=120)

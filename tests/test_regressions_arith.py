@@ -144,12 +144,20 @@ def test_large_scaled_products_in_tiles(monkeypatch):
     assert np.array_equal(whole, nf.matmul(a, b, path))
 
 
-@pytest.mark.parametrize("path", ["bf16+kahan", "bf16+sr8", "fp16+pairwise", "fp16+product=fp32", "int32+pairwise", "dsp48e2"])
+@pytest.mark.parametrize("path", ["dsp48e1", "dsp48e2", "dsp58", "dsp48e2.int8x2"])
 def test_sums_without_a_netlist_have_no_price(path):
     import hwmodel as hw
 
-    with pytest.raises(ValueError, match="has no price yet"):
+    with pytest.raises(ValueError, match="has no price"):
         hw.unit(path, weight="int8", activation="int8")
+
+
+@pytest.mark.parametrize("path", ["bf16+kahan", "bf16+sr8", "fp16+pairwise", "fp16+product=fp32", "int32+pairwise"])
+def test_sums_of_other_steps_are_not_priced_as_plain_ones(path):
+    import hwmodel as hw
+
+    plain = hw.unit(path.partition("+")[0], weight="int8", activation="int8").cost().area_um2
+    assert hw.unit(path, weight="int8", activation="int8").cost().area_um2 > plain
 
 
 @pytest.mark.filterwarnings("error")
