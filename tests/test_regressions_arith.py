@@ -152,12 +152,19 @@ def test_sums_without_a_netlist_have_no_price(path):
         hw.unit(path, weight="int8", activation="int8")
 
 
-@pytest.mark.parametrize("path", ["bf16+kahan", "bf16+sr8", "fp16+pairwise", "fp16+product=fp32", "int32+pairwise"])
+@pytest.mark.parametrize("path", ["bf16+kahan", "bf16+sr8", "fp16+pairwise", "fp16+product=fp32", "int32+saturate+pairwise"])
 def test_sums_of_other_steps_are_not_priced_as_plain_ones(path):
     import hwmodel as hw
 
     plain = hw.unit(path.partition("+")[0], weight="int8", activation="int8").cost().area_um2
     assert hw.unit(path, weight="int8", activation="int8").cost().area_um2 > plain
+
+
+def test_a_wrapping_sum_is_the_same_hardware_in_any_order():
+    import hwmodel as hw
+
+    costs = [hw.unit(path, weight="int8", activation="int8").cost().area_um2 for path in ("int32", "int32+pairwise")]
+    assert costs[0] == costs[1]
 
 
 @pytest.mark.filterwarnings("error")
