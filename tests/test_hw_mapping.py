@@ -172,6 +172,18 @@ def test_mappings_that_cannot_be(text, words):
         assess(layer, hw.accelerator("tpu@zigzag"), text)
 
 
+@pytest.mark.parametrize("double_buffer", ["no", "auto", "yes"])
+def test_a_double_buffered_memory_keeps_two_tiles(double_buffer):
+    """A 4 x 4 tile of weights, 4 inputs and 4 outputs of 8 bits: 24 bytes once, 48 twice."""
+    layer = product(8, 8, 8, bits=(8, 8, 8, 8))
+    text = "dram: B 8, K 2, C 2 | buf: K 4, C 4 | reg:"
+    once, twice = 24 * 8, 48 * 8
+    least = twice if double_buffer == "yes" else once
+    assert assess(layer, small(least, double_buffer=double_buffer), text).cycles > 0
+    with pytest.raises(ValueError, match=f"level buf of small keeps {least - 8} bits, the mapping needs {least}, 8 more"):
+        assess(layer, small(least - 8, double_buffer=double_buffer), text)
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_have_sources(name):
     acc = hw.accelerator(name)
