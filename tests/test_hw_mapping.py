@@ -184,6 +184,16 @@ def test_a_double_buffered_memory_keeps_two_tiles(double_buffer):
         assess(layer, small(least - 8, double_buffer=double_buffer), text)
 
 
+@pytest.mark.parametrize(("outputs", "steps"), [(8, 2), (9, 3), (10, 3), (12, 3), (3, 1)])
+def test_idle_elements_take_their_cycles(outputs, steps):
+    """Outputs that do not fill the last round of 4 elements leave some idle: 8 ceil(outputs / 4) cycles, counted by hand."""
+    acc = small(4096, axes=(Axis("cols", 4, ("K",)),))
+    text = f"dram: C 8, K {steps} | buf: | reg: | cols: K {min(outputs, 4)}"
+    found = assess(product(1, outputs, 8), acc, text)
+    assert found.compute_cycles == 8 * steps
+    assert found.utilisation == pytest.approx(outputs / (steps * 4))
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_have_sources(name):
     acc = hw.accelerator(name)
