@@ -13,10 +13,10 @@ from typing import Any
 from hwmodel._checks import unknown
 from hwmodel.accelerators.fields import Reader, check_element, located, only, yaml_fields
 from hwmodel.accelerators.hierarchy import Hierarchy
+from hwmodel.accelerators.load_common import common
 from hwmodel.accelerators.load_hierarchy import build
-from hwmodel.accelerators.load_memory import buffer, dequantizers_in, two_buffer_dram
+from hwmodel.accelerators.load_memory import buffer, two_buffer_dram
 from hwmodel.accelerators.model import Accelerator, Array, ProcessingElement
-from hwmodel.accelerators.vector import vector_unit
 
 _SYSTOLIC = re.compile(r"systolic<\s*(\d+)\s*x\s*(\d+)\s*(?:,\s*(\w+)\s*)?>")
 _PE = {"datapath", "weights", "activations", "lanes", "two_term_grid", "float16_weights", "energy_pj", "area_um2"}
@@ -161,13 +161,7 @@ def _build(fields: dict[str, Any], where: str) -> AnyAccelerator:
             dram=two_buffer_dram(read, read.fact("clock_ghz")),
             clock_ghz=read.fact("clock_ghz"),
             attention=read.text("attention", "j25"),
-            kv_bits=read.whole("kv_bits", 16),
-            scale_charge=read.text("scale_charge", "exact"),
-            scale_bits_per_group=read.number("scale_bits_per_group", 0.0),
-            dequantizer_technology=dequantizers_in(read),
-            vector_unit=vector_unit(fields["vector_unit"], where) if "vector_unit" in fields else None,
-            note=read.text("note", ""),
-            source=where,
+            **common(read),
         )
     except ValueError as error:
         text = str(error)

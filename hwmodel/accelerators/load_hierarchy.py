@@ -11,10 +11,10 @@ from hwmodel._checks import finite, positive_int
 from hwmodel.accelerators.elements import widest
 from hwmodel.accelerators.fields import Reader, check_element, only
 from hwmodel.accelerators.hierarchy import Axis, Hierarchy, Level
-from hwmodel.accelerators.load_memory import dequantizers_in, memory_model, outer, tried
+from hwmodel.accelerators.load_common import common
+from hwmodel.accelerators.load_memory import memory_model, outer, tried
 from hwmodel.accelerators.memories import named
 from hwmodel.accelerators.model import ProcessingElement
-from hwmodel.accelerators.vector import vector_unit
 from hwmodel.sources import Fact
 from hwmodel.technology.sram import sram
 
@@ -80,13 +80,7 @@ def build(fields: Mapping[str, Any], where: str) -> Hierarchy:
             group_cycles=read.number("group_cycles", 0.0),
             imperfect=read.flag("imperfect"),
             objective=read.text("objective", "energy"),
-            kv_bits=read.whole("kv_bits", 16),
-            scale_charge=read.text("scale_charge", "exact"),
-            scale_bits_per_group=read.number("scale_bits_per_group", 0.0),
-            dequantizer_technology=dequantizers_in(read),
-            vector_unit=vector_unit(fields["vector_unit"], where) if "vector_unit" in fields else None,
-            note=read.text("note", ""),
-            source=where,
+            **common(read),
         )
     except ValueError as error:
         text = str(error)
