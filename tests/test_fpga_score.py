@@ -50,3 +50,9 @@ def test_plot_and_page(made, theme):
     pytest.importorskip("matplotlib")
     assert made.plot(theme, "narrow").axes
     assert "xczu3eg" in made.to_html()
+
+
+def test_heads_of_a_page_are_written_as_the_field_writes_them():
+    from hwmodel.report.fpga_page import _head
+
+    assert [_head(c) for c in ("pe", "simd", "ii_cycles", "reuse_factor")] == ["PE", "SIMD", "II cycles", "Reuse factor"]

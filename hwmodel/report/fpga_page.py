@@ -112,6 +112,12 @@ def _utilisation(use: pd.DataFrame) -> Markup:
     return table("Utilisation", "Against the totals of the device.", columns, rows)
 
 
+def _head(column: str) -> str:
+    """A column's name as the field writes it: PE, SIMD, II cycles."""
+    first, *rest = column.split("_")
+    return " ".join([first.upper() if first in ("pe", "simd", "ii") else first.capitalize(), *rest])
+
+
 def _layers(layers: pd.DataFrame) -> Markup:
     folded = [c for c in ("pe", "simd", "reuse_factor", "parallel") if c in layers]
     return _resources("Layers", "Totals over repeated layers.", layers, "layer", [*folded, "ii_cycles", "latency_cycles"])
@@ -119,7 +125,7 @@ def _layers(layers: pd.DataFrame) -> Markup:
 
 def _resources(name: str, caption: str, frame: pd.DataFrame, head: str, more: list[str] | None = None) -> Markup:
     extra = more or []
-    columns = [Column(head.capitalize(), numeric=False), *(Column(c.replace("_", " ").capitalize()) for c in extra)]
+    columns = [Column(head.capitalize(), numeric=False), *(Column(_head(c)) for c in extra)]
     columns += [Column(text) for text in NAMES.values()]
     rows = [[Cell(str(r[head])), *(Cell(number(r[c], 0)) for c in (*extra, *NAMES))] for r in frame.to_dict("records")]
     return table(name, caption, columns, rows)
