@@ -182,6 +182,7 @@ def test_a_forked_child_starts_its_own_threads():
     assert done.returncode == 0
 
 
+@pytest.mark.exhaustive
 def test_indices_beyond_32_bits():
     """Arrays of more than 2**31 elements without their memory: one element seen that many times, and pieces that only count."""
     size = 2**31 + 5

@@ -251,6 +251,7 @@ IMPOSABLE = [
 def test_given_scales_and_choice_make_a_fixed_point(scheme, seed, exponent):
     rng = np.random.default_rng(seed)
     x = (rng.standard_t(3, (16, 256)) * 2.0**exponent).astype(np.float32)
+    x = x.clip(-3e4, 3e4)  # within the range of rules in float16
     q = nf.quantize(x, scheme)
     y = q.dequantize()
     again = nf.quantize(y, scheme, scales=q.scales, choice=q.choice)

@@ -42,6 +42,7 @@ def test_shipped_files_are_the_pinned_ones(name: str) -> None:
     assert sum(p.stat().st_size for p in DATA.rglob("*")) < 4_000_000
 
 
+@pytest.mark.exhaustive
 def test_language_model_is_as_good_as_recorded() -> None:
     """The record was written by torch in training; every window is measured, here without torch."""
     model = load_network("pydoc-lm")
@@ -109,6 +110,7 @@ def test_record_and_pins_of_the_text_agree(training_text) -> None:
     assert want["python"] == training_text.PYTHON_VERSION
 
 
+@pytest.mark.exhaustive
 def test_text_is_the_pinned_one_or_refused(training_text, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the pinned Python the text is rebuilt; on any other the tool must stop and say what it needs."""
     texts = training_text.assemble()
