@@ -1,6 +1,5 @@
 """Datapaths as hardware: every family has a price or a refusal, and what decides the numerics decides the price."""
 
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

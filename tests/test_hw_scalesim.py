@@ -118,7 +118,6 @@ def test_stalls_never_speed_an_array_up(flow, rows, cols, shape, words, bandwidt
         assert stalls == 0
 
 
-
 def test_the_frame_is_kept():
     frame = pd.DataFrame({"name": ["a", "b"], "dataflow": [" WS", "os"], "m": 9.0, "k": 9, "n": 9}, index=[5, 3])
     frame = frame.assign(rows=8, cols=8)
