@@ -1,6 +1,6 @@
 """Cutting a line of steps into stages by trying every cut: shares no code with hwmodel."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 
 def stage_ps(steps, first, end):
@@ -14,7 +14,7 @@ def best_cut(steps, stages):
     found = []
     for cut in combinations(range(1, len(steps)), stages - 1):
         bounds = [0, *cut, len(steps)]
-        longest = max(stage_ps(steps, a, b) for a, b in zip(bounds, bounds[1:], strict=False))
+        longest = max(stage_ps(steps, a, b) for a, b in pairwise(bounds))
         found.append((longest, sum(steps[c - 1][2] for c in cut)))
     least = min(f[0] for f in found)
     return least, min(bits for ps, bits in found if ps <= least * (1 + 1e-9))

@@ -3,8 +3,9 @@
 from hwmodel.fpga.layers.adders import AdderGraph
 from hwmodel.fpga.layers.effective_bits import ebops, jet_taggers
 from hwmodel.fpga.layers.folded import accumulator_bits, mvau, thresholding, vvu
+from hwmodel.fpga.layers.result import FpgaScore
 from hwmodel.fpga.layers.reuse import multiplier_limit, reuse_estimate, valid_reuse_factors
-from hwmodel.fpga.layers.score import ARCHITECTURES, FpgaScore, fpga_score
+from hwmodel.fpga.layers.score import ARCHITECTURES, fpga_score
 from hwmodel.fpga.layers.search import DoesNotFit
 from hwmodel.fpga.layers.sharing import adder_graph
 from hwmodel.fpga.layers.windows import window
