@@ -47,14 +47,15 @@ def run(arguments: argparse.Namespace) -> int:
     fabrics = [name for name in names if name.lower() in FABRICS]
     if fabrics and len(fabrics) < len(names):
         raise ValueError(
-            f"--technology={arguments.technology!r} mixes FPGAs ({', '.join(fabrics)}) with cell libraries, which have other units; ask apart"
+            f"--technology={arguments.technology!r} mixes FPGAs ({', '.join(fabrics)}) with cell libraries, which have other units;"
+            " ask apart"
         )
     if fabrics:
         return fpga_costs(made, names, arguments)
     if given := [o for o in ("stages", "clock_mhz", "no_dsp") if getattr(arguments, o)]:
         raise ValueError(
-            f"--{given[0].replace('_', '-')} is for FPGAs, but technology {names[0]} is a cell library; leave it out, or give one of"
-            f" {', '.join(FABRICS)}"
+            f"--{given[0].replace('_', '-')} is for FPGAs, but technology {names[0]} is a cell library; leave it out, or give one"
+            f" of {', '.join(FABRICS)}"
         )
     costs = {name: made.cost(name, arguments.flow) for name in names}
     totals = ("area_um2", "area_ge", "energy_pj", "delay_ps", "leakage_nw")

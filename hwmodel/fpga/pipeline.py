@@ -186,7 +186,7 @@ def pipelined(made: Block, target: str, stages: Any = None, clock_mhz: Any = Non
     longest = best[inner - 1]
     ends = line.cheapest(inner, longest)
     cut = _stages(line, ends, number, made, t["wire"].value)
-    found = plain.parts + (FpgaPart("pipeline registers", 0.0, 0, 0, sum(s.ff for s in cut)),)
+    found = (*plain.parts, FpgaPart("pipeline registers", 0.0, 0, 0, sum(s.ff for s in cut)))
     facts = (*plain.facts, *t.values())
     return PipelinedCost(plain.fabric, found, max(s.logic_ps for s in cut), facts, cut, longest + line.register, line.limit_mhz)
 

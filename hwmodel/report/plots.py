@@ -92,7 +92,8 @@ def _roofline(score: Any, theme: str, width: str) -> Figure:
 
 
 def _rooflines(comparison: Any, theme: str, width: str) -> Figure:
-    return comparison.roofline(theme, width)  # type: ignore[no-any-return]
+    made: Figure = comparison.roofline(theme, width)
+    return made
 
 
 def _picture(

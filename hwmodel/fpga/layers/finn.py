@@ -40,11 +40,8 @@ def multipliers(layer: Layer, device: Device, asked: Any = None) -> tuple[str, .
         if name not in folded.MULTIPLIERS:
             raise unknown("multiplier", name, folded.MULTIPLIERS)
     bits = min(layer.weight.bits, layer.activation.bits)
-    packed = packings.products_per_block(layer.weight.bits, layer.activation.bits, device.block) > 1
+    packed = packings.products_per_block(layer.weight.bits, layer.activation.bits, device.block, layer.weight.narrow) > 1
     taken = [n for n in names if n == "lut" or (device.dsp and bits > 1 and (n == "dsp" or asked is not None or not packed))]
-    # four lanes of a DSP48E1 leave no room for the most negative weight
-    if device.block == "dsp48e1" and layer.weight.bits <= 4 and not layer.weight.narrow and "dsp" in taken:
-        taken.remove("dsp")
     if not taken:
         raise ValueError(
             f"layer {layer.name}: weights {layer.weight.text} by activations {layer.activation.text} have no multiplier among"
@@ -91,7 +88,9 @@ def build(layer: Layer, device: Device, pe: Any, simd: Any, multiplier: str, mem
     if layer.depthwise:
         unit = folded.vvu(layer.rows, layer.cols, p, q, w, a, **shared)
     else:
-        unit = folded.mvau(layer.rows, layer.cols, p, q, w, a, fused_bits=fused, copies=layer.groups, **shared)
+        unit = folded.mvau(
+            layer.rows, layer.cols, p, q, w, a, fused_bits=fused, copies=layer.groups, narrow=layer.weight.narrow, **shared
+        )
     parts, cycles = {"compute": columns(unit)}, unit.cycles
     zero = np.zeros_like(parts["compute"])
     parts["window"], parts["output"] = zero, zero

@@ -24,6 +24,16 @@ NOT_MODELLED = (
     "energy_j is NaN: no energy of LUTs, wires or blocks of FPGAs was found that would make it more than a guess",
     "area_mm2 is NaN: a part has the silicon that it has; .utilisation says what a design takes of it",
 )
+# What of an architecture is known least.
+RESTS_ON = {
+    "hls4ml": (
+        "LUTs, flip-flops and latency rest on inferred constants (hls4ml.* in .sources); DSP blocks and reuse factors do not",
+    ),
+    "unrolled": (
+        "registers and levels rest on an inferred constant (a register a level); layers without weights are priced by EBOPs",
+    ),
+    "systolic": ("LUTs of control are taken over from FINN's constant, inferred (systolic.control_lut in .sources)",),
+}
 NAMES = {"lut": "LUTs", "ff": "flip-flops", "dsp": "DSP blocks", "bram18": "BRAM18 blocks", "uram": "URAM blocks"}
 
 
@@ -57,8 +67,8 @@ class FpgaScore:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the numbers do not hold: rows left out, energy, area."""
-        return (*self.left_out, *NOT_MODELLED)
+        """What the numbers do not hold or rest on: rows left out, constants that are inferred, energy, area."""
+        return (*self.left_out, *RESTS_ON.get(self.architecture, ()), *NOT_MODELLED)
 
     @cached_property
     def layers(self) -> pd.DataFrame:

@@ -103,8 +103,8 @@ def _products(work: Any, vector_rows: str, dev: Device) -> tuple[Any, tuple[str,
         return work, ()
     if vector_rows == "refuse":
         raise ValueError(
-            f"{dev.part} is an FPGA, on which vector rows are not modelled, and the workload has {here.sum()} of them (norms, softmax,"
-            " activation functions); build it without vector_ops, or pass vector_rows='skip' to leave them out"
+            f"{dev.part} is an FPGA, on which vector rows are not modelled, and the workload has {here.sum()} of them (norms,"
+            " softmax, activation functions); build it without vector_ops, or pass vector_rows='skip' to leave them out"
         )
     return work[~here], (
         f"{here.sum()} vector rows (norms, softmax, activation functions) are left out: resources and time lack them",

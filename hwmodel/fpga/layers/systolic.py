@@ -106,8 +106,10 @@ def build(shape: Array, layers: Sequence[Layer], device: Device) -> Built:
         declared = min(one.declared for one in layers)
         acc = min(declared, int(accumulator_bits(deepest, weight.bits, activation.bits, activation.signed)))
         if shape.pe == "dsp":
-            dsp = int(packings.blocks_of_array(shape.cols, shape.rows, weight.bits, activation.bits, device.block))
-            lanes = packings.products_per_block(weight.bits, activation.bits, device.block)
+            # a lane has to hold the weights of every layer that is as wide as the widest
+            narrow = all(one.weight.narrow for one in layers if one.weight.bits == weight.bits)
+            dsp = int(packings.blocks_of_array(shape.cols, shape.rows, weight.bits, activation.bits, device.block, narrow))
+            lanes = packings.products_per_block(weight.bits, activation.bits, device.block, narrow)
             if packings.sums_products(device.block) and lanes > 1:
                 dsp, lanes = shape.cols * ceil(shape.rows / lanes), 1
             lut, facts = (size * acc if lanes > 1 else 0), facts + packings.block_facts(device.block)
