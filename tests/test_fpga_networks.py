@@ -352,3 +352,40 @@ def test_inferred_constants_of_hls4ml_are_in_the_sources():
         assert set(known[list(named)]) == {"inferred"}
         assert any("inferred" in note for note in made.notes)
     assert not any("inferred" in note for note in fl.fpga_score(NET, "xczu3eg", PLAN, {"*": (1, 1)}).notes[:1])
+
+
+BARE = Device("mine", "xcup", None, 500000, 1000000, 0, 500, 0)
+
+
+def test_devices_without_dsp_blocks():
+    made = hw.score(NET, BARE, PLAN, folding={"*": (1, 1)})
+    assert (int(made.total["dsp"]), set(made.layers["multiplier"])) == (0, {"lut"})
+    assert hw.score(NET, BARE, PLAN).total["dsp"] == 0
+    assert hw.score(NET, BARE, PLAN, architecture="hls4ml").total["dsp"] == 0
+    array = {"rows": 4, "cols": 4, "pe": "lut"}
+    assert hw.score(NET, BARE, PLAN, folding=array, architecture="systolic").total["dsp"] == 0
+
+
+def test_unsigned_weights_need_a_bit_more_in_signed_multipliers():
+    array = {"folding": (16, 16), "architecture": "systolic"}
+    unsigned, signed = (hw.score(NET, "xczu3eg", f"w={w}/channel; a=int8/token", **array).total["dsp"] for w in ("uint8", "int8"))
+    assert (unsigned, signed) == (256, 128)
+    with pytest.raises(ValueError, match="no multiplier among dsp"):
+        hw.score(NET, "xczu3eg", "w=uint4/channel; a=int4/token", folding={"*": (1, 1)}, multipliers="dsp")
+
+
+@pytest.mark.parametrize(
+    ("part", "plan", "options", "words"),
+    [
+        ("xczu3eg", PLAN, {"memories": ()}, "no memory style is allowed; name at least one of distributed"),
+        ("xczu3eg", PLAN, {"multipliers": ()}, "no multiplier is allowed; name at least one of lut"),
+        ("xczu3eg", PLAN, {"architecture": "unrolled", "levels": 0}, "levels is 0"),
+        ("xczu3eg", PLAN, {"architecture": "unrolled", "folding": {"fc0": {"par": 1}}}, "folding field of layer fc0 'par'"),
+        (BARE, PLAN, {"multipliers": "dsp"}, "mine has no DSP blocks .* allow 'lut'"),
+        (BARE, PLAN, {"architecture": "systolic", "folding": (4, 4)}, "mine has no DSP blocks; use pe='lut'"),
+        (BARE, "w=int16/channel; a=int16/token", {"architecture": "hls4ml"}, "at most 8 bits"),
+    ],
+)
+def test_more_bad_input(part, plan, options, words):
+    with pytest.raises(ValueError, match=words):
+        hw.score(NET, part, plan, **options)

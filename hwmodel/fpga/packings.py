@@ -202,7 +202,9 @@ def sums_products(block: str | None) -> bool:
 
 
 def block_facts(block: str | None) -> tuple[Fact, ...]:
-    """The ports, slices and packings of a block."""
+    """The ports, slices and packings of a block; none without one."""
+    if block is None:
+        return ()
     r = _block(block)
     ports = [Fact(f"{block} {c}", float(r[c]), "bit", r["source"], r["status"]) for c in ("wide", "narrow", "slice")]
     lanes = [

@@ -61,6 +61,11 @@ def dsps_per_product(weight_bits: int, activation_bits: int, dsp: str | None) ->
     """DSP blocks of one product: none for weights below nine bits; more than one where an operand is wider than its port."""
     if weight_bits < whole("hls4ml.dsp_weight_bits"):
         return 0
+    if dsp is None:
+        raise ValueError(
+            f"weights of {weight_bits} bits multiply in DSP blocks, of which the device has none; use at most"
+            f" {whole('hls4ml.dsp_weight_bits') - 1} bits, or another architecture"
+        )
     return int(packings.blocks_of_product(weight_bits, activation_bits, dsp))
 
 
