@@ -85,14 +85,14 @@ def _score(arguments: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from hwmodel.accelerators import accelerator
     from hwmodel.models import load_network
     from hwmodel.report import check_writable, summary_table, write
     from hwmodel.study import default_entries, run_study
+    from hwmodel.targets import runner
 
     out = Path(arguments.out)
     check_writable(out)
-    acc = accelerator(arguments.accelerator) if arguments.accelerator else None
+    acc = runner(arguments.accelerator, "hwmodel score") if arguments.accelerator else None
     notes: list[str] = []
     entries = _entries(arguments.schemes, acc) if arguments.schemes is not None else []
     samples = arguments.samples or _SAMPLES.get(arguments.model)
@@ -125,8 +125,8 @@ def _score(arguments: argparse.Namespace) -> int:
 
 def _entries(text: str, acc: Any) -> list[Any]:
     """The plans of --schemes, each on its accelerator."""
-    from hwmodel.accelerators import accelerator
     from hwmodel.study import Entry, matching_accelerator
+    from hwmodel.targets import runner
     from numfmt import Plan
 
     entries = []
@@ -134,7 +134,7 @@ def _entries(text: str, acc: Any) -> list[Any]:
         if name and acc is not None:
             raise ValueError(f"--schemes names accelerator {name!r} and --accelerator {str(acc)!r}; give only one of them")
         plan = Plan.parse(plan_text)
-        entries.append(Entry(plan, accelerator(name) if name else acc or matching_accelerator(plan)))
+        entries.append(Entry(plan, runner(name, "hwmodel score") if name else acc or matching_accelerator(plan)))
     return entries
 
 

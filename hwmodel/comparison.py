@@ -1,4 +1,4 @@
-"""Several accelerators under several plans on one workload, side by side."""
+"""Several accelerators and FPGAs under several plans on one workload, side by side."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from hwmodel.accelerators import AnyAccelerator, accelerator
+from hwmodel.fpga.chips import Device
 from hwmodel.report.parts import energy_parts
 from hwmodel.report.view import plan_label
 from hwmodel.scoring import Score, score
+from hwmodel.targets import Target, target
 from numfmt import Plan
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from hwmodel.fpga.layers import FpgaScore
+
 RELATIVE = ("area_mm2", "energy_j", "latency_s", "edp_js")
 _SUMS = ("macs", "cycles", "compute_cycles", "dram_cycles", "dram_bytes")
+RESOURCES = ("lut", "ff", "dsp", "bram18", "uram")
 
 
 @dataclass(frozen=True)
@@ -40,16 +44,22 @@ class Comparison:
     """
 
     title: str
-    scores: tuple[Score, ...]
+    scores: tuple[Score | FpgaScore, ...]
     refused: tuple[Refused, ...] = ()
 
     @cached_property
     def frame(self) -> pd.DataFrame:
         """One row a score: accelerator, plan, phase, area_mm2, energy_j and its parts energy_<part>_j, latency_s, edp_js (energy
         times latency), sums of cycles, macs and dram_bytes, and area_relative, energy_relative, latency_relative, edp_relative:
-        how many times those of the first row."""
+        how many times those of the first row.
+
+        With FPGAs among them also lut, ff, dsp, bram18, uram, fits and throughput_per_s (inferences a second). What one of the two
+        kinds has no figure for is NaN: energy, area and traffic of FPGAs, resources of accelerators. latency_s of an FPGA is
+        that of the whole workload: the first inference with its layers one after another, then one every initiation interval."""
         rows = [_row(one) for one in self.scores]
-        made = pd.DataFrame(rows).fillna(dict.fromkeys((c for row in rows for c in row if c.startswith("energy_")), 0.0))
+        made = pd.DataFrame(rows)
+        parts = [c for c in made.columns if c.startswith("energy_") and c.endswith("_j") and c != "energy_j"]
+        made[parts] = made[parts].fillna(0.0).where(made["energy_j"].notna(), axis=0)
         for name in RELATIVE:
             made[f"{name.partition('_')[0]}_relative"] = made[name] / made[name].iloc[0]
         return made
@@ -82,10 +92,15 @@ class Comparison:
         return plot_comparison(self, theme, width, path)
 
     def roofline(self, theme: str = "light", width: str = "wide", path: str | Path | None = None) -> Figure:
-        """The layers of every score below its ceilings."""
+        """The layers of every score below its ceilings; FPGAs, whose layers have ceilings of their own, are left out.
+
+        Raises ValueError where nothing else is compared."""
         from hwmodel.report.roofline_plot import plot_roofline
 
-        return plot_roofline(list(self.scores), None, path, theme, width)
+        scores = [one for one in self.scores if isinstance(one, Score)]
+        if not scores:
+            raise ValueError("the comparison has FPGAs only, which have no roofline here; compare accelerators too, or use .plot")
+        return plot_roofline(scores, None, path, theme, width)
 
     def to_html(self, path: str | Path | None = None) -> str:
         """One self-contained HTML page; also written to `path`, all of it or nothing. No plots without matplotlib."""
@@ -119,7 +134,8 @@ class Comparison:
 
     def __repr__(self) -> str:
         frame = self.frame.assign(plan=[plan_label(one.plan) for one in self.scores])
-        shown = frame[["accelerator", "plan", *RELATIVE, *(f"{n.partition('_')[0]}_relative" for n in RELATIVE)]]
+        used = [name for name in RESOURCES if name in frame]
+        shown = frame[["accelerator", "plan", *RELATIVE, *(f"{n.partition('_')[0]}_relative" for n in RELATIVE), *used]]
         left = f"\n{len(self.refused)} pairs refused: see .refused" if self.refused else ""
         return f"Comparison({self.title})\n{shown.to_string(index=False, float_format=lambda v: f'{v:.4g}')}{left}"
 
@@ -131,21 +147,26 @@ def compare(
     *,
     phase: str | None = None,
     skip: bool = False,
+    **design: Any,
 ) -> Comparison:
-    """Score a workload (hw.workload) on every accelerator under every plan.
+    """Score a workload (hw.workload) on every accelerator or FPGA under every plan.
 
-    accelerators: a name, file or Accelerator, a sequence of them, or a mapping from them to the plan (or plans) of each, which
-    then stands for `plans`: {"fp16@h25": "float16", "bitmod@h25": ["bitmod4", "bitmod3"]}. plans: a plan or scheme, or a
-    sequence. `phase` as for `hw.score`. Ratios of the result refer to the first pair that was scored.
+    accelerators: a name, file or Accelerator, part or Device, a sequence of them, or a mapping from them to the plan (or plans) of
+    each, which then stands for `plans`: {"fp16@h25": "float16", "bitmod@h25": ["bitmod4", "bitmod3"], "xczu3eg": "w=int4/channel;
+    a=int4/token"}. plans: a plan or scheme, or a sequence. `phase` as for `hw.score`, of accelerators. design: folding,
+    architecture, memories, ... of `hw.score` on FPGAs, for all of them. Ratios refer to the first pair that was scored.
 
     Raises ValueError naming the pair for a plan that an accelerator cannot run (with skip=True such pairs are listed in
     `.refused`), where no pair can be scored, for pairs given twice, and as `hw.score` for the workload and unknown names.
     """
     pairs = _pairs(accelerators, plans)
-    scores, refused = [], []
+    if design and not any(isinstance(acc, Device) for acc, _ in pairs):
+        raise ValueError(f"{', '.join(design)} given, which only FPGAs take, but no part is compared; leave it out, or name a part")
+    scores: list[Score | FpgaScore] = []
+    refused = []
     for acc, plan in pairs:
         try:
-            scores.append(score(work, acc, plan, phase=phase))
+            scores.append(score(work, acc, plan, **design) if isinstance(acc, Device) else score(work, acc, plan, phase=phase))
         except ValueError as error:
             if not skip:
                 remedy = "leave this pair out, or skip such pairs (skip=True, --skip)"
@@ -158,12 +179,13 @@ def compare(
         if (key := (str(one.accelerator), one.plan)) in seen:
             raise ValueError(f"{one.plan} on {one.accelerator} is asked for twice; name every pair once")
         seen.add(key)
-    return Comparison(_title(work, scores[0].phase), tuple(scores), tuple(refused))
+    chosen = next((one.phase for one in scores if isinstance(one, Score)), "")
+    return Comparison(_title(work, chosen), tuple(scores), tuple(refused))
 
 
-def _pairs(accelerators: Any, plans: Any) -> list[tuple[AnyAccelerator, Plan]]:
+def _pairs(accelerators: Any, plans: Any) -> list[tuple[Target, Plan]]:
     given = accelerators if isinstance(accelerators, Mapping) else dict.fromkeys(_listed(accelerators), plans)
-    pairs = [(accelerator(acc), Plan.parse(plan)) for acc, own in given.items() for plan in _listed(own)]
+    pairs = [(target(acc), Plan.parse(plan)) for acc, own in given.items() for plan in _listed(own)]
     if not pairs:
         raise ValueError("nothing to compare: accelerators or plans are empty; give at least one of each")
     return pairs
@@ -178,7 +200,9 @@ def plan_text(plan: Plan) -> str:
     return plan_label(str(plan))
 
 
-def _row(one: Score) -> dict[str, Any]:
+def _row(one: Score | FpgaScore) -> dict[str, Any]:
+    if not isinstance(one, Score):
+        return _fpga_row(one)
     parts = {f"energy_{part}_j": float(values.sum()) for part, values in energy_parts(one.columns).items()}
     energy, latency = one.energy_j, one.latency_s
     row = {"accelerator": str(one.accelerator), "plan": one.plan, "phase": one.phase, "array": str(one.array)}
@@ -186,8 +210,17 @@ def _row(one: Score) -> dict[str, Any]:
     return {**row, **costs, **{name: one.columns[name].sum().item() for name in _SUMS}}
 
 
+def _fpga_row(one: FpgaScore) -> dict[str, Any]:
+    row = {"accelerator": str(one.device), "plan": one.plan, "phase": "", "array": one.architecture}
+    nothing = dict.fromkeys(("area_mm2", "energy_j", "edp_js"), float("nan"))
+    cycles = one.latency_cycles + (one.images - 1) * one.ii_cycles
+    used = {name: int(one.total[name]) for name in RESOURCES}
+    times = {"latency_s": one.work_s, "macs": int(one.total["macs"]), "cycles": cycles, "throughput_per_s": one.throughput_per_s}
+    return row | nothing | times | used | {"fits": one.fits}
+
+
 def _title(work: pd.DataFrame, phase: str) -> str:
     about = work.attrs
     name = str(about.get("model", "workload"))
-    facts = [phase, *(f"{key} {about[key]}" for key in ("context", "batch") if about.get(key) is not None)]
-    return f"{name}, {', '.join(facts)}"
+    facts = [*([phase] if phase else []), *(f"{key} {about[key]}" for key in ("context", "batch") if about.get(key) is not None)]
+    return ", ".join([name, *facts])

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hwmodel.accelerators import AnyAccelerator, accelerator
+from hwmodel.accelerators import AnyAccelerator
 from hwmodel.emulation import Emulator, LayerError, decibel
 from hwmodel.models import LoadedModel, load_network
 from hwmodel.scoring import BESIDE, Score, score
+from hwmodel.targets import runner
 from hwmodel.workloads import workload_from_network
 from numfmt import Plan
 from numfmt.layers.evaluate import LabelledImages, TokenWindows, accuracy, perplexity
@@ -94,7 +95,7 @@ def evaluate(
     network = model.network if isinstance(model, LoadedModel) else model
     if data is None and isinstance(model, LoadedModel):
         data = model.evaluate_data
-    made, parsed = accelerator(acc), Plan.parse(plan)
+    made, parsed = runner(acc, "hw.evaluate"), Plan.parse(plan)
     work = workload_of(network, phase, context)
     priced = score(work, made, parsed)  # before the long part: refuses what the accelerator cannot run
     emulator = Emulator(network, parsed, made)

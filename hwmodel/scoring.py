@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from hwmodel._checks import unknown
-from hwmodel.accelerators import Accelerator, AnyAccelerator, Array, Hierarchy, accelerator
+from hwmodel.accelerators import Accelerator, AnyAccelerator, Array, Hierarchy
 from hwmodel.accelerators.attention import shaped
 from hwmodel.accelerators.compute import Ints, tile_cycles
 from hwmodel.accelerators.hardware import Bits, Hardware, Word, costs
@@ -23,6 +23,7 @@ from hwmodel.fpga.chips import Device
 from hwmodel.mapped_scoring import Imposed, mapped, sum_bits
 from hwmodel.planning import Planned, WeightBits, planned
 from hwmodel.sources import Fact, frame
+from hwmodel.targets import target
 from hwmodel.technology.sram import SramPoint
 from hwmodel.workloads.frame import COLUMNS, GEOMETRY, HEADS, KINDS, SHAPE, checked_sizes
 
@@ -141,7 +142,9 @@ class Score:
 @overload
 def score(work: pd.DataFrame, acc: Device, plan: Any = ..., **design: Any) -> FpgaScore: ...
 @overload
-def score(work: pd.DataFrame, acc: AnyAccelerator | str | Path, plan: Any = ..., **options: Any) -> Score: ...
+def score(work: pd.DataFrame, acc: AnyAccelerator | Path, plan: Any = ..., **options: Any) -> Score: ...
+@overload
+def score(work: pd.DataFrame, acc: str, plan: Any = ..., **options: Any) -> Any: ...
 def score(
     work: pd.DataFrame,
     acc: AnyAccelerator | Device | str | Path,
@@ -170,25 +173,25 @@ def score(
     Cycles then are computing, stalls at all ports, preload, offload and drain; energy that of operations, of all accesses,
     wires and leakage.
 
-    On an FPGA (`hw.device`) the result is an `FpgaScore` and the options are those of `hwmodel.fpga.layers.fpga_score`: folding,
-    architecture, clock_mhz, limit, ... No other option has a meaning there.
+    On an FPGA (`hw.device`, or the name of a part or board) the result is an `FpgaScore` and the options are vector_rows and those
+    of `hwmodel.fpga.layers.fpga_score`: folding, architecture, clock_mhz, limit, ... No other option has a meaning there.
 
     Raises ValueError for a workload without rows, with missing columns or with negative, fractional or NaN sizes, and
     for schemes, activations or datapaths that the accelerator cannot run.
     Source: BitMoD simulator (HPCA 2025 artifact), accelerator.py and pe_array.py; SCALE-Sim 3 for systolic arrays.
     """
+    if vector_rows not in ("refuse", "skip"):
+        raise unknown("vector_rows", vector_rows, ("refuse", "skip"))
+    acc = target(acc)
     if isinstance(acc, Device):
         from hwmodel.fpga.layers import fpga_score
 
         others = {"phase": phase, "weight_bits": weight_bits, "objective": objective, "mapping": mapping}
         if given := [name for name, value in others.items() if value is not None]:
             raise ValueError(f"{acc} is an FPGA, which takes no {', '.join(given)}; give folding, architecture, clock_mhz, limit")
-        return fpga_score(work, acc, plan, **design)
+        return fpga_score(work, acc, plan, vector_rows=vector_rows, **design)
     if design:
         raise ValueError(f"accelerator {acc} takes no {', '.join(design)}; such options are for FPGAs: hw.device names one")
-    acc = accelerator(acc)
-    if vector_rows not in ("refuse", "skip"):
-        raise unknown("vector_rows", vector_rows, ("refuse", "skip"))
     if _has_vectors(work):
         from hwmodel.vector_rows import score_with_vectors
 

@@ -165,3 +165,51 @@ def test_lists(monkeypatch, capsys, what):
     assert code == 0, err
     for name in {"technologies": ("nangate45",), "machines": hw.machines(), "units": ("int_mul",), "workloads": ("VGG-16",)}[what]:
         assert name in text
+
+
+def test_cost_on_fpgas(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "120")
+    code, text, err = run(capsys, "cost", "int_mac", "W=8", "A=8", "K=32", "--technology", "xc7,xcup", "--stages", "2", "--no-dsp")
+    assert (code, err) == (0, "")
+    made = hw.unit("int_mac", W=8, A=8, K=32).cost("xc7", dsp=False, stages=2)
+    for word in ("pipeline_depth", "pipeline registers", f"{made.fmax_mhz:.1f}", "xcup: stages", "clock to q"):
+        assert word in text
+    code, text, err = run(
+        capsys, "cost", "fp32", "weight=e2m1", "activation=float16", "--technology", "xc7", "--clock-mhz", "100", "--json"
+    )
+    said = json.loads(text)["costs"][0]
+    assert said["fmax_mhz"] >= 100
+    assert (said["pipeline_depth"], said["ff"]) == (len(said["stages"]), sum(p["ff"] for p in said["breakdown"]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--stages", "2"), ("--stages is for FPGAs", "xc7")),
+        (("--technology", "xc7", "--stages", "two"), ("'two'", "'max'")),
+        (("--technology", "xc7", "--clock-mhz", "900"), ("MHz at most on xc7",)),
+        (("--technology", "xc7,nangate45"), ("ask apart",)),
+        (("--technology", "xc7", "--flow", "area"), ("cell libraries",)),
+        (("--technology", "ice41"), ("ice41",)),
+    ],
+)
+def test_cost_on_fpgas_refuses_in_one_line(capsys, arguments, words):
+    code, text, err = run(capsys, "cost", "int_mac", "W=8", "A=8", "K=32", *arguments)
+    assert (code, text, err.count("\n")) == (2, "", 1)
+    for word in words:
+        assert word in err
+
+
+def test_compare_with_fpgas(capsys):
+    plan = "w=int4/channel; a=int4/token"
+    arguments = ("compare", "--model", "resnet-18", "--schemes", plan, "--accelerators", "u250,pynq-z2", "--memories", "external")
+    code, text, err = run(capsys, *arguments, "--skip", "--json")
+    assert (code, err) == (0, "")
+    found = json.loads(text)["frame"]
+    assert [row["accelerator"] for row in found] == ["xcu250", "xc7z020"]
+    assert all(row["fits"] and row["lut"] > 0 and row["energy_j"] is None for row in found)
+    code, _, err = run(capsys, "score", "--accelerator", "xczu3eg")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "hwmodel compare --accelerators" in err
+    code, _, err = run(capsys, "compare", "--model", "resnet-18", "--schemes", plan, "--accelerators", "xczu3egg")
+    assert "did you mean xczu3eg" in err

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import hwmodel as hw
 from hwmodel.fpga import layers as fl
+from hwmodel.fpga import packings
 from hwmodel.fpga.chips import Device
 from hwmodel.fpga.chips import device as part_named
 from hwmodel.fpga.layers import search, units_of
@@ -274,7 +275,7 @@ def test_depthwise_convolutions_and_windows():
         ({"part": "xczu3e"}, "did you mean xczu3eg"),
         ({"part": 7}, "FPGA part or board"),
         ({"work": 3}, "give the DataFrame"),
-        ({"work": NET.assign(kind="vector")}, "leave such rows out"),
+        ({"work": NET.assign(kind="vector")}, "vector rows are not modelled"),
         ({"work": NET.assign(kind="lineer")}, "did you mean linear"),
         ({"work": NET.assign(n=0)}, "whole numbers of at least 1"),
         ({"work": NET.iloc[:0]}, "nothing to score"),
@@ -316,7 +317,75 @@ def test_simd_of_a_convolution_follows_its_channels():
         hw_score(work, "xczu3eg", plan, {"conv": (2, 6)})
 
 
-def test_weights_of_four_bits_on_seven_series_must_be_narrow():
-    with pytest.raises(ValueError, match="allow 'lut'"):
-        hw_score(NET, "xc7z020", "w=int4/channel+full; a=int4/token", {"*": (1, 1)}, multipliers="dsp")
-    assert hw_score(NET, "xc7z020", "w=int4/channel; a=int4/token", {"*": (1, 1)}, multipliers="dsp").total["dsp"] == 4
+def test_four_lanes_on_seven_series_need_narrow_weights():
+    """Four lanes of a DSP48E1 hold -7 to 7; weights of full range get the two lanes of eight bits. A DSP48E2 has room for both."""
+    full, narrow, three = ("w=int4/channel+full; a=int4/token", "w=int4/channel; a=int4/token", "w=int3/channel+full; a=int4/token")
+
+    def blocks(part, plan, **options):
+        return int(hw.score(NET, part, plan, **options).total["dsp"])
+
+    array = {"architecture": "systolic", "folding": (16, 16)}
+    assert [blocks("xc7z020", plan, **array) for plan in (full, narrow, three)] == [128, 64, 64]
+    assert [blocks("xczu3eg", plan, **array) for plan in (full, narrow, three)] == [64, 64, 64]
+    one = dense((16, 32))
+    units = {"folding": {"*": (8, 1)}, "multipliers": "dsp"}
+    assert [int(hw.score(one, "xc7z020", plan, **units).total["dsp"]) for plan in (full, narrow, three)] == [4, 2, 2]
+    assert [packings.products_per_block(4, 4, "dsp48e1", fits) for fits in (True, False)] == [4, 2]
+    assert [packings.blocks_for(8, 4, 4, "dsp48e1", fits) for fits in (True, False)] == [2, 4]
+    # the two lanes that are priced do compute what four would get wrong
+    lanes = packings.packing("int8x2.e1")
+    weights = np.stack(np.meshgrid(np.arange(-8, 8), np.arange(-8, 8)), -1).reshape(-1, 2)
+    for x in range(-8, 8):
+        assert (lanes.multiply(weights, np.full(len(weights), x)) == weights * x).all()
+    with pytest.raises(ValueError, match="at least -7"):
+        packings.packing("int4x4.e1").pack([-8, 0, 0, 0])
+
+
+def test_inferred_constants_of_hls4ml_are_in_the_sources():
+    wide, slim = (
+        fl.fpga_score(NET, "xczu3eg", f"w=int{bits}/channel; a=int{bits}/token", {}, "hls4ml", strategy=s)
+        for bits, s in ((16, "resource"), (6, "latency"))
+    )
+    for made in (wide, slim):
+        known = made.sources.set_index("name")["status"]
+        named = ("hls4ml.lut_per_bit_product", "hls4ml.lut_per_adder_bit", "hls4ml.ff_per_bit", "hls4ml.multiplier_cycles")
+        assert set(known[list(named)]) == {"inferred"}
+        assert any("inferred" in note for note in made.notes)
+    assert not any("inferred" in note for note in fl.fpga_score(NET, "xczu3eg", PLAN, {"*": (1, 1)}).notes[:1])
+
+
+BARE = Device("mine", "xcup", None, 500000, 1000000, 0, 500, 0)
+
+
+def test_devices_without_dsp_blocks():
+    made = hw.score(NET, BARE, PLAN, folding={"*": (1, 1)})
+    assert (int(made.total["dsp"]), set(made.layers["multiplier"])) == (0, {"lut"})
+    assert hw.score(NET, BARE, PLAN).total["dsp"] == 0
+    assert hw.score(NET, BARE, PLAN, architecture="hls4ml").total["dsp"] == 0
+    array = {"rows": 4, "cols": 4, "pe": "lut"}
+    assert hw.score(NET, BARE, PLAN, folding=array, architecture="systolic").total["dsp"] == 0
+
+
+def test_unsigned_weights_need_a_bit_more_in_signed_multipliers():
+    array = {"folding": (16, 16), "architecture": "systolic"}
+    unsigned, signed = (hw.score(NET, "xczu3eg", f"w={w}/channel; a=int8/token", **array).total["dsp"] for w in ("uint8", "int8"))
+    assert (unsigned, signed) == (256, 128)
+    with pytest.raises(ValueError, match="no multiplier among dsp"):
+        hw.score(NET, "xczu3eg", "w=uint4/channel; a=int4/token", folding={"*": (1, 1)}, multipliers="dsp")
+
+
+@pytest.mark.parametrize(
+    ("part", "plan", "options", "words"),
+    [
+        ("xczu3eg", PLAN, {"memories": ()}, "no memory style is allowed; name at least one of distributed"),
+        ("xczu3eg", PLAN, {"multipliers": ()}, "no multiplier is allowed; name at least one of lut"),
+        ("xczu3eg", PLAN, {"architecture": "unrolled", "levels": 0}, "levels is 0"),
+        ("xczu3eg", PLAN, {"architecture": "unrolled", "folding": {"fc0": {"par": 1}}}, "folding field of layer fc0 'par'"),
+        (BARE, PLAN, {"multipliers": "dsp"}, "mine has no DSP blocks .* allow 'lut'"),
+        (BARE, PLAN, {"architecture": "systolic", "folding": (4, 4)}, "mine has no DSP blocks; use pe='lut'"),
+        (BARE, "w=int16/channel; a=int16/token", {"architecture": "hls4ml"}, "at most 8 bits"),
+    ],
+)
+def test_more_bad_input(part, plan, options, words):
+    with pytest.raises(ValueError, match=words):
+        hw.score(NET, part, plan, **options)

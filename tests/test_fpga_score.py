@@ -56,3 +56,31 @@ def test_heads_of_a_page_are_written_as_the_field_writes_them():
     from hwmodel.report.fpga_page import _head
 
     assert [_head(c) for c in ("pe", "simd", "ii_cycles", "reuse_factor")] == ["PE", "SIMD", "II cycles", "Reuse factor"]
+
+
+def test_parts_by_name():
+    made = hw.score(NET, "ultra96", PLAN, folding={"*": (1, 1)}, clock_mhz=150)
+    assert str(made.device) == "xczu3eg"
+    assert made.layers.equals(hw.score(NET, PART, PLAN, folding={"*": (1, 1)}, clock_mhz=150).layers)
+
+
+def test_vector_rows_are_refused_or_noted():
+    work = hw.workload("phi-2", "decode", vector_ops=True)
+    rows = int((work["kind"] == "vector").sum())
+    options = {"plan": "w=int8/channel; a=int8/token; kv=int8/token", "architecture": "systolic", "folding": (8, 8)}
+    for run in (hw.score, fpga_score):
+        with pytest.raises(ValueError, match=rf"has {rows} of them .* vector_rows='skip'"):
+            run(work, PART, **options)
+        made = run(work, PART, **options, vector_rows="skip")
+        assert made.notes[0].startswith(f"{rows} vector rows")
+        assert made.total.equals(run(hw.workload("phi-2", "decode"), PART, **options).total)
+        with pytest.raises(ValueError, match="vector_rows 'no'"):
+            run(work, PART, **options, vector_rows="no")
+    page = made.to_html()
+    assert f"{rows} vector rows" in page
+
+
+def test_what_is_not_modelled_is_said(made, tmp_path):
+    assert [note.split()[0] for note in made.notes] == ["energy_j", "area_mm2"]
+    made.to_json(tmp_path / "a.json")
+    assert json.loads((tmp_path / "a.json").read_text())["notes"] == list(made.notes)

@@ -27,8 +27,8 @@ def written(tmp_path, base, text):
     ("words", "call"),
     [
         (r"accelerator 'bitmod@j52'.*bitmod@j25", lambda: hw.accelerator("bitmod@j52")),
-        (r"accelerator 'edge-npv'.*edge-npu", lambda: hw.score(WORK, "edge-npv", W8A8)),
-        (r"accelerator 'edge-npv'.*edge-npu", lambda: hw.compare(WORK, ["edge-npv"], W8A8)),
+        (r"accelerator or FPGA part 'edge-npv'.*edge-npu", lambda: hw.score(WORK, "edge-npv", W8A8)),
+        (r"accelerator or FPGA part 'edge-npv'.*edge-npu", lambda: hw.compare(WORK, ["edge-npv"], W8A8)),
         (r"technology 'nangate54'.*nangate45", lambda: hw.technology("nangate54")),
         (r"technology 'sky310'.*sky130", lambda: hw.unit("int_add", N=8).cost("sky310")),
         (r"model 'llama-3.2-1c'.*Llama-3.2-1B", lambda: hw.workload("llama-3.2-1c")),

@@ -254,3 +254,90 @@ def test_missing_packages(four, tmp_path, monkeypatch, missing):
         assert "The plots were left out" in four.to_html()
         with pytest.raises(ImportError, match="matplotlib"):
             four.plot()
+
+
+# FPGAs beside accelerators
+
+NET = hw.workload("resnet-18")
+INT4, INT8 = "w=int4/channel; a=int4/token", "w=int8/channel; a=int8/token"
+
+
+@pytest.fixture(scope="module")
+def both():
+    return hw.compare(NET, {"systolic": INT8, "xczu3eg": INT4, "pynq-z2": INT4}, folding={"*": (1, 1)}, architecture="finn")
+
+
+def test_rows_of_fpgas(both):
+    frame = both.frame
+    assert frame["accelerator"].tolist() == ["systolic", "xczu3eg", "xc7z020"]
+    for row, one in list(zip(frame.itertuples(), both.scores, strict=True))[1:]:
+        alone = hw.score(NET, row.accelerator, INT4, folding={"*": (1, 1)})
+        assert one.folding == alone.folding
+        assert [getattr(row, r) for r in ("lut", "ff", "dsp", "bram18", "uram")] == alone.total[:5].tolist()
+        assert (row.latency_s, row.throughput_per_s, row.fits) == (alone.latency_s, alone.throughput_per_s, alone.fits)
+        assert row.macs == frame["macs"].iloc[0]
+    blank = [c for c in frame if c.startswith(("energy_", "edp", "area", "dram", "compute"))]
+    assert frame.loc[1:, blank].isna().all().all()
+    assert frame.loc[0, blank].notna().all()
+    assert frame.loc[0, ["lut", "ff", "dsp", "bram18", "uram", "fits", "throughput_per_s"]].isna().all()
+    assert frame["latency_relative"].iloc[1] == frame["latency_s"].iloc[1] / frame["latency_s"].iloc[0]
+    assert "lut" in repr(both)
+
+
+def test_a_batch_on_an_fpga_takes_an_interval_an_image():
+    one, four = (hw.compare(hw.workload("resnet-18", batch=b), "u250", INT4, folding={"*": (1, 1)}) for b in (1, 4))
+    found = four.scores[0]
+    assert found.latency_cycles == one.scores[0].latency_cycles
+    assert four.frame["cycles"].iloc[0] == found.latency_cycles + 3 * found.ii_cycles
+    assert four.frame["latency_s"].iloc[0] == pytest.approx(four.frame["cycles"].iloc[0] / 100e6)
+
+
+def test_files_and_pictures_with_fpgas(both, tmp_path, monkeypatch):
+    both.plot(path=tmp_path / "c.png")
+    words = [t.get_text() for axes in both.plot().axes for t in axes.texts]
+    assert words.count("not modelled") == 2
+    assert len(both.roofline().axes) == 1
+    monkeypatch.setattr("hwmodel.report.plots.comparison_pictures", lambda made: [])
+    for suffix in ("csv", "json", "parquet"):
+        getattr(both, f"to_{suffix}")(tmp_path / f"c.{suffix}")
+    said = json.loads((tmp_path / "c.json").read_text(), parse_constant=pytest.fail)
+    assert [r["energy_j"] is None for r in said["frame"]] == [False, True, True]
+    assert len(pd.read_parquet(tmp_path / "c.layers.parquet")) == 3 * len(NET)
+    page = both.to_html()
+    for word in ("BRAM18", "Fits", "xczu3eg: energy_j is NaN", "SIMD"):
+        assert word in page
+
+
+def test_fpgas_alone(both):
+    pair = hw.compare(NET, ["xczu3eg", "xc7z020"], INT4, folding={"*": (1, 1)})
+    assert pair.plot().axes
+    assert "Least latency" in pair.to_html()
+    assert pair.frame["energy_relative"].isna().all()
+    with pytest.raises(ValueError, match="no roofline"):
+        pair.roofline()
+    last = hw.compare(NET, {"xczu3eg": INT4, "systolic": INT8}, folding={"*": (1, 1)})
+    assert last.plot().axes
+    assert last.frame["latency_relative"].iloc[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"accelerators": "xczu3ge"}, "unknown accelerator or FPGA part 'xczu3ge': did you mean xczu3eg"),
+        ({"accelerators": "xczu3eg", "architecture": "fin"}, "did you mean finn"),
+        ({"accelerators": "systolic", "folding": 3}, "no part is compared"),
+        ({"accelerators": "xczu3eg"}, r"^int8/channel, a=int8/token on xczu3eg: no folding .* BRAM18 blocks beyond"),
+        ({"accelerators": "ice40hx8k"}, "LUTs of six inputs"),
+    ],
+)
+def test_bad_comparisons_with_fpgas(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        hw.compare(NET, plans=INT8, **arguments)
+
+
+def test_names_of_parts_and_accelerators_differ():
+    from hwmodel.fpga.chips import device_names
+
+    assert not set(device_names()) & set(hw.presets())
+    with pytest.raises(ValueError, match=r"xczu3eg is an FPGA, on which hw\.evaluate"):
+        hw.evaluate(hw.load_network("digits"), INT8, "xczu3eg")

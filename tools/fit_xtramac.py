@@ -1,4 +1,5 @@
-"""Fits the 12 coefficients of the XtraMAC model to its published rows: `python tools/fit_xtramac.py [--write | --report]`.
+"""Fits the 8 coefficients of the XtraMAC model, and the speed and wires of UltraScale+, to its published rows:
+`python tools/fit_xtramac.py [--write | --report]`.
 
 --report prints the errors on all rows, with each configuration (formats and lanes, all cycles) left out, and with all rows of an
 accumulator left out.
@@ -18,6 +19,8 @@ from scipy.optimize import least_squares
 from hwmodel.fpga import xtramac as model
 
 TARGET = Path(__file__).parents[1] / "hwmodel" / "fpga" / "data" / "xtramac_fit.csv"
+CLOCK = TARGET.with_name("timing.csv")
+SPEEDS, WIRES_PS = np.arange(2, 6) / 5, np.arange(0, 500, 50)  # a grid, as two constants are all that 105 clocks can tell
 KNEE = 0.05  # of the loss: relative errors far above it count linearly
 
 
@@ -29,6 +32,15 @@ def _solve(made: Callable[[model.Mac], list[float]], macs: list[model.Mac], targ
     ).x
 
 
+def _clock(macs: list[model.Mac], target: np.ndarray) -> tuple[float, float]:
+    """Speed of logic against xc7, and wire to a LUT, with the least mean of the logarithmic errors."""
+
+    def loss(pair: tuple[float, float]) -> float:
+        return float(np.abs(np.log([model.fmax_mhz(m, *pair) for m in macs] / target)).mean())
+
+    return min(((float(s), float(w)) for s in SPEEDS for w in WIRES_PS), key=loss)
+
+
 def fit(frame: pd.DataFrame) -> dict[str, float]:
     macs = model.macs_of(frame)
     lanes = frame.lanes.to_numpy()
@@ -36,11 +48,11 @@ def fit(frame: pd.DataFrame) -> dict[str, float]:
     kept = [m for m in macs if m.accumulator.exponent]
     lut = _solve(model.lut_features, kept, (frame.lut.to_numpy() / lanes)[floats] - np.array([model.rebias(m) for m in kept]))
     ff = _solve(model.ff_features, macs, frame.ff.to_numpy() / lanes)
-    ns = _solve(model.ns_features, macs, 1e3 / frame.fmax_mhz.to_numpy())
+    speed, wire = _clock(macs, frame.fmax_mhz.to_numpy())
     return (
         {f"lut {n}": float(v) for n, v in zip(model.LUT_NAMES, lut, strict=True)}
         | {f"ff {n}": float(v) for n, v in zip(model.FF_NAMES, ff, strict=True)}
-        | {f"ns {n}": float(v) for n, v in zip(model.NS_NAMES, ns, strict=True)}
+        | {f"{model.FABRIC} speed": speed, f"{model.FABRIC} wire": wire}
     )
 
 
@@ -61,6 +73,18 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"median": e.median(), "p90": e.quantile(0.9), "worst": e.max()}).round(3)
 
 
+def _write_clock(c: dict[str, float]) -> None:
+    with CLOCK.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        if row["fabric"] in (model.FABRIC, "versal") and (name := f"{model.FABRIC} {row['name']}") in c:
+            row["value"] = f"{c[name]:g}"
+    with CLOCK.open("w", newline="", encoding="utf-8") as file:
+        out = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        out.writeheader()
+        out.writerows(rows)
+
+
 def main() -> None:
     frame = model.published()
     c = fit(frame)
@@ -71,8 +95,11 @@ def main() -> None:
             out = csv.writer(file, lineterminator="\n")
             out.writerow(["name", "value", "unit", "source", "status"])
             for name, value in c.items():
-                unit = {"lut": "LUT", "ff": "FF", "ns": "ns"}[name.split()[0]]
+                if name.startswith(model.FABRIC):
+                    continue
+                unit = {"lut": "LUT", "ff": "FF"}[name.split()[0]]
                 out.writerow([name, f"{value:.4g}", unit, "tools/fit_xtramac.py on 105 published rows of XtraMAC", "derived"])
+        _write_clock(c)
     if "--report" in sys.argv:
         print("\nall rows\n", summary(errors(frame, c)))
         one = left_out(frame, ["a", "b", "accumulator", "lanes"])

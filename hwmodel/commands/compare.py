@@ -1,4 +1,4 @@
-"""`hwmodel compare`: accelerators under plans on one workload, side by side."""
+"""`hwmodel compare`: accelerators and FPGAs under plans on one workload, side by side."""
 
 from __future__ import annotations
 
@@ -16,20 +16,26 @@ def add_compare(commands: Any) -> None:
     """The arguments of the command."""
     made = commands.add_parser(
         "compare",
-        help="accelerators under plans on one workload, side by side",
-        description="Price one workload on every accelerator under every plan: area, energy and its parts, latency, energy times "
-        "latency, each relative to the first. No network is run: shapes are enough.",
+        help="accelerators and FPGAs under plans on one workload, side by side",
+        description="Price one workload on every accelerator or FPGA under every plan: area, energy and its parts, latency, energy "
+        "times latency, each relative to the first; LUTs, DSP blocks and memories of FPGAs. No network is run: shapes are enough.",
     )
     made.add_argument("--model", default="llama-2-7b", help="see `hwmodel list workloads` (default: llama-2-7b), or a config.json")
     made.add_argument("--phase", choices=["decode", "prefill"], default="decode", help="default: decode")
     made.add_argument("--context", type=positive, help="tokens of context (default: 256 or the model's maximum)")
     made.add_argument("--batch", type=positive, default=1, help="sequences (default: 1)")
-    made.add_argument("--accelerators", default="", help="comma-separated: see `hwmodel list accelerators`, or YAML files")
+    made.add_argument(
+        "--accelerators", default="", help="comma-separated: see `hwmodel list accelerators` and devices, or YAML files"
+    )
     made.add_argument(
         "--schemes",
         required=True,
         help="comma-separated schemes or plans; each runs on every accelerator, or on the one behind `on`: "
         "'float16 on fp16@h25, bitmod4 on bitmod@h25'",
+    )
+    made.add_argument("--architecture", help="of layers on FPGAs: finn (default), hls4ml, unrolled or systolic")
+    made.add_argument(
+        "--memories", help="of weights on FPGAs, architecture finn: comma-separated distributed, block, ultra, external"
     )
     made.add_argument("--skip", action="store_true", help="leave out pairs that an accelerator cannot run instead of refusing them")
     made.add_argument("--json", action="store_true", help="print JSON instead of a table")
@@ -50,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     from hwmodel.report.tables import comparison_table
 
     work = _work(arguments)
-    made: Comparison = compare(work, _pairs(arguments), skip=arguments.skip)
+    made: Comparison = compare(work, _pairs(arguments), skip=arguments.skip, **_design(arguments))
     for name in arguments.out:
         suffix = Path(name).suffix.lower()
         try:
@@ -74,6 +80,12 @@ def run(arguments: argparse.Namespace) -> int:
     for pair in made.refused:
         status.print(f"left out: {pair.plan} on {pair.accelerator}: {pair.reason}", markup=False, highlight=False)
     return 0
+
+
+def _design(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What is asked of FPGAs."""
+    given = {"architecture": arguments.architecture, "memories": tuple(listed(arguments.memories or "")) or None}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _work(arguments: argparse.Namespace) -> Any:

@@ -5,6 +5,7 @@ from hwmodel.fpga.chips import Device, device, devices
 from hwmodel.fpga.constants import constant_dot, constant_product, digits, multiplier_free, naf
 from hwmodel.fpga.fabrics import Fabric, fabric
 from hwmodel.fpga.packings import Packing, blocks_for, dot58, packing, products_per_block
+from hwmodel.fpga.pipeline import PipelinedCost, pipelined
 from hwmodel.fpga.sums import integer_sum_bits, minifloat_sum_bits
 from hwmodel.fpga.units import FpgaCost, block_cost, measured, synthesised_units, unit_block, unit_cost
 
@@ -13,6 +14,7 @@ __all__ = [
     "Fabric",
     "FpgaCost",
     "Packing",
+    "PipelinedCost",
     "block_cost",
     "blocks_for",
     "constant_dot",
@@ -29,6 +31,7 @@ __all__ = [
     "multiplier_free",
     "naf",
     "packing",
+    "pipelined",
     "products_per_block",
     "synthesised_units",
     "unit_block",

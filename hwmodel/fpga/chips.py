@@ -121,6 +121,12 @@ def _devices() -> dict[str, Device]:
     return out
 
 
+@lru_cache(maxsize=1)
+def device_names() -> tuple[str, ...]:
+    """Every part and board."""
+    return tuple(n for d in _devices().values() for n in (d.part, *d.boards))
+
+
 def device(name: str | Device) -> Device:
     """A part by its name or a board's: `device("xczu3eg")`, `device("ultra96")`. ValueError names the nearest.
 
@@ -132,7 +138,7 @@ def device(name: str | Device) -> Device:
     for found in _devices().values():
         if given == found.part or given in found.boards:
             return found
-    raise unknown("FPGA part or board", str(name), [n for d in _devices().values() for n in (d.part, *d.boards)])
+    raise unknown("FPGA part or board", str(name), device_names())
 
 
 def devices() -> pd.DataFrame:

@@ -145,20 +145,24 @@ def dot58(a: Any, b: Any) -> np.ndarray:
     return (x * y).sum(-1)
 
 
-def products_per_block(weight_bits: int, activation_bits: int, block: str | None) -> int:
+def products_per_block(weight_bits: int, activation_bits: int, block: str | None, narrow: bool = True) -> int:
     """Signed products of one clock in one block: lanes of a packing, or the three terms of a DSP58; 0 if it takes several blocks.
 
+    narrow: the most negative weight does not occur; four lanes of 4 bits on a DSP48E1 need that, other weights get two lanes.
     Raises ValueError for unknown blocks.
     """
     w, a = positive_int("weight_bits", weight_bits), positive_int("activation_bits", activation_bits)
-    fits = [lanes for wide, narrow, lanes in _ways(block) if max(w, a) <= wide and min(w, a) <= narrow]
+    fits = [
+        lanes for wide, least, lanes, full in _ways(block) if max(w, a) <= wide and min(w, a) <= least and (narrow or w <= full)
+    ]
     return max(fits, default=1 if int(blocks_of_product(w, a, block)) == 1 else 0)
 
 
-def blocks_for(products: int, weight_bits: int, activation_bits: int, block: str | None) -> int:
-    """DSP blocks for so many products a clock, packed where that is possible, cut where they exceed the ports."""
+def blocks_for(products: int, weight_bits: int, activation_bits: int, block: str | None, narrow: bool = True) -> int:
+    """DSP blocks for so many products a clock, packed where that is possible (`products_per_block`), cut where they exceed the
+    ports."""
     count = positive_int("products", products)
-    each = products_per_block(weight_bits, activation_bits, block)
+    each = products_per_block(weight_bits, activation_bits, block, narrow)
     return ceil(count / each) if each else count * int(blocks_of_product(weight_bits, activation_bits, block))
 
 
@@ -171,17 +175,24 @@ def blocks_of_product(a: ArrayLike, b: ArrayLike, block: str | None) -> Ints:
 
 
 def blocks_of_array(
-    rows: ArrayLike, cols: ArrayLike, weight_bits: ArrayLike, activation_bits: ArrayLike, block: str | None
+    rows: ArrayLike,
+    cols: ArrayLike,
+    weight_bits: ArrayLike,
+    activation_bits: ArrayLike,
+    block: str | None,
+    narrow: ArrayLike = True,
 ) -> Ints:
     """Blocks of rows x cols products a cycle (arrays broadcast): rows that share an activation are packed, or columns of a sum.
 
-    Wider operands than any packing takes need whole blocks each (`blocks_of_product`).
+    Wider operands than any packing takes need whole blocks each (`blocks_of_product`). narrow: as for `products_per_block`.
     """
-    p, q, w, a = np.broadcast_arrays(*(np.asarray(v, np.int64) for v in (rows, cols, weight_bits, activation_bits)))
+    given = (rows, cols, weight_bits, activation_bits, narrow)
+    p, q, w, a, short = np.broadcast_arrays(*(np.asarray(v, np.int64) for v in given))
     out = p * q * blocks_of_product(w, a, block)
-    for wide, narrow, lanes in sorted(_ways(block), reverse=True):
+    for wide, least, lanes, full in sorted(_ways(block), reverse=True):
         packed = p * -(-q // lanes) if sums_products(block) else -(-p // lanes) * q
-        out = np.where((np.maximum(w, a) <= wide) & (np.minimum(w, a) <= narrow), packed, out)
+        taken = (np.maximum(w, a) <= wide) & (np.minimum(w, a) <= least) & ((short > 0) | (w <= full))
+        out = np.where(taken, packed, out)
     return out
 
 
@@ -191,7 +202,9 @@ def sums_products(block: str | None) -> bool:
 
 
 def block_facts(block: str | None) -> tuple[Fact, ...]:
-    """The ports, slices and packings of a block."""
+    """The ports, slices and packings of a block; none without one."""
+    if block is None:
+        return ()
     r = _block(block)
     ports = [Fact(f"{block} {c}", float(r[c]), "bit", r["source"], r["status"]) for c in ("wide", "narrow", "slice")]
     lanes = [
@@ -213,11 +226,15 @@ def _block(name: str | None) -> dict[str, str]:
     return _blocks()[name]
 
 
-def _ways(block: str | None) -> list[tuple[int, int, int]]:
-    """(bits of the wider operand, of the narrower one, products) of a block's packings."""
+def _ways(block: str | None) -> list[tuple[int, int, int, int]]:
+    """(bits of the wider operand, of the narrower one, products, bits of a weight of full range) of a block's packings."""
     if sums_products(block):
-        return [(DOT58[1], DOT58[2], DOT58[0])]
-    return [(max(p.weight, p.shared), min(p.weight, p.shared), p.lanes) for p in PACKINGS.values() if p.block == block]
+        return [(DOT58[1], DOT58[2], DOT58[0], DOT58[1])]
+    return [
+        (max(p.weight, p.shared), min(p.weight, p.shared), p.lanes, p.weight - p.narrow)
+        for p in PACKINGS.values()
+        if p.block == block
+    ]
 
 
 def _slices(bits: Ints, port: int, step: int) -> Ints:

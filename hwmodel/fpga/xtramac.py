@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import ceil, log2
 
@@ -18,6 +18,11 @@ import pandas as pd
 
 from hwmodel._checks import positive_int, unknown
 from hwmodel._data import csv_rows
+from hwmodel.fpga import parts
+from hwmodel.fpga.blocks import Block, part
+from hwmodel.fpga.floats import chain
+from hwmodel.fpga.parts import barrel, cells, leading_zeros
+from hwmodel.fpga.pipeline import Line, timing
 from hwmodel.sources import Fact
 
 COLUMNS = ("a", "b", "accumulator", "lanes", "cycles")
@@ -30,7 +35,7 @@ _EXAMPLES = (*_NAMED, "fp8e4m3", "fp8e5m2", "fp4e2m1", "fp4e1m2", "fp4e3m0", "in
 LUT_NAMES = ("accumulator", "shift", "product tail", "stage 5")
 REBIAS_LUT = 6.0  # for each exponent bit that the accumulator has more than its operands; chosen on the published rows
 FF_NAMES = ("accumulator", "operand", "stage 5", "stage 6")
-NS_NAMES = ("stage", "significand, 4 stages", "significand, 5 stages", "significand, 6 stages")
+FABRIC = "xcup"
 
 
 @dataclass(frozen=True)
@@ -113,10 +118,28 @@ def ff_features(m: Mac) -> list[float]:
     return [n, m.b.bits, n if m.cycles > 4 else 0, n if m.cycles > 5 and n > 8 else 0]
 
 
-def ns_features(m: Mac) -> list[float]:
-    """What the longest stage grows with. Fixed point has no normalisation."""
-    mantissa = m.accumulator.mantissa if m.accumulator.exponent else 0
-    return [1, *(mantissa if m.cycles == c else 0 for c in CYCLES)]
+def block(m: Mac) -> Block:
+    """A lane as the pipeline sees it: its product in the DSP block, then the addition of two floats that flushes to zero, or two
+    chains of fixed point."""
+    products, exponent, mantissa = part("products", dsp=1), m.accumulator.exponent, m.accumulator.mantissa
+    if not exponent:
+        return products >> parts.chain(m.a.bits + m.b.bits, name="separate") >> parts.chain(m.accumulator.bits)
+    w = mantissa + 4
+    exponents = chain(max(m.a.exponent, m.b.exponent) + 1, name="exponent sum")
+    first = (products | exponents) >> cells("product normalise", {"normalise": m.a.mantissa + m.b.mantissa + 2}, 0.5)
+    order = chain(exponent + 1, name="exponent difference") >> cells("operand swap", {"swap": 2 * w}, 0.5)
+    align = barrel(w, name="align") >> cells("shifted out", {"sticky": w}, 1)
+    normal = leading_zeros(w) >> (barrel(w, name="normalise") | chain(exponent + 1, name="exponent update"))
+    end = chain(exponent + mantissa, "increment", "round") >> cells("limits", {"limit": exponent + mantissa}, 0.5)
+    return first >> order >> align >> chain(w, "add sub", "significand sum") >> normal >> end
+
+
+@lru_cache(maxsize=1 << 14)
+def fmax_mhz(m: Mac, speed: float | None = None, wire_ps: float | None = None) -> float:
+    """Clock of a lane cut into its cycles, by the delays of `pipeline`; speed, wire_ps: instead of those of the fabric."""
+    given = {name: v for name, v in (("speed", speed), ("wire", wire_ps)) if v is not None}
+    known = {name: replace(f, value=given.get(name, f.value)) for name, f in timing(FABRIC).items()}
+    return Line(block(m), FABRIC, known).clock_mhz(m.cycles)
 
 
 @lru_cache(maxsize=1)
@@ -125,7 +148,7 @@ def facts() -> tuple[Fact, ...]:
     rows = csv_rows("hwmodel.fpga", "xtramac_fit")
     fitted = (Fact(r["name"], float(r["value"]), r["unit"], r["source"], r["status"]) for r in rows)
     chosen = Fact("lut wider exponent", REBIAS_LUT, "LUT/bit", "chosen on the published rows of XtraMAC", "derived")
-    return (*fitted, chosen)
+    return (*fitted, chosen, *timing(FABRIC).values())
 
 
 @lru_cache(maxsize=1)
@@ -142,15 +165,14 @@ def predict(macs: Sequence[Mac], values: dict[str, float] | None = None) -> pd.D
     c = _values() if values is None else values
     lut_c = np.array([c[f"lut {n}"] for n in LUT_NAMES])
     ff_c = np.array([c[f"ff {n}"] for n in FF_NAMES])
-    ns_c = np.array([c[f"ns {n}"] for n in NS_NAMES])
     lanes = np.array([m.lanes for m in macs], dtype=float)
     floats = np.array([m.accumulator.exponent > 0 for m in macs], dtype=bool)
     built = _matrix(lut_features, macs, LUT_NAMES) @ lut_c + np.array([rebias(m) for m in macs])
     fixed = np.array([m.accumulator.bits + m.a.bits + m.b.bits for m in macs], dtype=float)
     ff = _matrix(ff_features, macs, FF_NAMES) @ ff_c
-    ns = _matrix(ns_features, macs, NS_NAMES) @ ns_c
+    clock = [fmax_mhz(m, c.get(f"{FABRIC} speed"), c.get(f"{FABRIC} wire")) for m in macs]
     return pd.DataFrame(
-        {"lut": lanes * np.where(floats, built, fixed), "ff": lanes * ff, "dsp": np.ones(len(macs), int), "fmax_mhz": 1e3 / ns}
+        {"lut": lanes * np.where(floats, built, fixed), "ff": lanes * ff, "dsp": np.ones(len(macs), int), "fmax_mhz": clock}
     )
 
 

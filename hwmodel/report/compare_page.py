@@ -8,6 +8,8 @@ from typing import Any
 from hwmodel.report.canvas import REMEDY
 from hwmodel.report.cards import Card, cards
 from hwmodel.report.files import environment
+from hwmodel.report.fpga_page import fpga_layers
+from hwmodel.report.fpga_plot import NAMES
 from hwmodel.report.html import footer, notes, section
 from hwmodel.report.markup import Cell, Column, Markup, breakable, figure, join, page, table, tag
 from hwmodel.report.numbers import decimals, number, scale
@@ -36,7 +38,8 @@ def comparison_html(comparison: Any, path: str | Path | None = None) -> str:
         if len(pictures) < 2:
             left_out.append(f"Plots of {len(comparison.scores)} scores would not be legible; compare fewer for all plots.")
     scores = [(f"{plan_label(s.plan)} on {s.accelerator}", s) for s in comparison.scores]
-    refused = [f"{pair.plan} on {pair.accelerator} was left out: {pair.reason}." for pair in comparison.refused]
+    said = dict.fromkeys(f"{s.device}: {note}." for s in comparison.scores for note in getattr(s, "notes", ()))
+    refused = [*said, *(f"{pair.plan} on {pair.accelerator} was left out: {pair.reason}." for pair in comparison.refused)]
     drawn = section("plots", "Plots", tag("div", *(figure(p) for p in pictures), class_="figures")) if pictures else ""
     by_accelerator = {str(s.accelerator): s for s in comparison.scores}
     sections = [
@@ -69,15 +72,19 @@ def _found(comparison: Any) -> list[Card]:
     frame = comparison.frame
     made = []
     for what, column, unit in _CARDS:
-        at = int(frame[column].to_numpy().argmin())
+        if frame[column].isna().all():
+            continue
+        at = int(frame[column].reset_index(drop=True).idxmin())
         one = scale([frame[column].iloc[at]], 1.0, unit)
         value = frame[column].iloc[at] * one.factor
         ratio = frame[column].iloc[0] / frame[column].iloc[at]
         first = comparison.scores[0]
         how = (
             f"{number(ratio, 2)}× less than {plan_label(first.plan)} on {first.accelerator}"
-            if at
+            if at and ratio == ratio
             else "the row that ratios refer to"
+            if not at
+            else "of those that have one"
         )
         best = comparison.scores[at]
         made.append(
@@ -105,8 +112,14 @@ def _summary(comparison: Any) -> Markup:
     for column in (c for c in frame.columns if c.startswith("energy_") and c.endswith("_j") and c != "energy_j"):
         name = part_name(column.removeprefix("energy_").removesuffix("_j"))
         if frame[column].any():
-            share = (100 * frame[column] / frame["energy_j"]).fillna(0.0)
+            share = (100 * frame[column] / frame["energy_j"]).fillna(0.0).where(frame["energy_j"].notna())
             parts.append((Column(name, "% of energy"), numeric(share, 1, 1)))
+    for column, head in NAMES.items():
+        if column in frame:
+            parts.append((Column(head), numeric(frame[column], 1, 0)))
+    if "fits" in frame:
+        words = ["–" if fit != fit else "yes" if fit else "no" for fit in frame["fits"]]
+        parts.append((Column("Fits", numeric=False), [Cell(word) for word in words]))
     rows = [list(cells) for cells in zip(*(cells for _, cells in parts), strict=True)]
     caption = "Every plan on its accelerator. The best value of a column stands on green."
     return table("Summary", caption, [column for column, _ in parts], rows, sortable=True)
@@ -114,6 +127,9 @@ def _summary(comparison: Any) -> Markup:
 
 def _layers(name: str, one: Any) -> Markup:
     layers = one.layers
+    if "energy_j" not in layers:
+        head = tag("summary", name, " ", tag("span", f"{one.architecture}, {len(layers)} rows", class_="more"))
+        return tag("details", head, fpga_layers(layers))
     micro = (scale(layers["energy_j"] * 1e6, 1e-6, "J"), scale(layers["latency_s"] * 1e6, 1e-6, "s"))
     head = tag("summary", name, " ", tag("span", f"{one.phase}, array {one.array}, {len(layers)} rows", class_="more"))
     caption = join(["Plan ", tag("code", one.plan), ". Costs are totals over repeated layers."])

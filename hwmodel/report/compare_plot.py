@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,10 +32,11 @@ def plot_comparison(comparison: Any, theme: str = "light", width: str = "wide", 
     scores = comparison.scores
     if len(scores) > MOST:
         raise ValueError(f"{len(scores)} scores do not fit one plot; compare at most {MOST}, or use .frame")
-    energies, times = [s.energy_j for s in scores], [s.latency_s for s in scores]
-    split = [energy_parts(s.columns) for s in scores]
+    energies, times = list(comparison.frame["energy_j"]), list(comparison.frame["latency_s"])
+    split = [{} if math.isnan(e) else energy_parts(s.columns) for s, e in zip(scores, energies, strict=True)]
+    known = next((i for i, e in enumerate(energies) if not math.isnan(e)), 0)  # FPGAs have no energy
     shown = [p for p in ordered(dict.fromkeys(p for one in split for p in one)) if any(one[p].any() for one in split if p in one)]
-    parts = {p: [float(one[p].sum()) / energies[0] if p in one else 0.0 for one in split] for p in shown}
+    parts = {p: [float(one[p].sum()) / energies[known] if p in one else 0.0 for one in split] for p in shown}
     names = [(plan_label(s.plan), str(s.accelerator)) for s in scores]
     with style(colours):
         from matplotlib.ticker import MaxNLocator, StrMethodFormatter
@@ -48,17 +50,17 @@ def plot_comparison(comparison: Any, theme: str = "light", width: str = "wide", 
             if narrow
             else ((0.1, 0.52, 0.6 * wide - 0.1, rows), (0.65 * wide, 0.52, 0.35 * wide - 0.1, rows))
         )
-        first = f"relative to {names[0][0]}"
         for box, what in zip(boxes, ("energy", "latency"), strict=True):
+            first = f"relative to {names[known if what == 'energy' else 0][0]}"
             axes = made.add_axes((box[0] / wide, box[1] / high, box[2] / wide, box[3] / high))
             if what == "energy":
-                stacked(made, axes, names, parts, _ends(energies, "J"), colours)
-                axes.set_xlabel("Energy, " + first, labelpad=3)
+                stacked(made, axes, names, parts, _ends(energies, "J", known), colours)
+                axes.set_xlabel("Energy, " + first if parts else "Energy of FPGAs is not modelled", labelpad=3)
             else:
                 labels = names if narrow else [("", "")] * len(names)
                 relative = {"latency": [t / times[0] if times[0] else 0.0 for t in times]}
                 stacked(made, axes, labels, relative, _ends(times, "s"), colours)
-                axes.set_xlabel("Latency, " + (first if text_inches(first, 9) < box[2] - 0.6 else "likewise"), labelpad=3)
+                axes.set_xlabel("Latency, " + (first if known or text_inches(first, 9) < box[2] - 0.6 else "likewise"), labelpad=3)
             axes.xaxis.set_major_locator(MaxNLocator(6 if box[2] > 3 else 4, steps=[1, 2, 5, 10]))
             axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         part_legend(made, shown, colours)
@@ -67,9 +69,10 @@ def plot_comparison(comparison: Any, theme: str = "light", width: str = "wide", 
     return made
 
 
-def _ends(values: list[float], unit: str) -> list[str]:
-    """`0.31×  4.25 mJ`: ratio to the first and the value."""
+def _ends(values: list[float], unit: str, first: int = 0) -> list[str]:
+    """`0.31×  4.25 mJ`: ratio to the first and the value; `not modelled` where there is none."""
     made = scale(values, 1.0, unit)
     digits = decimals([v * made.factor for v in values], 3)
     texts = [f"{number(v * made.factor, digits)} {made.unit}" for v in values]
-    return [f"{v / values[0]:.2f}×  {t}" if values[0] else t for v, t in zip(values, texts, strict=True)]
+    ends = [f"{v / values[first]:.2f}×  {t}" if values[first] else t for v, t in zip(values, texts, strict=True)]
+    return ["not modelled" if math.isnan(v) else end for v, end in zip(values, ends, strict=True)]

@@ -33,6 +33,7 @@ def facts(score: Any) -> dict[str, Any]:
         "fits": score.fits,
         "misfit": score.misfit,
         "folding": score.folding,
+        "notes": list(score.notes),
         "total": score.total.to_dict(),
     }
 
@@ -53,7 +54,7 @@ def parquet(score: Any, path: str | Path) -> None:
 
 def html(score: Any, path: str | Path | None = None) -> str:
     """The page as text; written to `path` too, if given. Without matplotlib it has no plot and says so. Raises OSError."""
-    pictures, left_out = [], ["Energy and area of silicon are not modelled on FPGAs."]
+    pictures, left_out = [], [f"{note[:1].upper()}{note[1:]}." if " is NaN" not in note else f"{note}." for note in score.notes]
     try:
         from hwmodel.report.plots import fpga_pictures
 
@@ -84,7 +85,7 @@ def html(score: Any, path: str | Path | None = None) -> str:
     sections = [
         section("plots", "Plots", tag("div", *(figure(p) for p in pictures), class_="figures")) if pictures else "",
         section("use", "Utilisation", _utilisation(score.utilisation)),
-        section("layers", "Layers", _layers(score.layers)),
+        section("layers", "Layers", fpga_layers(score.layers)),
         section("parts", "Parts", _resources("Parts", "What the resources do.", score.parts, "part")),
         section("notes", "Notes", notes(left_out)),
         section("sources", "Sources of the constants", status_text(score.sources["status"]), source_table([(who, score)])),
@@ -118,7 +119,8 @@ def _head(column: str) -> str:
     return " ".join([first.upper() if first in ("pe", "simd", "ii") else first.capitalize(), *rest])
 
 
-def _layers(layers: pd.DataFrame) -> Markup:
+def fpga_layers(layers: pd.DataFrame) -> Markup:
+    """One row a layer: folding, cycles, resources."""
     folded = [c for c in ("pe", "simd", "reuse_factor", "parallel") if c in layers]
     return _resources("Layers", "Totals over repeated layers.", layers, "layer", [*folded, "ii_cycles", "latency_cycles"])
 

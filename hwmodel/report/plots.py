@@ -81,7 +81,7 @@ def comparison_pictures(comparison: Any) -> list[Picture]:
     if len(comparison.scores) <= MOST:
         title, caption = "Energy and latency.", "Both relative to the first row, with the values behind the bars."
         found.append(_picture(plot_comparison, comparison, title, caption, False, files=False)[0])
-    if len(comparison.scores) <= len(THEMES["light"].series):
+    if any("energy_j" in s.columns for s in comparison.scores) and len(comparison.scores) <= len(THEMES["light"].series):
         title, caption = "Layers below their ceilings.", "Operations a byte of DRAM, and how many of them a second."
         found.append(_picture(_rooflines, comparison, title, caption, False, files=False)[0])
     return found
@@ -92,7 +92,8 @@ def _roofline(score: Any, theme: str, width: str) -> Figure:
 
 
 def _rooflines(comparison: Any, theme: str, width: str) -> Figure:
-    return plot_roofline(list(comparison.scores), theme=theme, width=width)
+    made: Figure = comparison.roofline(theme, width)
+    return made
 
 
 def _picture(

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hwmodel.report.cards import quality_digits
-from hwmodel.report.numbers import decimals, number, scale
+from hwmodel.report.numbers import NOTHING, decimals, number, scale
 from hwmodel.report.view import bound, on_front, plan_label, quality_of
 
 _SHORT = {"perplexity": "PPL", "accuracy": "accuracy"}  # narrow heads, so that 80 columns hold the schemes
@@ -122,6 +122,8 @@ def comparison_table(comparison: Any) -> Table:
     columns.append(("area\nmm²", _column(frame["area_mm2"], 1, 2)))
     columns.append(("\n×", _column(frame["area_relative"], 1, 2)))
     columns.append(("DRAM\n%", _column(100 * frame.get("energy_dram_j", 0.0) / frame["energy_j"], 1, 0)))
+    if "lut" in frame:
+        columns = _with_fpgas(frame)
     made = _table(Text(comparison.title, style="bold"))
     made.add_column("plan", overflow="fold")
     for head, _ in columns:
@@ -129,4 +131,19 @@ def comparison_table(comparison: Any) -> Table:
     for one, *texts in zip(comparison.scores, *(values for _, values in columns), strict=True):
         made.add_row(Text(f"{plan_label(one.plan)} on {one.accelerator}"), *texts)
     made.caption = Text("× relative to the first row. EDP: energy times latency. DRAM: its share of the energy")
+    if "lut" in frame:
+        made.caption = Text("× relative to the first row. –: no figure")
     return made
+
+
+def _with_fpgas(frame: pd.DataFrame) -> list[tuple[str, list[str]]]:
+    """Fewer costs, and what FPGAs take, in the same width."""
+    columns = []
+    for title, column, unit in (("energy", "energy_j", "J"), ("latency", "latency_s", "s")):
+        one = scale(frame[column], 1.0, unit)
+        columns.append((f"{title}\n{one.unit}", _scaled(frame[column], one.factor)))
+    columns.append(("\n×", _column(frame["latency_relative"], 1, 3)))
+    columns.append(("area\nmm²", _column(frame["area_mm2"], 1, 2)))
+    columns = [(head, texts) for head, texts in columns if any(text != NOTHING for text in texts)]
+    heads = (("lut", "LUT"), ("dsp", "DSP"), ("bram18", "BRAM\n18"), ("uram", "URAM"))
+    return [*columns, *((head, _column(frame[name], 1, 0)) for name, head in heads)]

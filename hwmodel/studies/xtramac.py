@@ -14,7 +14,8 @@ def xtramac(frame: pd.DataFrame | None = None) -> pd.DataFrame:
     (1, 2, 4) and cycles (4, 5, 6); None means the published rows that come with the package. Other columns are kept; those named
     like a prediction get the suffix _measured.
 
-    Errors on configurations that the fit did not see, median and worst: LUT 4 % and 16 %, FF 7 % and 21 %, clock 12 % and 76 %.
+    Errors on configurations that the fit did not see, median and worst: LUT 4 % and 16 %, FF 7 % and 21 %, clock 12 % and
+    46 % (by the stages of `hwmodel.fpga.pipeline`).
     Raises ValueError for missing columns, unknown formats, and products that do not fit one DSP block.
     """
     if frame is None:

@@ -48,7 +48,14 @@ class Unit:
         return f"{self.kind}({', '.join(f'{k}={v}' for k, v in self.parameters)})"
 
     @overload
-    def cost(self, tech: FpgaFabric, *, dsp: bool | None = None) -> FpgaCost: ...  # type: ignore[overload-overlap]
+    def cost(  # type: ignore[overload-overlap]
+        self,
+        tech: FpgaFabric,
+        *,
+        dsp: bool | None = None,
+        stages: int | str | None = None,
+        clock_mhz: float | None = None,
+    ) -> FpgaCost: ...
     @overload
     def cost(
         self, tech: str | Technology = "nangate45", flow: str | None = None, activity: float = 1.0, glitches: float = 0.0
@@ -60,6 +67,8 @@ class Unit:
         activity: float = 1.0,
         glitches: float = 0.0,
         dsp: bool | None = None,
+        stages: int | str | None = None,
+        clock_mhz: float | None = None,
     ) -> Cost | FpgaCost:
         """Area, energy of an operation, delay and leakage in a technology.
 
@@ -72,7 +81,8 @@ class Unit:
         activity: of the logic and of data in registers, in units of random operands; clocks run every cycle. Energies count
         settled transitions and clocks, no wires; `glitches`, with a flow: the share of the glitches of a unit-delay
         simulation that is added, 0 (lower bound) to 1 (upper bound).
-        tech "xc7", "ice40", "xcup", "versal": the fabric of an FPGA, with or without DSP blocks (`fpga`).
+        tech "xc7", "ice40", "xcup", "versal": the fabric of an FPGA, with or without DSP blocks, cut into so many stages, or into
+        as few as reach a clock (`fpga`).
         Raises ValueError for unknown technologies and flows, and activities that are no numbers of at least 0.
         """
         if isinstance(tech, str) and tech.lower() in FABRICS:
@@ -80,11 +90,17 @@ class Unit:
                 raise ValueError(
                     f"flow, activity and glitches are of cell libraries; {tech} is the fabric of an FPGA: leave them out"
                 )
-            return self.fpga(tech.lower(), dsp)
+            return self.fpga(tech.lower(), dsp, stages=stages, clock_mhz=clock_mhz)
         if dsp is not None:
             raise ValueError(
                 f"dsp is {dsp!r}, but technology {tech} has no DSP blocks; leave it out, or give one of {', '.join(FABRICS)}"
             )
+        for name, value in (("stages", stages), ("clock_mhz", clock_mhz)):
+            if value is not None:
+                raise ValueError(
+                    f"{name} is {value!r}, but technology {tech} is a cell library, whose units are not cut into stages here;"
+                    f" leave it out, or give one of {', '.join(FABRICS)}"
+                )
         share = finite("glitches", glitches, minimum=0.0)
         key = (place(tech), flow if flow is None else flow_of(flow), finite("activity", activity, minimum=0.0), share)
         held = self._costs.get(key)
@@ -94,24 +110,33 @@ class Unit:
             held = self._costs[key] = price(self.structure, *key)
         return held
 
-    def fpga(self, fabric: str = "xc7", dsp: bool | None = None) -> FpgaCost:
+    def fpga(
+        self,
+        fabric: str = "xc7",
+        dsp: bool | None = None,
+        *,
+        stages: int | str | None = None,
+        clock_mhz: float | None = None,
+    ) -> FpgaCost:
         """LUTs, carry cells, DSP blocks, flip-flops and delay on the fabric of an FPGA: xc7, ice40 (fitted to Yosys), xcup, versal
         (inferred). `cost("xc7")` is the same.
 
         dsp: whether products go into DSP blocks; None: where there are any. Kinds that were synthesised have rules of their
         own, median error 7 % of the LUTs on xc7, 3 % on ice40; other components and datapaths are built part by part from LUTs
         alone (12 % on the same units), and dsp=True is refused for them.
-        Raises ValueError for an unknown fabric.
+        stages, clock_mhz: register ranks, "max", or the clock to reach with as few as possible: the result has `pipeline_depth`,
+        `fmax_mhz` with wires and registers, and `ff` of all ranks (`hwmodel.fpga.pipeline.pipelined`).
+        Raises ValueError for an unknown fabric, and a clock that no cut reaches.
         """
-        from hwmodel.fpga import block_cost, from_assembly, unit_cost
+        from hwmodel.fpga import from_assembly, pipelined, unit_cost
         from hwmodel.fpga.kinds import KINDS
 
         if self.kind in KINDS and self.datapath is None:
             given = {k: v for k, v in self.parameters if k not in ("style", "mode")}
-            return unit_cost(self.kind, given, fabric, True if dsp is None else dsp)
+            return unit_cost(self.kind, given, fabric, True if dsp is None else dsp, stages=stages, clock_mhz=clock_mhz)
         if dsp:
             raise ValueError(f"{self} is priced in LUTs alone; leave dsp out, and price its multiplier as hw.unit('int_mul', ...)")
-        return block_cost(from_assembly(self.structure), fabric)
+        return pipelined(from_assembly(self.structure), fabric, stages, clock_mhz)
 
     def compute(self, a: Any, b: Any = None, c: Any = None, **options: Any) -> Any:
         """What the unit computes, bit for bit: `nf.matmul` of a (M, K) and b (K, N) from accumulator c, or a component's function.

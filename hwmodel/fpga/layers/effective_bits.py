@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from hwmodel._checks import finite
+from hwmodel._checks import finite, unknown
 from hwmodel._data import csv_rows
 from hwmodel.fpga.layers.facts import PACKAGE, value
 from hwmodel.fpga.layers.memory import Ints, ints
 
 Floats = NDArray[np.float64]
+TOOLFLOWS = ("hls4ml", "da4ml")
 
 
 def constant_bits(values: ArrayLike) -> Ints:
@@ -90,8 +92,79 @@ def da4ml_luts(count: Any) -> float:
     return math.exp(value("ebops.da4ml_exponent") * math.log(number)) if number else 0.0
 
 
+def implied_ebops(lut: Any, dsp: Any = 0, toolflow: str = "hls4ml") -> float:
+    """EBOPs that a design of so many LUTs and DSP blocks stands for: the relations above from right to left.
+
+    toolflow: "hls4ml" (LUT + 55 DSP, read) or "da4ml" (LUT ** (1 / 0.985), recalled; it has no DSP blocks).
+    Raises ValueError for other toolflows and for DSP blocks with da4ml.
+    """
+    number, blocks = finite("lut", lut, minimum=0), finite("dsp", dsp, minimum=0)
+    if toolflow not in TOOLFLOWS:
+        raise unknown("toolflow", toolflow, TOOLFLOWS)
+    if toolflow == "hls4ml":
+        return float(equivalent(number, blocks))
+    if blocks:
+        raise ValueError(f"dsp is {dsp!r}; designs of da4ml have no DSP blocks: give 0, or toolflow='hls4ml'")
+    return number ** (1 / value("ebops.da4ml_exponent")) if number else 0.0
+
+
+def relation(matrices: Mapping[str, ArrayLike], activation_bits: int) -> pd.DataFrame:
+    """EBOPs of constant matrices beside the LUTs of their adder graphs: one row a matrix.
+
+    matrices: name -> whole numbers (outputs, inputs). activation_bits: of signed inputs. Columns: name, weights, bits_per_weight
+    (effective, the mean), ebops, luts (`adder_graph`), ratio (luts / ebops), da4ml_luts (the published fit, recalled). The
+    published rule is that EBOPs bound the LUTs. Plain Python: a second for 32 x 32 of 8 bits. Raises ValueError as `adder_graph`.
+    """
+    from hwmodel.fpga.layers.sharing import adder_graph
+
+    rows = []
+    for name, matrix in matrices.items():
+        graph = adder_graph(matrix, activation_bits)
+        bits = constant_bits(matrix)
+        count = ebops(bits, activation_bits)
+        row = {"name": name, "weights": bits.size, "bits_per_weight": float(bits.mean()), "ebops": count, "luts": graph.luts}
+        rows.append(row | {"ratio": graph.luts / count if count else 0.0, "da4ml_luts": da4ml_luts(count)})
+    return pd.DataFrame(rows)
+
+
+def network_ebops(work: pd.DataFrame, plan: Any, weights: Mapping[str, ArrayLike] | None = None) -> pd.DataFrame:
+    """EBOPs of a workload (hw.workload) under a plan, fully unrolled: one row a layer.
+
+    weights: integer matrices (outputs, inputs) of some layers; the others count the bits of their type without sign. Columns:
+    layer, products (of one pixel), positions (pixels), bits_per_weight (effective, the mean), activation_bits, ebops (of all
+    positions at once), ebops_per_position; `.sum()` over `ebops` is the network's. Raises ValueError as `fpga_score`.
+    """
+    from hwmodel.fpga.layers.network import network
+    from hwmodel.fpga.layers.unrolled import check, matrix_of
+
+    given = weights or {}
+    layers = network(work, plan).layers
+    for name in given:
+        if name not in [one.name for one in layers]:
+            raise unknown("layer of weights", str(name), [one.name for one in layers])
+    rows = []
+    for one in layers:
+        check(one)
+        products = one.rows * one.cols * one.groups
+        matrix = matrix_of(one, given)
+        if matrix is None:
+            each = float(one.weight.magnitude_bits if one.weight.kind == "integer" else 1)
+        else:
+            each = float(constant_bits(matrix).mean())
+        here = products * each * one.activation.bits
+        row = {"layer": one.name, "products": products, "positions": one.vectors, "bits_per_weight": each}
+        row |= {"activation_bits": one.activation.bits, "ebops": here * one.vectors * one.count, "ebops_per_position": here}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
 def jet_taggers() -> pd.DataFrame:
-    """The published jet taggers on a VU9P: lut and dsp from their shares, `equivalent` LUT + 55 DSP, source and status."""
+    """The published jet taggers on a VU9P: lut and dsp from their shares, `equivalent` LUT + 55 DSP, source and status.
+
+    No EBOPs are published with these points, so nothing is proven: `implied_hls4ml` and `implied_da4ml` are the EBOPs that
+    the LUTs alone stand for by either relation, as only LUT shares and accuracies of the table can be trusted (BF's DSP share
+    contradicts its own count). The first is a lower bound where there are DSP blocks.
+    """
     from hwmodel.fpga.chips import device
 
     part = device("xcvu9p")
@@ -99,4 +172,5 @@ def jet_taggers() -> pd.DataFrame:
     numbers = ["dsp_percent", "lut_percent", "accuracy_percent", "latency_cycles"]
     table[numbers] = table[numbers].astype(float)
     lut, dsp = table["lut_percent"] / 100 * part.lut, table["dsp_percent"] / 100 * part.dsp
-    return table.assign(lut=lut.round(), dsp=dsp.round(), equivalent=equivalent(lut, dsp).round())
+    implied = {f"implied_{flow}": [round(implied_ebops(n, 0, flow)) for n in lut] for flow in TOOLFLOWS}
+    return table.assign(lut=lut.round(), dsp=dsp.round(), equivalent=equivalent(lut, dsp).round(), **implied)

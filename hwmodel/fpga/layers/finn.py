@@ -36,15 +36,16 @@ def check(layer: Layer) -> None:
 def multipliers(layer: Layer, device: Device, asked: Any = None) -> tuple[str, ...]:
     """Multipliers that the layer can have on the device, of those asked for; ValueError where none is left."""
     names = folded.MULTIPLIERS if asked is None else (asked,) if isinstance(asked, str) else tuple(asked)
-    for name in names:
-        if name not in folded.MULTIPLIERS:
-            raise unknown("multiplier", name, folded.MULTIPLIERS)
+    _known("multiplier", names, folded.MULTIPLIERS)
+    if device.block is None or not device.dsp:
+        if "lut" not in names:
+            raise ValueError(f"{device.part} has no DSP blocks for multiplier {', '.join(names)}; allow 'lut'")
+        return ("lut",)
     bits = min(layer.weight.bits, layer.activation.bits)
-    packed = packings.products_per_block(layer.weight.bits, layer.activation.bits, device.block) > 1
-    taken = [n for n in names if n == "lut" or (device.dsp and bits > 1 and (n == "dsp" or asked is not None or not packed))]
-    # four lanes of a DSP48E1 leave no room for the most negative weight
-    if device.block == "dsp48e1" and layer.weight.bits <= 4 and not layer.weight.narrow and "dsp" in taken:
-        taken.remove("dsp")
+    packed = packings.products_per_block(layer.weight.bits, layer.activation.bits, device.block, layer.weight.narrow) > 1
+    # packed lanes hold signed weights; a product a block where nothing is packed, or as asked
+    fits = {"lut": True, "dsp": bits > 1 and layer.weight.signed, "dsp_hls": bits > 1 and (asked is not None or not packed)}
+    taken = [n for n in names if fits[n]]
     if not taken:
         raise ValueError(
             f"layer {layer.name}: weights {layer.weight.text} by activations {layer.activation.text} have no multiplier among"
@@ -53,12 +54,19 @@ def multipliers(layer: Layer, device: Device, asked: Any = None) -> tuple[str, .
     return tuple(taken)
 
 
+def _known(what: str, names: Sequence[str], known: Sequence[str]) -> None:
+    if not names:
+        raise ValueError(f"no {what} is allowed; name at least one of {', '.join(known)}")
+    for name in names:
+        if name not in known:
+            raise unknown(what, str(name), known)
+
+
 def memories(device: Device, asked: Any = None) -> tuple[str, ...]:
     """Styles of weight memory that the device has, of those asked for."""
     names = STYLES[:3] if asked is None else (asked,) if isinstance(asked, str) else tuple(asked)
+    _known("memory style", names, STYLES)
     for name in names:
-        if name not in STYLES:
-            raise unknown("memory style", name, STYLES)
         if name == "ultra" and not device.uram and asked is not None:
             raise ValueError(f"memory style is 'ultra', but {device.part} has no URAM; use distributed, block or external")
     return tuple(n for n in names if n != "ultra" or device.uram)
@@ -91,7 +99,9 @@ def build(layer: Layer, device: Device, pe: Any, simd: Any, multiplier: str, mem
     if layer.depthwise:
         unit = folded.vvu(layer.rows, layer.cols, p, q, w, a, **shared)
     else:
-        unit = folded.mvau(layer.rows, layer.cols, p, q, w, a, fused_bits=fused, copies=layer.groups, **shared)
+        unit = folded.mvau(
+            layer.rows, layer.cols, p, q, w, a, fused_bits=fused, copies=layer.groups, narrow=layer.weight.narrow, **shared
+        )
     parts, cycles = {"compute": columns(unit)}, unit.cycles
     zero = np.zeros_like(parts["compute"])
     parts["window"], parts["output"] = zero, zero

@@ -85,6 +85,7 @@ def mvau(
     fused_bits: ArrayLike = 0,
     dsp: str | None = "dsp48e2",
     copies: ArrayLike = 1,
+    narrow: ArrayLike = True,
 ) -> Estimate:
     """Resources and cycles of a matrix-vector unit.
 
@@ -92,6 +93,7 @@ def mvau(
     declared: bits of the accumulator's type (default 32), an upper bound. memory: where the weights lie (`STYLES`);
     embedded: they are compiled in, up to 128 words a PE in LUTs. fused_bits: bits of an output whose thresholds are in the
     unit and in LUTs, 0: none. dsp: type of DSP block. copies: matrices that take turns on the unit (groups of a convolution).
+    narrow: the most negative weight does not occur (`packings.products_per_block`).
 
     LUTs in mode "dsp" are the same formula without products; FINN itself reports 0 for its RTL units.
     Raises ValueError for an unknown multiplier, memory style or DSP block.
@@ -110,7 +112,7 @@ def mvau(
         bram, ultra = np.where(small, 0, bram), np.where(small, 0, ultra)
     total = np.floor(datapath_luts(p, q, wb, ab, acc, multiplier == "lut", extra) + lut).astype(np.int64)
     if multiplier == "dsp":
-        blocks = packings.blocks_of_array(p, q, wb, ab, dsp)
+        blocks = packings.blocks_of_array(p, q, wb, ab, dsp, narrow)
     else:
         blocks = p * q * up(wb + ab, whole("finn.hls_dsp_bits")) * (multiplier == "dsp_hls")
     ff = p * q * wb + q * ab + p * acc + (p * q * (wb + ab) if multiplier == "lut" else 0)

@@ -61,6 +61,11 @@ def dsps_per_product(weight_bits: int, activation_bits: int, dsp: str | None) ->
     """DSP blocks of one product: none for weights below nine bits; more than one where an operand is wider than its port."""
     if weight_bits < whole("hls4ml.dsp_weight_bits"):
         return 0
+    if dsp is None:
+        raise ValueError(
+            f"weights of {weight_bits} bits multiply in DSP blocks, of which the device has none; use at most"
+            f" {whole('hls4ml.dsp_weight_bits') - 1} bits, or another architecture"
+        )
     return int(packings.blocks_of_product(weight_bits, activation_bits, dsp))
 
 
@@ -106,7 +111,8 @@ def reuse_estimate(
     products = multiplier_limit(inputs, outputs, reuse, absent)
     each = dsps_per_product(weight_bits, activation_bits, dsp)
     acc = int(accumulator_bits(inputs, weight_bits, activation_bits, signed)) if declared is None else declared
-    lut = max(products - outputs, 0) * acc + outputs * acc * (reuse > 1)
+    added = max(products - outputs, 0) * acc + outputs * acc * (reuse > 1)
+    lut = round(added * value("hls4ml.lut_per_adder_bit"))
     if not each and strategy == "latency" and reuse == 1:
         lut = round(products * max(weight_bits - 1, 1) * activation_bits if effective is None else effective)
     elif not each:
@@ -116,5 +122,5 @@ def reuse_estimate(
         blocks = 2 * ceil(weight_bits * inputs * outputs / (whole("hls4ml.bram36_bits") * reuse))
     levels = ceil(log2(max(inputs // min(reuse, inputs), 1))) if inputs > reuse else 0
     depth = whole("hls4ml.multiplier_cycles") + ceil(levels / whole("hls4ml.adder_levels_per_cycle"))
-    ff = products * weight_bits + outputs * acc
+    ff = round((products * weight_bits + outputs * acc) * value("hls4ml.ff_per_bit"))
     return ReuseEstimate(lut, ff, products * each, blocks, reuse, reuse - 1 + depth, products)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from fnmatch import fnmatchcase
-from functools import cached_property
 from numbers import Real
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,151 +20,13 @@ from hwmodel.fpga.layers.facts import under
 from hwmodel.fpga.layers.finn import FINN
 from hwmodel.fpga.layers.hls4ml import HLS4ML
 from hwmodel.fpga.layers.network import Network, network
+from hwmodel.fpga.layers.result import NAMES, FpgaScore
 from hwmodel.fpga.layers.units_of import LUT6_FABRICS, RESOURCES
 from hwmodel.fpga.layers.unrolled import UNROLLED
-from hwmodel.sources import Fact, frame
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from hwmodel.sources import Fact
 
 PIPELINES: dict[str, Architecture] = {a.name: a for a in (FINN, HLS4ML, UNROLLED)}
 ARCHITECTURES = (*PIPELINES, "systolic")
-_NAMES = {"lut": "LUTs", "ff": "flip-flops", "dsp": "DSP blocks", "bram18": "BRAM18 blocks", "uram": "URAM blocks"}
-
-
-@dataclass(frozen=True, eq=False)
-class FpgaScore:
-    """Resources, cycles, latency and throughput of a workload on an FPGA.
-
-    `.layers` one row a layer (resources over its `count`; those of a shared array are only in `.parts`), `.total` sums,
-    `.parts` resources by part, `.utilisation` used against available, `.fits`, `.misfit`, `.folding` to build the same again,
-    `.sources` every constant. Energy is not modelled and the silicon is the vendor's: `energy_j` and `area_mm2` are NaN.
-    """
-
-    device: Device
-    plan: str
-    architecture: str
-    clock_mhz: float
-    images: int
-    ii_cycles: int
-    latency_cycles: int
-    columns: Mapping[str, Any]
-    resources: Mapping[str, np.ndarray]
-    folding: Any
-    facts: tuple[Fact, ...]
-
-    @cached_property
-    def layers(self) -> pd.DataFrame:
-        """The workload columns, the folding's, weight_bits, activation_bits, resources, ii_cycles, latency_cycles, latency_s."""
-        return pd.DataFrame(dict(self.columns))
-
-    @cached_property
-    def parts(self) -> pd.DataFrame:
-        """One row a part: part, lut, ff, dsp, bram18, uram."""
-        return pd.DataFrame([{"part": p, **dict(zip(RESOURCES, r.tolist(), strict=True))} for p, r in self.resources.items()])
-
-    @cached_property
-    def total(self) -> pd.Series:
-        """Resources of the design, macs, weights, cycles, seconds, inferences a second, energy_j (NaN: not modelled)."""
-        used: dict[str, Any] = dict(zip(RESOURCES, sum(self.resources.values()).tolist(), strict=True))  # type: ignore[union-attr]
-        used |= {name: self.columns[name].sum() for name in ("macs", "weights")}
-        used |= {"ii_cycles": self.ii_cycles, "latency_cycles": self.latency_cycles, "latency_s": self.latency_s}
-        used |= {"throughput_per_s": self.throughput_per_s, "energy_j": self.energy_j}
-        return pd.Series(used, dtype=object).infer_objects()
-
-    @cached_property
-    def sources(self) -> pd.DataFrame:
-        """The constants behind the numbers: name, value, unit, source, status."""
-        return frame(self.facts)
-
-    @property
-    def latency_s(self) -> float:
-        """Of one inference, in seconds: every layer after the one before it (no overlap), as FINN's critical path."""
-        return self.latency_cycles / (self.clock_mhz * 1e6)
-
-    @property
-    def throughput_per_s(self) -> float:
-        """Inferences a second."""
-        return self.clock_mhz * 1e6 / self.ii_cycles
-
-    @property
-    def energy_j(self) -> float:
-        """NaN: not modelled."""
-        return float("nan")
-
-    @property
-    def area_mm2(self) -> float:
-        """NaN: a part has the area it has; what a design takes of it is `.utilisation`."""
-        return float("nan")
-
-    def plot(self, theme: str = "light", width: str = "wide") -> Figure:
-        """Shares of the device, and LUTs, DSP blocks and block RAM of every layer: a matplotlib figure (extra `plot`)."""
-        from hwmodel.report.fpga_plot import fpga_plot
-
-        return fpga_plot(self, theme, width)
-
-    def to_html(self, path: str | Path | None = None) -> str:
-        """One self-contained HTML page of this score; also written to `path`, all of it or nothing. No plot without matplotlib."""
-        from hwmodel.report import fpga_page
-
-        return fpga_page.html(self, path)
-
-    def to_csv(self, path: str | Path) -> None:
-        """`.layers` at `path`, `.utilisation` and `.sources` beside it (NAME.sources.csv); all or none. Raises OSError."""
-        from hwmodel.report import fpga_page
-
-        fpga_page.csv(self, path)
-
-    def to_json(self, path: str | Path) -> None:
-        """Totals, folding, layers, parts, utilisation and sources as one strict JSON document, all of it or nothing. OSError."""
-        from hwmodel.report import fpga_page
-
-        fpga_page.json(self, path)
-
-    def to_parquet(self, path: str | Path) -> None:
-        """`.layers`; the rest as JSON under `hwmodel` in the file's metadata. Raises ImportError without pyarrow (extra `plot`),
-        OSError."""
-        from hwmodel.report import fpga_page
-
-        fpga_page.parquet(self, path)
-
-    @cached_property
-    def utilisation(self) -> pd.DataFrame:
-        """resource, used, available, share, missing; `advised`: the share up to which designs place (FINN's guide)."""
-        rows = []
-        for r in RESOURCES:
-            used, there = int(self.total[r]), int(getattr(self.device, r))
-            share = used / there if there else (float("inf") if used else 0.0)
-            rows.append((r, used, there, share, max(0, used - there), constants()[f"finn.limit_{r}"].value))
-        return pd.DataFrame(rows, columns=["resource", "used", "available", "share", "missing", "advised"])
-
-    @property
-    def fits(self) -> bool:
-        """Whether the device has enough of every resource."""
-        return not self.utilisation["missing"].any()
-
-    @property
-    def places(self) -> bool:
-        """Whether every share stays below the advised one, and the mean of DSP, BRAM and URAM below 70 % (FINN's guide)."""
-        table = self.utilisation
-        memories = table[table["resource"].isin(("dsp", "bram18", "uram")) & (table["available"] > 0)]
-        mean = float(memories["share"].mean()) if len(memories) else 0.0
-        return bool((table["share"] <= table["advised"]).all()) and mean <= constants()["finn.limit_memory_mean"].value
-
-    @property
-    def misfit(self) -> str:
-        """Which resources are missing and how many; empty where the design fits."""
-        short = self.utilisation[self.utilisation["missing"] > 0]
-        texts = [f"{r['missing']} {_NAMES[r['resource']]} ({r['used']} of {r['available']})" for r in short.to_dict("records")]
-        return f"{self.device.part} lacks " + ", ".join(texts) if texts else ""
-
-    def __repr__(self) -> str:
-        used = ", ".join(f"{int(self.total[r])} {r}" for r in RESOURCES if self.total[r])
-        fit = "" if self.fits else f"; {self.misfit}"
-        return (
-            f"FpgaScore({self.architecture} on {self.device.part}, {self.plan}: {used}, {self.latency_s:.4g} s,"
-            f" {self.throughput_per_s:.4g}/s at {self.clock_mhz:g} MHz{fit})"
-        )
 
 
 def fpga_score(
@@ -180,6 +40,7 @@ def fpga_score(
     limit: Any = "guide",
     gap: float = 1e-3,
     shell: bool = False,
+    vector_rows: str = "refuse",
     **options: Any,
 ) -> FpgaScore:
     """Score a workload (hw.workload) on an FPGA under a plan such as "w=int4/channel; a=int4/token".
@@ -193,6 +54,7 @@ def fpga_score(
     assumption. limit: share of the device that a search may use (`search.capacities`). gap:
     a search proves its resources (the sum of their shares) the least up to this share of them, 0: to the last; the highest
     rate is always exact. shell: a DDR controller and what else surrounds a design takes its part of the device (FINN's figures).
+    vector_rows: rows of kind "vector" (norms, softmax, ...) have no unit here: "refuse" them, or "skip" them, which `.notes` says.
     options: finn: multipliers, memories (one or several to choose from), thresholds; hls4ml: strategy, weights; unrolled:
     weights (layer -> integer matrix, built as adder graphs), levels (of adders between registers).
 
@@ -209,12 +71,13 @@ def fpga_score(
     around = _SHELL if shell else {}
     if architecture not in ARCHITECTURES:
         raise unknown("FPGA architecture", architecture, ARCHITECTURES)
+    work, left_out = _products(work, vector_rows, dev)
     net = network(work, plan)
     if architecture == "systolic":
         if options:
             raise unknown("option of architecture 'systolic'", next(iter(options)), ("folding", "limit", "clock_mhz"))
         clock = _clock(clock_mhz, "clock.hls4ml_mhz")
-        return _systolic(net, dev, folding, clock, limit, around)
+        return replace(_systolic(net, dev, folding, clock, limit, around), left_out=left_out)
     kind = PIPELINES[architecture]
     for name in options:
         if name not in kind.options:
@@ -226,7 +89,26 @@ def fpga_score(
         made = _given(net, dev, kind, chosen, folding)
     else:
         made = _searched(net, dev, kind, chosen, folding, clock, limit, finite("gap", gap, minimum=0), around)
-    return _pipeline(net, dev, kind, chosen, made, clock, around)
+    return replace(_pipeline(net, dev, kind, chosen, made, clock, around), left_out=left_out)
+
+
+def _products(work: Any, vector_rows: str, dev: Device) -> tuple[Any, tuple[str, ...]]:
+    """The workload without its vector rows where these are skipped, and the note that says so."""
+    if vector_rows not in ("refuse", "skip"):
+        raise unknown("vector_rows", vector_rows, ("refuse", "skip"))
+    if not isinstance(work, pd.DataFrame) or "kind" not in work.columns:
+        return work, ()
+    here = (work["kind"] == "vector").to_numpy()
+    if not here.any():
+        return work, ()
+    if vector_rows == "refuse":
+        raise ValueError(
+            f"{dev.part} is an FPGA, on which vector rows are not modelled, and the workload has {here.sum()} of them (norms,"
+            " softmax, activation functions); build it without vector_ops, or pass vector_rows='skip' to leave them out"
+        )
+    return work[~here], (
+        f"{here.sum()} vector rows (norms, softmax, activation functions) are left out: resources and time lack them",
+    )
 
 
 _SHELL = {r: constants()[f"shell.{r}"] for r in RESOURCES if f"shell.{r}" in constants()}
@@ -315,7 +197,7 @@ def _does_not_fit(
     short = search.shortage(many, room, cycles)
     allowed = dict(zip(RESOURCES, room.tolist(), strict=True))
     rate = "" if cycles is None else f" in {cycles} cycles an inference"
-    texts = [f"{n} {_NAMES[r]} beyond the {allowed[r]} that may be used" for r, n in short.items()]
+    texts = [f"{n} {NAMES[r]} beyond the {allowed[r]} that may be used" for r, n in short.items()]
     return search.DoesNotFit(
         f"no folding of {len(net.layers)} layers fits {dev.part}{rate}: the one that comes nearest needs"
         f" {' and '.join(texts)}; use narrower formats, weights in memories='external', a larger device"

@@ -105,14 +105,19 @@ def build(shape: Array, layers: Sequence[Layer], device: Device) -> Built:
     if weight.kind == "integer" and activation.kind == "integer":
         declared = min(one.declared for one in layers)
         acc = min(declared, int(accumulator_bits(deepest, weight.bits, activation.bits, activation.signed)))
+        held = weight.bits + (not weight.signed)  # multipliers take signed weights
         if shape.pe == "dsp":
-            dsp = int(packings.blocks_of_array(shape.cols, shape.rows, weight.bits, activation.bits, device.block))
-            lanes = packings.products_per_block(weight.bits, activation.bits, device.block)
+            if device.block is None or not device.dsp:
+                raise ValueError(f"pe is 'dsp', but {device.part} has no DSP blocks; use pe='lut'")
+            # a lane has to hold the weights of every layer that is as wide as the widest
+            narrow = all(one.weight.narrow for one in layers if one.weight.bits == weight.bits)
+            dsp = int(packings.blocks_of_array(shape.cols, shape.rows, held, activation.bits, device.block, narrow))
+            lanes = packings.products_per_block(held, activation.bits, device.block, narrow)
             if packings.sums_products(device.block) and lanes > 1:
                 dsp, lanes = shape.cols * ceil(shape.rows / lanes), 1
             lut, facts = (size * acc if lanes > 1 else 0), facts + packings.block_facts(device.block)
         else:
-            each, more = units_of.mac_luts(weight.bits, activation.bits, acc, device.fabric.name)
+            each, more = units_of.mac_luts(held, activation.bits, acc, device.fabric.name)
             dsp, lut, facts = 0, ceil(size * each), facts + more
     elif weight.kind == "float" and activation.kind == "float" and shape.pe == "lut":
         params = {

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hwmodel._checks import positive_int, unknown
 from hwmodel.fpga.chips import Device
 from hwmodel.fpga.layers import facts as constants
 from hwmodel.fpga.layers import folding
@@ -33,16 +34,24 @@ def check(layer: Layer) -> None:
         raise ValueError(f"layer {layer.name}: {error}") from error
 
 
+def matrix_of(layer: Layer, weights: Mapping[str, Any]) -> np.ndarray | None:
+    """The matrix that is given for a layer; ValueError for another shape, and for groups, which have several."""
+    given = weights.get(layer.name)
+    if given is None:
+        return None
+    matrix = np.asarray(given)
+    if matrix.shape != (layer.rows, layer.cols) or layer.groups > 1 or layer.depthwise:
+        raise ValueError(
+            f"weights of layer {layer.name} have shape {matrix.shape}; give integers of shape ({layer.rows}, {layer.cols}),"
+            " and none for grouped convolutions"
+        )
+    return matrix
+
+
 def _logic(layer: Layer, options: Mapping[str, Any]) -> tuple[float, int, int]:
     """LUTs, registers and levels of one pixel's products."""
-    given = (options["weights"] or {}).get(layer.name)
-    if given is not None:
-        matrix = np.asarray(given)
-        if matrix.shape != (layer.rows, layer.cols) or layer.groups > 1 or layer.depthwise:
-            raise ValueError(
-                f"weights of layer {layer.name} have shape {matrix.shape}; give integers of shape ({layer.rows}, {layer.cols}),"
-                " and none for grouped convolutions"
-            )
+    matrix = matrix_of(layer, options["weights"] or {})
+    if matrix is not None:
         graph = adder_graph(matrix, layer.activation.bits, signed=layer.activation.signed)
         return graph.luts, graph.registers(options["levels"]), -(-graph.latency // options["levels"]) + 1
     w = layer.weight
@@ -55,6 +64,7 @@ def _logic(layer: Layer, options: Mapping[str, Any]) -> tuple[float, int, int]:
 
 
 def build(layer: Layer, options: Mapping[str, Any], parallel: Sequence[int]) -> Choices:
+    positive_int("levels", options["levels"])
     at_once = np.array(parallel, dtype=np.int64)
     luts, registers, latency = _logic(layer, options)
     compute = np.zeros((len(at_once), 5), dtype=np.int64)
@@ -79,6 +89,9 @@ def ways(layer: Layer, device: Device, options: Mapping[str, Any]) -> Choices:
 def one(layer: Layer, device: Device, options: Mapping[str, Any], fold: Any) -> Choices:
     """A given number of pixels at once."""
     check(layer)
+    for key in fold if isinstance(fold, Mapping) else ():
+        if key != "parallel":
+            raise unknown(f"folding field of layer {layer.name}", str(key), ("parallel",))
     value = fold.get("parallel", 1) if isinstance(fold, Mapping) else fold
     return build(layer, options, [folding.check(f"parallel of layer {layer.name}", value, layer.vectors, "pixels")])
 
