@@ -10,7 +10,9 @@ import hwmodel as hw
 from hwmodel.cli import main
 from tests.reference import allocation as ref
 
-RECORDED = pd.read_csv(Path(__file__).parent / "data" / "hawqv3_bit_configs.csv", dtype={"released_bits": str, "exact_optimum_bits": str})
+RECORDED = pd.read_csv(
+    Path(__file__).parent / "data" / "hawqv3_bit_configs.csv", dtype={"released_bits": str, "exact_optimum_bits": str}
+)
 KEYS = ["network", "constraint", "level"]
 COLUMNS = {"modelsize": "size_bytes", "bops": "bops", "latency": "latency_ms"}
 

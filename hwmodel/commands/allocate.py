@@ -28,16 +28,30 @@ def add_allocate(commands: Any) -> None:
     made.add_argument("--phase", choices=["decode", "prefill"], help="phase that is priced (default: decode)")
     made.add_argument("--context", type=positive, help="tokens of context that are priced")
     made.add_argument(
-        "--budget", action="append", default=[], metavar="COLUMN=LIMIT", help="size_mib=6.6, latency_s=2e-3, bops=50%%; may be repeated"
+        "--budget",
+        action="append",
+        default=[],
+        metavar="COLUMN=LIMIT",
+        help="size_mib=6.6, latency_s=2e-3, bops=50%%; may be repeated",
     )
     made.add_argument("--objective", default="loss", help="column to minimise (default: loss)")
-    made.add_argument("--group", action="append", default=[], metavar="PATTERNS", help="layers of one scheme, comma-separated; may be repeated")
-    made.add_argument("--fix", action="append", default=[], metavar="PATTERN=SCHEME", help="layers whose scheme is given; may be repeated")
+    made.add_argument(
+        "--group", action="append", default=[], metavar="PATTERNS", help="layers of one scheme, comma-separated; may be repeated"
+    )
+    made.add_argument(
+        "--fix", action="append", default=[], metavar="PATTERN=SCHEME", help="layers whose scheme is given; may be repeated"
+    )
     made.add_argument("--method", choices=["ilp", "lagrangian", "greedy"], default="ilp", help="default: ilp")
-    made.add_argument("--curve", type=positive, metavar="POINTS", help="print so many points of the first budget's trade-off instead")
+    made.add_argument(
+        "--curve", type=positive, metavar="POINTS", help="print so many points of the first budget's trade-off instead"
+    )
     made.add_argument("--json", action="store_true", help="print JSON instead of tables")
     made.add_argument(
-        "--out", action="append", default=[], metavar="FILE", help="write .csv (layers), .json (all), .yaml (the plan); may be repeated"
+        "--out",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="write .csv (layers), .json (all), .yaml (the plan); may be repeated",
     )
     made.set_defaults(run=run)
 
@@ -86,7 +100,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print(made: Any) -> None:
-    costs = [c for c in made.table.columns if c in ("layer", "scheme", "loss", "size_mib", "bops", "energy_j", "latency_s", *made.used.index)]
+    costs = [
+        c
+        for c in made.table.columns
+        if c in ("layer", "scheme", "loss", "size_mib", "bops", "energy_j", "latency_s", *made.used.index)
+    ]
     print_frame(made.table[costs], "The scheme of every layer", ("layer", "scheme"))
     print_frame(made.used.reset_index(), "\nBudgets", ("budget",))
     counts = ", ".join(f"{n} x {scheme}" for scheme, n in made.counts.items())

@@ -66,7 +66,10 @@ def hawqv3(levels: Sequence[float] = LEVELS) -> pd.DataFrame:
     Source: data/hawqv3_*.csv. The released configuration of ResNet-50 at model size 0.25 keeps the limit but is not the best.
     Raises ValueError for levels outside 0 to 1, ImportError without scipy (extra `search`).
     """
-    released = {(r["network"], r["constraint"], float(r["level"])): r["released_bits"] for r in csv_rows("hwmodel.studies", "hawqv3_released")}
+    released = {
+        (r["network"], r["constraint"], float(r["level"])): r["released_bits"]
+        for r in csv_rows("hwmodel.studies", "hawqv3_released")
+    }
     rows = []
     for network in NETWORKS:
         table = hawqv3_candidates(network)
@@ -78,7 +81,13 @@ def hawqv3(levels: Sequence[float] = LEVELS) -> pd.DataFrame:
                 known = released.get((network, constraint, float(level)))
                 use, limit = (float(made.used[c].iloc[0]) for c in ("used", "limit"))
                 size, bops = totals(network, bits)
-                row = {"network": network, "constraint": constraint, "level": float(level), "released_bits": known, "ilp_limit": limit / unit}
+                row = {
+                    "network": network,
+                    "constraint": constraint,
+                    "level": float(level),
+                    "released_bits": known,
+                    "ilp_limit": limit / unit,
+                }
                 row |= _of_released(table, known, column, unit, limit)
                 row |= {"exact_optimum_bits": bits, "exact_optimum_objective": made.objective, "exact_optimum_use": use / unit}
                 row |= {"match": None if known is None else known == bits, "feasible": row.pop("kept")}
@@ -94,7 +103,10 @@ def hawqv3_published() -> pd.DataFrame:
     recomputed_bops_g_first_last_8bit, source, status. The mixed rows are up to 3.1 % above the published BOPS, and up to 0.4 MiB
     below the published sizes.
     """
-    released = {(r["network"], f"{r['constraint']}_{r['level']}"): r["released_bits"] for r in csv_rows("hwmodel.studies", "hawqv3_released")}
+    released = {
+        (r["network"], f"{r['constraint']}_{r['level']}"): r["released_bits"]
+        for r in csv_rows("hwmodel.studies", "hawqv3_released")
+    }
     rows = []
     for r in csv_rows("hwmodel.studies", "hawqv3_published"):
         network, scheme = r["network"], r["scheme"]

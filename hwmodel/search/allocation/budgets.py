@@ -39,7 +39,9 @@ class Limit:
 def limits_of(table: Candidates, blocks: Blocks, budget: Mapping[str, Any]) -> tuple[Limit, ...]:
     """The limits that a budget names. ValueError for columns that do not exist and for what is no limit."""
     if not isinstance(budget, Mapping) or not budget:
-        raise ValueError(f"budget is {budget!r}; give a mapping from cost columns to limits, such as {{'size_mib': 6.6}} or {{'bops': '50%'}}")
+        raise ValueError(
+            f"budget is {budget!r}; give a mapping from cost columns to limits, such as {{'size_mib': 6.6}} or {{'bops': '50%'}}"
+        )
     out = []
     for column, asked in budget.items():
         if column not in table.numeric:
@@ -69,7 +71,9 @@ def _value(table: Candidates, blocks: Blocks, column: str, asked: Any) -> Fracti
     if isinstance(asked, str):
         found = re.fullmatch(r"\s*([+-]?\d+(?:\.\d*)?|[+-]?\.\d+)\s*%\s*", asked)
         if not found:
-            raise ValueError(f"budget[{column!r}] is {asked!r}; give a number in the column's unit, or '50%' between the cheapest and the dearest")
+            raise ValueError(
+                f"budget[{column!r}] is {asked!r}; give a number in the column's unit, or '50%' between the cheapest and the dearest"
+            )
         low, high = ends_of(table, blocks, column)
         return low + Fraction(found[1]) / 100 * (high - low)
     number = isinstance(asked, Real) and not isinstance(asked, bool | np.bool_)

@@ -136,5 +136,3 @@ def _accelerator(acc: Any) -> Any:
     from hwmodel.accelerators import accelerator
 
     return accelerator(acc) if isinstance(acc, str | Path) else acc
-
-

@@ -62,7 +62,9 @@ def curve_of(problem: Problem, column: str, points: int | Sequence[Any] | None) 
         except Infeasible:
             continue
         counts = {s: int(made.counts.get(s, 0)) for s in problem.candidates.schemes}
-        rows.append({"budget": float(limit.value), column: made.used["used"].iloc[0], value: made.objective, "gap": made.gap, **counts})
+        rows.append(
+            {"budget": float(limit.value), column: made.used["used"].iloc[0], value: made.objective, "gap": made.gap, **counts}
+        )
     return pd.DataFrame(rows, columns=["budget", column, value, "gap", *problem.candidates.schemes])
 
 

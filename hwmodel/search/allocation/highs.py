@@ -70,7 +70,9 @@ def _once(core: Core, bound: Bound, window: int, keep: list[list[int]], tight: f
     options: dict[str, float] = {"mip_rel_gap": 0.0}
     if time_limit is not None:
         options["time_limit"] = max(0.01, time_limit)
-    found = milp(objective, constraints=constraints if len(ends) else constraints[:1], integrality=whole, bounds=variables, options=options)
+    found = milp(
+        objective, constraints=constraints if len(ends) else constraints[:1], integrality=whole, bounds=variables, options=options
+    )
     proven = getattr(found, "mip_dual_bound", None)
     low = bound.value
     if proven is not None and np.isfinite(proven):

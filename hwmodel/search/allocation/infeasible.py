@@ -90,14 +90,10 @@ def _relaxed(problem: Problem, time_limit: float | None) -> tuple[dict[str, Frac
     choice = [int(np.argmax(x)) for x in parts]
     taken = problem.rows(choice)
     uses = {limit.column: problem.total(limit.column, taken) for limit in problem.limits}
-    share = max(
-        limit.sign * (uses[limit.column] - limit.value) / (abs(limit.value) or 1) for limit in problem.limits
-    )
+    share = max(limit.sign * (uses[limit.column] - limit.value) / (abs(limit.value) or 1) for limit in problem.limits)
     return uses, share
 
 
 def _number(value: Fraction) -> str:
     near = float(value)
     return str(int(near)) if near.is_integer() and abs(near) < 1e15 else f"{near:.12g}"
-
-

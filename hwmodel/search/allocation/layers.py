@@ -57,7 +57,9 @@ def _named(table: Candidates, groups: Any) -> list[list[str]]:
     if isinstance(groups, Mapping):
         groups = list(groups.values())
     if isinstance(groups, str) or not isinstance(groups, Iterable):
-        raise ValueError(f"groups is {groups!r}; give a list of groups, each a list of layers or a pattern: [['conv1', 'conv2'], 'blocks.*.qkv']")
+        raise ValueError(
+            f"groups is {groups!r}; give a list of groups, each a list of layers or a pattern: [['conv1', 'conv2'], 'blocks.*.qkv']"
+        )
     out = []
     for i, group in enumerate(groups):
         names = [group] if isinstance(group, str) else list(group)
@@ -97,7 +99,9 @@ def _fixed(table: Candidates, fixed: Mapping[str, str]) -> dict[str, str]:
 def _options(table: Candidates, block: list[str], fixed: Mapping[str, str]) -> tuple[str, ...]:
     common = [s for s in table.options(block[0]) if all((layer, s) in table.row for layer in block)]
     if not common:
-        raise ValueError(f"layers {_listed(block)} must agree, but have no scheme in common; add rows, or leave one out of the group")
+        raise ValueError(
+            f"layers {_listed(block)} must agree, but have no scheme in common; add rows, or leave one out of the group"
+        )
     given = {layer: fixed[layer] for layer in block if layer in fixed}
     if len(set(given.values())) > 1:
         raise ValueError(f"layers {_listed(block)} must agree, but are fixed to different schemes: {given}")
@@ -105,7 +109,9 @@ def _options(table: Candidates, block: list[str], fixed: Mapping[str, str]) -> t
         return tuple(common)
     scheme = next(iter(given.values()))
     if scheme not in common:
-        raise ValueError(f"layer {next(iter(given))!r} is fixed to {scheme!r}, which layers {_listed(block)} do not have in common: {', '.join(common)}")
+        raise ValueError(
+            f"layer {next(iter(given))!r} is fixed to {scheme!r}, which layers {_listed(block)} do not have in common: {', '.join(common)}"
+        )
     return (scheme,)
 
 

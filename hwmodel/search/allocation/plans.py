@@ -39,16 +39,22 @@ def _layer(layer: str, text: str) -> LayerPlan:
     try:
         made = Plan.parse(text)
     except (ValueError, FileNotFoundError) as error:
-        raise ValueError(f"layer {layer!r} has scheme {text!r}, which is no plan of numfmt, so there is none to make: {error}") from error
+        raise ValueError(
+            f"layer {layer!r} has scheme {text!r}, which is no plan of numfmt, so there is none to make: {error}"
+        ) from error
     if made.overrides:
-        raise ValueError(f"layer {layer!r} has scheme {text!r}, a plan for several layers; give one layer's: 'w=int4/g128; a=int8/token'")
+        raise ValueError(
+            f"layer {layer!r} has scheme {text!r}, a plan for several layers; give one layer's: 'w=int4/g128; a=int8/token'"
+        )
     return made.default
 
 
 def _shared(layers: list[LayerPlan]) -> LayerPlan:
     float16 = Plan.parse("float16").default
     most = Counter(layers).most_common(1)[0][0]
-    alike = {name: getattr(most, name) for name in ("activation", "kv", "path") if len({str(getattr(x, name)) for x in layers}) == 1}
+    alike = {
+        name: getattr(most, name) for name in ("activation", "kv", "path") if len({str(getattr(x, name)) for x in layers}) == 1
+    }
     return replace(float16, **alike)
 
 

@@ -87,7 +87,9 @@ def _objective(objective: Objective) -> dict[str, Fraction]:
     if isinstance(objective, str):
         return {objective: Fraction(1)}
     if not isinstance(objective, Mapping) or not objective:
-        raise ValueError(f"objective is {objective!r}; give a column to minimise, or a mapping from columns to weights (below 0: maximise)")
+        raise ValueError(
+            f"objective is {objective!r}; give a column to minimise, or a mapping from columns to weights (below 0: maximise)"
+        )
     out = {}
     for column, weight in objective.items():
         try:

@@ -62,7 +62,9 @@ def relaxed(core: Core) -> Bound | None:
     objective = ratio([[v - min(row) for v in row] for row in core.loss], unit, width, 0.0)[there]
     table = np.stack([ratio(costs, limit, width, 0.0)[there] for costs, limit in zip(core.costs, core.limits, strict=True)])
     one = csr_matrix((np.ones(block.size), (block, np.arange(block.size))), shape=(core.blocks, block.size))
-    found = linprog(objective, A_ub=table, b_ub=np.ones(len(table)), A_eq=one, b_eq=np.ones(core.blocks), bounds=(0, 1), method="highs")
+    found = linprog(
+        objective, A_ub=table, b_ub=np.ones(len(table)), A_eq=one, b_eq=np.ones(core.blocks), bounds=(0, 1), method="highs"
+    )
     if found.status == 2:
         return None
     if found.status != 0:

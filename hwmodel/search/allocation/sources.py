@@ -102,7 +102,9 @@ def _network(work: Any) -> Network:
         if layers:
             return LayerBag(type(work).__name__, layers)
     what = type(work).__name__
-    raise ValueError(f"work is {what}; give a network (hw.load_network), a torch module with Linear or Conv2d layers, or a workload")
+    raise ValueError(
+        f"work is {what}; give a network (hw.load_network), a torch module with Linear or Conv2d layers, or a workload"
+    )
 
 
 def by_pattern(what: str, values: Mapping[str, float], layers: list[str]) -> dict[str, float]:
@@ -118,5 +120,7 @@ def by_pattern(what: str, values: Mapping[str, float], layers: list[str]) -> dic
             raise ValueError(f"{what} names {pattern!r}, which matches no layer; layers: {', '.join(layers[:8])}")
         out |= dict.fromkeys(hits, finite(f"{what}[{pattern!r}]", value, minimum=0))
     if lacking := [name for name in layers if name not in out]:
-        raise ValueError(f"{what} has nothing for layer {lacking[0]!r} ({len(lacking)} layers lack it); name each layer or a pattern")
+        raise ValueError(
+            f"{what} has nothing for layer {lacking[0]!r} ({len(lacking)} layers lack it); name each layer or a pattern"
+        )
     return out

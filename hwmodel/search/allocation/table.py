@@ -76,7 +76,9 @@ def candidates_of(frame: pd.DataFrame, needed: tuple[str, ...], missing: str = "
             if not isinstance(value, str) or not value:
                 raise ValueError(f"candidates: row {i} has {key} {value!r}; give text")
         if pair in row:
-            raise ValueError(f"candidates: layer {pair[0]!r} has scheme {pair[1]!r} in rows {row[pair]} and {i}; give each pair once")
+            raise ValueError(
+                f"candidates: layer {pair[0]!r} has scheme {pair[1]!r} in rows {row[pair]} and {i}; give each pair once"
+            )
         row[pair] = i
     layers, schemes = (tuple(dict.fromkeys(plain[key].tolist())) for key in KEYS)
     if missing == "refuse":

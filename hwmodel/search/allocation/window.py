@@ -72,7 +72,8 @@ class _Tree:
         # In windows, and in shares of what is left of each row: 1 is all there may be.
         self.extra = {b: np.array([bound.reduced[b][j] / unit for j in keep[b]]) for b in free}
         self.use = {
-            b: np.array([[core.costs[r][b][j] / max(1, limits[r]) for j in keep[b]] for r in rows]).reshape(len(rows), -1) for b in free
+            b: np.array([[core.costs[r][b][j] / max(1, limits[r]) for j in keep[b]] for r in rows]).reshape(len(rows), -1)
+            for b in free
         }
         self.room = np.array([1.0 if limits[r] else 0.0 for r in rows])
         self.price = np.array([bound.price[r] * limits[r] / unit for r in rows])
@@ -142,7 +143,9 @@ class _Tree:
             for step in _STEPS:
                 for sign in (1.0, -1.0):
                     delta = np.zeros(len(self.rows))
-                    delta[r] = sign * step / max(float(spread[r]) / max(1.0, len(self.order) ** 0.5), 1e-300) * max(self.window, 1e-9)
+                    delta[r] = (
+                        sign * step / max(float(spread[r]) / max(1.0, len(self.order) ** 0.5), 1e-300) * max(self.window, 1e-9)
+                    )
                     if self.price[r] + delta[r] < 0:
                         delta[r] = -self.price[r]
                     if delta[r]:
