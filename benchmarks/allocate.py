@@ -1,10 +1,11 @@
 """Times of bit allocation: `python benchmarks/allocate.py [--short]`.
 
 Goal: 300 layers x 8 candidates x 3 budgets in 1 s at zero gap. Kinds of instances: random (independent losses and costs), hawq
-(squared errors that fall fourfold a bit, sizes, bit operations and latencies of layers of many shapes), llm (three shapes, eight
-widths), weak (loss and costs loosely related), strong (loss falls with cost by a fixed step: hard for every method), subset (loss is one
-of the costs: subset sums). Each beside plain scipy.optimize.milp at relative gap 0 on the programme as it is. "proven": in exact
-arithmetic; plain HiGHS stops within its absolute tolerance, which "excess" shows (loss above ours).
+(squared errors that fall fourfold a bit, sizes, bit operations and latencies of layers of many shapes), llm (three shapes,
+eight widths), weak (loss and costs loosely related), strong (loss falls with cost by a fixed step: hard for every method),
+subset (loss is one
+of the costs: subset sums). Each beside plain scipy.optimize.milp at relative gap 0 on the programme as it is. "proven": in
+exact arithmetic; plain HiGHS stops within its absolute tolerance, which "excess" shows (loss above ours).
 """
 
 from __future__ import annotations
@@ -84,7 +85,8 @@ def main() -> None:
     seeds = 1 if SHORT else 8
     hw.allocate(table(*instance("random", 99, n=5)[:2]), {"c0": "50%"})  # imports
     print(
-        f"{'kind':8} {'median s':>9} {'worst s':>8} {'exact':>6} {'worst gap':>10}   {'milp median':>11} {'worst':>6} {'ended':>6} {'worst excess':>13}"
+        f"{'kind':8} {'median s':>9} {'worst s':>8} {'exact':>6} {'worst gap':>10}   "
+        f"{'milp median':>11} {'worst':>6} {'ended':>6} {'worst excess':>13}"
     )
     for kind in KINDS[:3] if SHORT else KINDS:
         ours, theirs, gaps, exact, ended, excess = [], [], [], 0, 0, []

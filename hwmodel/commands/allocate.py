@@ -16,8 +16,8 @@ def add_allocate(commands: Any) -> None:
     made = commands.add_parser(
         "allocate",
         help="the best scheme for every layer under budgets",
-        description="Choose a scheme for every layer of a model so that the summed loss is least and every budget is kept, proven by an "
-        "integer programme: hwmodel allocate --schemes 'int8/channel, int4/g64' --budget size_mib=40%%.",
+        description="Choose a scheme for every layer of a model so that the summed loss is least and every budget is kept, "
+        "proven by an integer programme: hwmodel allocate --schemes 'int8/channel, int4/g64' --budget size_mib=40%%.",
     )
     made.add_argument("--model", default="pydoc-lm", help="pydoc-lm (default), digits, smollm2, a .safetensors file or a folder")
     made.add_argument("--candidates", metavar="CSV", help="a table of your own instead: layer, scheme, loss and cost columns")

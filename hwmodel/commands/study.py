@@ -19,8 +19,8 @@ def add_study(commands: Any) -> None:
         choices=["bitmod", "synthesis", "scalesim", "pe", "peers", "xtramac", "hawqv3"],
         help="bitmod: the published BitMoD simulator and its headline ratios; synthesis: units as Yosys and ABC synthesise them, "
         "with the errors; scalesim: SCALE-Sim's cycles of a network; pe: processing elements at 28 nm beside the published; peers: "
-        "results of SCALE-Sim, ZigZag, Timeloop and GenZ beside ours; xtramac: multipliers on FPGA DSP blocks beside the published; "
-        "hawqv3: HAWQ-V3's bit allocation of ResNet-18 and ResNet-50, solved exactly",
+        "results of SCALE-Sim, ZigZag, Timeloop and GenZ beside ours; xtramac: multipliers on FPGA DSP blocks beside the "
+        "published; hawqv3: HAWQ-V3's bit allocation of ResNet-18 and ResNet-50, solved exactly",
     )
     study.add_argument("--rows", action="store_true", help="print every row as CSV instead of a summary")
     study.add_argument(

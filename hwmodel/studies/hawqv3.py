@@ -31,11 +31,12 @@ _ENDS = 8  # bits of the first and the last layer
 
 
 def hawqv3_candidates(network: str) -> pd.DataFrame:
-    """HAWQ-V3's programme of a network ("resnet18", "resnet50") as candidates of `hw.allocate`; first and last layer are not in it.
+    """HAWQ-V3's programme of a network ("resnet18", "resnet50") as candidates of `hw.allocate`; first and last layer are not in
+    it.
 
-    Columns: layer, scheme (8- or 4-bit weights a channel and activations a tensor), bits, group (layers of one width: a shortcut and
-    the convolution beside it), loss (average Hessian trace times squared weight error), size_bytes, bops (MACs * bits^2),
-    latency_ms (T4, batch 8; the unit is inferred, so take it as relative), macs, params, source, status.
+    Columns: layer, scheme (8- or 4-bit weights a channel and activations a tensor), bits, group (layers of one width: a
+    shortcut and the convolution beside it), loss (average Hessian trace times squared weight error), size_bytes, bops (MACs *
+    bits^2), latency_ms (T4, batch 8; the unit is inferred, so take it as relative), macs, params, source, status.
     """
     if network not in NETWORKS:
         raise unknown("network", network, NETWORKS)
@@ -58,10 +59,11 @@ def hawqv3(levels: Sequence[float] = LEVELS) -> pd.DataFrame:
 
     levels: shares of the way from all-4-bit to all-8-bit, 0 to 1 (released: 0.75 "high", 0.5, 0.25 "low").
     Columns of the recorded configurations: network, constraint, level, ilp_limit, exact_optimum_bits (a digit a layer, in the
-    programme's order), exact_optimum_objective, exact_optimum_use; and, where a released configuration is on record (blank elsewhere),
-    released_bits, released_objective, released_constraint_use, match, feasible ("yes": it keeps the limit). Limits and uses are in the
-    programme's units: MiB of ResNet-18 and MB of ResNet-50 for sizes, 1024 million bit operations, milliseconds. Then size_mib and
-    bops_g of the whole network with its first and last layer at 8 bits, and the gap and the proof of the solution.
+    programme's order), exact_optimum_objective, exact_optimum_use; and, where a released configuration is on record (blank
+    elsewhere), released_bits, released_objective, released_constraint_use, match, feasible ("yes": it keeps the limit). Limits
+    and uses are in the programme's units: MiB of ResNet-18 and MB of ResNet-50 for sizes, 1024 million bit operations,
+    milliseconds. Then size_mib and bops_g of the whole network with its first and last layer at 8 bits, and the gap and the
+    proof of the solution.
 
     Source: data/hawqv3_*.csv. The released configuration of ResNet-50 at model size 0.25 keeps the limit but is not the best.
     Raises ValueError for levels outside 0 to 1, ImportError without scipy (extra `search`).
@@ -100,8 +102,8 @@ def hawqv3_published() -> pd.DataFrame:
 
     Columns: network, scheme (fp32, uniform8, uniform4, or CONSTRAINT_LEVEL of a released configuration), published_size_mb,
     published_bops_g, published_speedup_vs_fp32, published_top1, recomputed_size_mib_first_last_8bit,
-    recomputed_bops_g_first_last_8bit, source, status. The mixed rows are up to 3.1 % above the published BOPS, and up to 0.4 MiB
-    below the published sizes.
+    recomputed_bops_g_first_last_8bit, source, status. The mixed rows are up to 3.1 % above the published BOPS, and up to 0.4
+    MiB below the published sizes.
     """
     released = {
         (r["network"], f"{r['constraint']}_{r['level']}"): r["released_bits"]
@@ -125,7 +127,8 @@ def hawqv3_published() -> pd.DataFrame:
 
 
 def totals(network: str, bits: str | Sequence[int], ends: int = _ENDS) -> tuple[float, float]:
-    """MiB of weights and 10^9 bit operations of a network with these widths (weights and activations alike) in the programme's order."""
+    """MiB of weights and 10^9 bit operations of a network with these widths (weights and activations alike) in the programme's
+    order."""
     widths = iter(int(b) for b in bits)
     size = bops = 0
     for r in csv_rows("hwmodel.studies", f"hawqv3_{network}_layers"):

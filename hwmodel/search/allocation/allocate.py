@@ -36,13 +36,14 @@ def allocate(
 ) -> Allocation:
     """The scheme of every layer with the least summed loss whose summed costs stay within the budgets.
 
-    candidates: one row a layer and scheme: columns layer, scheme, loss and any cost columns, units in their names (size_mib, bops,
-    energy_j, latency_s, area_mm2, lut, ...); `hw.allocation_table` makes one. Schemes are names of numfmt's schemes or plans of one
-    layer ("w=int4/g128; a=int8/token"), or labels of one's own (then `.plan` has nothing to give).
-    budget: column -> limit in the column's unit: a number; "50%": that far from the sum of every layer's least to the sum of every
-    layer's largest cost (HAWQ-V3's definition); or (least, most), either of them None. Units are not converted.
+    candidates: one row a layer and scheme: columns layer, scheme, loss and any cost columns, units in their names (size_mib,
+    bops, energy_j, latency_s, area_mm2, lut, ...); `hw.allocation_table` makes one. Schemes are names of numfmt's schemes or
+    plans of one layer ("w=int4/g128; a=int8/token"), or labels of one's own (then `.plan` has nothing to give).
+    budget: column -> limit in the column's unit: a number; "50%": that far from the sum of every layer's least to the sum of
+    every layer's largest cost (HAWQ-V3's definition); or (least, most), either of them None. Units are not converted.
     objective: a column to minimise, or columns with weights: {"loss": 1, "energy_j": 1e-3}, {"sqnr_db": -1} to maximise.
-    groups: layers that must have the same scheme: a list of lists of names or patterns; a column `group` of candidates does the same.
+    groups: layers that must have the same scheme: a list of lists of names or patterns; a column `group` of candidates does the
+    same.
     fixed: layer or pattern -> scheme. missing: "refuse" layers that lack a scheme which others have, or "exclude" those pairs.
     method: "ilp" (the best, proven), "lagrangian" (prices of the linear relaxation, rounded and repaired, with the bound they
     give), "greedy" (no bound). default: plan of layers that the table does not have. time_limit_s: of HiGHS, None: no limit.

@@ -72,7 +72,8 @@ def _value(table: Candidates, blocks: Blocks, column: str, asked: Any) -> Fracti
         found = re.fullmatch(r"\s*([+-]?\d+(?:\.\d*)?|[+-]?\.\d+)\s*%\s*", asked)
         if not found:
             raise ValueError(
-                f"budget[{column!r}] is {asked!r}; give a number in the column's unit, or '50%' between the cheapest and the dearest"
+                f"budget[{column!r}] is {asked!r}; give a number in the column's unit, or '50%' of the way from the cheapest"
+                " choice to the dearest"
             )
         low, high = ends_of(table, blocks, column)
         return low + Fraction(found[1]) / 100 * (high - low)

@@ -32,22 +32,27 @@ def allocation_table(
 ) -> pd.DataFrame:
     """Candidates of `hw.allocate`: every weight layer under every scheme, with its loss and its costs.
 
-    work: a network (`hw.load_network` or its name or path), a torch module (its Linear and Conv2d layers), or a workload (`hw.workload`
-    or its name; without weights, so `sensitivity` must hold the losses). schemes: schemes or plans of one layer.
-    acc: an accelerator or FPGA (or a name of one) that prices each layer alone by `hw.score` with `phase`, `context` and `options`; None: no prices.
-    workload: what is priced in place of the network's own shapes (one decoded token, one image); needed for torch modules with convolutions.
+    work: a network (`hw.load_network` or its name or path), a torch module (its Linear and Conv2d layers), or a workload
+    (`hw.workload` or its name; without weights, so `sensitivity` must hold the losses). schemes: schemes or plans of one layer.
+    acc: an accelerator or FPGA (or a name of one) that prices each layer alone by `hw.score` with `phase`, `context` and
+    `options`; None: no prices.
+    workload: what is priced in place of the network's own shapes (one decoded token, one image); needed for torch modules with
+    convolutions.
     sensitivity: what `loss` is:
         "sqnr": squared weight error over squared weight, so that every layer counts alike;
-        "error": the squared weight error; "hessian": that times `hessian[layer]` (layer or pattern -> average trace a parameter);
-        "measured": rise of nats a token, or of the share of wrong images, with that layer alone quantized (`hw.evaluate` on `measure_on`
-        over `samples`; one run a layer and scheme); an array (layers x schemes); a mapping layer -> scheme -> loss.
-    skip: leave out pairs that a layer's shape or the accelerator does not take (for `missing="exclude"`) instead of refusing them.
+        "error": the squared weight error; "hessian": that times `hessian[layer]` (layer or pattern -> average trace a
+        parameter);
+        "measured": rise of nats a token, or of the share of wrong images, with that layer alone quantized (`hw.evaluate` on
+        `measure_on` over `samples`; one run a layer and scheme); an array (layers x schemes); a mapping layer -> scheme ->
+        loss.
+    skip: leave out pairs that a layer's shape or the accelerator does not take (for `missing="exclude"`) instead of refusing
+    them.
 
-    Columns: layer, scheme, loss, macs, weights, weight_bits (with scales), activation_bits, size_bytes, size_mib, bops (MACs * bits of
-    a weight * bits of an activation, of elements without scales); weight_error_sq, weight_sqnr_db where there are weights; energy_j,
-    latency_s of an accelerator; lut, ff, dsp, bram18, uram, latency_s of an FPGA. A repeated layer is one row for all repeats.
-    Costs of layers alone add up where layers do not share anything: word widths of buffers that the widest scheme sets, and
-    arrays that all layers use, do not; `hw.score` of the plan says what the whole takes.
+    Columns: layer, scheme, loss, macs, weights, weight_bits (with scales), activation_bits, size_bytes, size_mib, bops (MACs *
+    bits of a weight * bits of an activation, of elements without scales); weight_error_sq, weight_sqnr_db where there are
+    weights; energy_j, latency_s of an accelerator; lut, ff, dsp, bram18, uram, latency_s of an FPGA. A repeated layer is one
+    row for all repeats. Costs of layers alone add up where layers do not share anything: word widths of buffers that the widest
+    scheme sets, and arrays that all layers use, do not; `hw.score` of the plan says what the whole takes.
 
     Raises ValueError for networks without weight layers, schemes that a layer cannot have, and sensitivities that do not fit.
     """

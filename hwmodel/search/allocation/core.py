@@ -12,8 +12,8 @@ import numpy as np
 class Core:
     """`loss[block][option]` and `costs[row][block][option]`, all integers of a scale that is the caller's; `limits[row]`.
 
-    Costs are at least 0 and every block has an option of cost 0 in every row (`shifted` makes it so), so that a limit is what may
-    be spent beyond the cheapest options. `kept[block]` are the options' places in the problem that this one came from.
+    Costs are at least 0 and every block has an option of cost 0 in every row (`shifted` makes it so), so that a limit is what
+    may be spent beyond the cheapest options. `kept[block]` are the options' places in the problem that this one came from.
     """
 
     loss: list[list[int]]

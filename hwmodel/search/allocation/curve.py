@@ -31,12 +31,13 @@ def allocation_curve(
 ) -> pd.DataFrame:
     """The least loss for every value of a cost column: the Pareto front of all choices.
 
-    points None: every point of the front, exactly, by dynamic programming (no budget of another column; ValueError where there are too many).
-    A number: so many budgets, evenly spread from the cheapest to the dearest choice; or the budgets themselves, as `hw.allocate`
-    takes them; each solved by it, with `budget` for other columns; budgets that cannot be met are left out.
+    points None: every point of the front, exactly, by dynamic programming (no budget of another column; ValueError where there
+    are too many).
+    A number: so many budgets, evenly spread from the cheapest to the dearest choice; or the budgets themselves, as
+    `hw.allocate` takes them; each solved by it, with `budget` for other columns; budgets that cannot be met are left out.
 
-    Columns: the cost column, the objective ("loss", or "objective" where it is a mixture), and with `points` also budget, gap and the
-    counts of layers with each scheme. Rows go from the cheapest on; losses fall. Other arguments: as `hw.allocate`.
+    Columns: the cost column, the objective ("loss", or "objective" where it is a mixture), and with `points` also budget, gap
+    and the counts of layers with each scheme. Rows go from the cheapest on; losses fall. Other arguments: as `hw.allocate`.
     """
     others = dict(budget or {})
     if column in others:

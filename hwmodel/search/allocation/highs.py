@@ -26,9 +26,9 @@ class Answer:
 def solved(core: Core, bound: Bound, window: int, time_limit: float | None) -> Answer:
     """The best solution of loss * bound.scale <= bound.value + window.
 
-    In reduced costs, with the priced slack of each row as a variable and everything in units of the window, so that HiGHS's absolute
-    tolerances are small against what is left to decide, whatever the scales of loss and costs are. A solution that exceeds a limit
-    by a rounding error is not taken: the rows are tightened and the rest solved again.
+    In reduced costs, with the priced slack of each row as a variable and everything in units of the window, so that HiGHS's
+    absolute tolerances are small against what is left to decide, whatever the scales of loss and costs are. A solution that
+    exceeds a limit by a rounding error is not taken: the rows are tightened and the rest solved again.
     """
     keep = [[j for j, d in enumerate(row) if d <= window] for row in bound.reduced]
     for tight in _TIGHTER:

@@ -49,7 +49,8 @@ def explain(problem: Problem, time_limit: float | None) -> Infeasible:
         found[limit.column] = float(best)
         parts.append(f"{limit.column} {_number(best)} instead of {_number(limit.value)} with the others kept")
     asked = ", ".join(f"{limit.column} {'<=' if limit.sign > 0 else '>='} {_number(limit.value)}" for limit in problem.limits)
-    text = f"no choice meets the budgets {asked} together, though each alone can be met. Closest: {'; '.join(parts) or 'none by one alone'}"
+    near = "; ".join(parts) or "none by one alone"
+    text = f"no choice meets the budgets {asked} together, though each alone can be met. Closest: {near}"
     uses, share = _relaxed(problem, time_limit)
     if uses:
         text += f". All limits moved by {100 * float(share):.3g} % admit " + ", ".join(f"{c} {_number(v)}" for c, v in uses.items())

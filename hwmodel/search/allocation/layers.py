@@ -110,7 +110,8 @@ def _options(table: Candidates, block: list[str], fixed: Mapping[str, str]) -> t
     scheme = next(iter(given.values()))
     if scheme not in common:
         raise ValueError(
-            f"layer {next(iter(given))!r} is fixed to {scheme!r}, which layers {_listed(block)} do not have in common: {', '.join(common)}"
+            f"layer {next(iter(given))!r} is fixed to {scheme!r}, which layers {_listed(block)} do not have in common:"
+            f" {', '.join(common)}"
         )
     return (scheme,)
 

@@ -14,9 +14,9 @@ from numfmt import LayerPlan, Plan
 def plan_of(choice: Mapping[str, str], default: Any = None) -> Plan:
     """The plan that gives each layer its scheme (a scheme, or a plan of one layer: "w=int4/g128; a=int8/token").
 
-    default: the plan of layers that the table does not have; None: float16 weights, and the activations, KV cache and datapath that
-    all chosen schemes share. The name of a layer with `*` is a pattern of the plan, as workloads use it for repeated layers;
-    where that would change another layer's scheme it stands for itself.
+    default: the plan of layers that the table does not have; None: float16 weights, and the activations, KV cache and datapath
+    that all chosen schemes share. The name of a layer with `*` is a pattern of the plan, as workloads use it for repeated
+    layers; where that would change another layer's scheme it stands for itself.
     Raises ValueError for schemes that are no scheme of numfmt.
     """
     layers = {layer: _layer(layer, text) for layer, text in choice.items()}

@@ -16,9 +16,9 @@ from hwmodel.search.allocation.exact import ratio
 class Bound:
     """Multipliers of the rows and what they prove.
 
-    Everything in units of loss over `scale`: `value` is a lower bound on the loss, `reduced[block][option]` how much more than it any
-    solution with that option costs at least, `price[row]` what a unit of slack costs. `first[block]` is the option of reduced
-    cost 0, `lp` the relaxation's solution (None where it was not solved).
+    Everything in units of loss over `scale`: `value` is a lower bound on the loss, `reduced[block][option]` how much more than
+    it any solution with that option costs at least, `price[row]` what a unit of slack costs. `first[block]` is the option of
+    reduced cost 0, `lp` the relaxation's solution (None where it was not solved).
     """
 
     scale: int

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 class Allocation:
     """A scheme for every layer.
 
-    objective: its loss. bound: no choice that meets the budgets has less (a float that is not above the proven bound). gap: (objective -
-    bound) / |objective|, 0.0 where the choice is proven to be the best. used: one row a budget: used, limit, slack. proof: "exact" (every other choice was
-    excluded in exact arithmetic), "HiGHS" (the solver's claim, within its tolerances, which `gap` then shows), "bound" (a heuristic or
+    objective: its loss. bound: no choice that meets the budgets has less (a float that is not above the proven bound). gap:
+    (objective - bound) / |objective|, 0.0 where the choice is proven to be the best. used: one row a budget: used, limit,
+    slack. proof: "exact" (every other choice was excluded in exact arithmetic), "HiGHS" (the solver's claim, within its
+    tolerances, which `gap` then shows), "bound" (a heuristic or
     a time limit: `gap` says how far from the best the choice can be). table: the chosen rows of the candidates, in the order of
-    the layers. time_s: of the solution. states, nodes, undecided: partial solutions looked at, nodes of HiGHS, blocks that bounds left open.
+    the layers. time_s: of the solution. states, nodes, undecided: partial solutions looked at, nodes of HiGHS, blocks that
+    bounds left open.
     """
 
     choice: dict[str, str]
@@ -48,7 +50,8 @@ class Allocation:
 
     @cached_property
     def plan(self) -> Plan:
-        """The choice as a plan: of `hw.score`, `hw.evaluate`, `nf.nn.emulate`. Raises ValueError for schemes that numfmt does not know."""
+        """The choice as a plan: of `hw.score`, `hw.evaluate`, `nf.nn.emulate`. Raises ValueError for schemes that numfmt does
+        not know."""
         from hwmodel.search.allocation.plans import plan_of
 
         return plan_of(self.choice, self.default)
@@ -97,7 +100,8 @@ class Allocation:
 
     def __repr__(self) -> str:
         uses = ", ".join(f"{name} {row.used:.6g}" for name, row in self.used.iterrows())
-        return f"Allocation({len(self.choice)} layers: loss {self.objective:.6g}, gap {self.gap:.2g}, {uses}; {self.method}, {self.proof})"
+        how = f"{self.method}, {self.proof}"
+        return f"Allocation({len(self.choice)} layers: loss {self.objective:.6g}, gap {self.gap:.2g}, {uses}; {how})"
 
 
 def result(
@@ -110,7 +114,8 @@ def result(
     default: Any,
     counts: tuple[int, int, int] = (0, 0, 0),
 ) -> Allocation:
-    """The answer of a choice (option of each block); every figure is summed again from the user's numbers. `bound` is of the loss."""
+    """The answer of a choice (option of each block); every figure is summed again from the user's numbers. `bound` is of the
+    loss."""
     rows = problem.rows(choice)
     objective = problem.loss(rows)
     used = []

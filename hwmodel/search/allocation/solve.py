@@ -22,8 +22,8 @@ _FIRST = 16  # options beyond the relaxation's that the first window lets in
 class Solution:
     """A choice (options of the programme as given), its loss, a lower bound on every choice's loss, and who proved it.
 
-    proof: "enumerated" (every choice within the bound's window was excluded or weighed in integers), "HiGHS" (its claim, within its
-    tolerances) or "none" (it ran out of time; `bound` still holds). `choice` None: there is no solution.
+    proof: "enumerated" (every choice within the bound's window was excluded or weighed in integers), "HiGHS" (its claim, within
+    its tolerances) or "none" (it ran out of time; `bound` still holds). `choice` None: there is no solution.
     """
 
     choice: list[int] | None
@@ -36,7 +36,8 @@ class Solution:
 
 
 def solve(core: Core, time_limit: float | None = None, most: int = _MOST) -> Solution:
-    """The choice of least loss within the limits; of equal ones that which takes least of the first row, then of the second, ..."""
+    """The choice of least loss within the limits; of equal ones that which takes least of the first row, then of the second,
+    ..."""
     start = time.monotonic()
     small = reduced(core)
     if small is None:

@@ -56,7 +56,8 @@ def source_of(work: Any, workload: pd.DataFrame | None, phase: str | None, conte
         convolutions = [name for name, spec in network.layers.items() if spec.kind == "conv2d"]
         if convolutions and not hasattr(network, "image_shape"):
             raise ValueError(
-                f"the input size of convolution {convolutions[0]!r} is not known; give workload=hw.workload_from_torch(module, input)"
+                f"the input size of convolution {convolutions[0]!r} is not known;"
+                " give workload=hw.workload_from_torch(module, input)"
             )
         workload = workload_of(network, phase, context)
     rows = _weighted(workload)

@@ -85,7 +85,8 @@ def candidates_of(frame: pd.DataFrame, needed: tuple[str, ...], missing: str = "
         for layer in layers:
             if lacks := [s for s in schemes if (layer, s) not in row]:
                 raise ValueError(
-                    f"candidates: layer {layer!r} lacks scheme {lacks[0]!r} ({len(layers) * len(schemes) - len(row)} pairs are missing);"
+                    f"candidates: layer {layer!r} lacks scheme {lacks[0]!r} ({len(layers) * len(schemes) - len(row)} pairs are"
+                    " missing);"
                     " add the rows, or let layers have candidates of their own with missing='exclude'"
                 )
     return Candidates(plain, layers, schemes, row)

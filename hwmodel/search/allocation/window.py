@@ -1,9 +1,9 @@
 """All solutions whose loss is at most a window above a lower bound, block by block, in NumPy.
 
-A solution's loss is the bound plus the reduced costs of its options plus the price of what it leaves of each row. So the reduced
-costs of what has been chosen may not exceed the window, and neither may the price of the slack that is certain by then. The same
-holds for every other set of prices; a few beside the best ones cut what the best ones let through. Floats only reject: whatever
-might be within the window by a rounding error stays, and what is left in the end is weighed in integers.
+A solution's loss is the bound plus the reduced costs of its options plus the price of what it leaves of each row. So the
+reduced costs of what has been chosen may not exceed the window, and neither may the price of the slack that is certain by then.
+The same holds for every other set of prices; a few beside the best ones cut what the best ones let through. Floats only reject:
+whatever might be within the window by a rounding error stays, and what is left in the end is weighed in integers.
 """
 
 from __future__ import annotations
@@ -134,7 +134,8 @@ class _Tree:
         return out
 
     def _rests(self) -> tuple[np.ndarray, np.ndarray, list[np.ndarray], list[np.ndarray]]:
-        """Least and largest uses of the blocks after each one; prices beside the best, and what the rest then costs at least."""
+        """Least and largest uses of the blocks after each one; prices beside the best, and what the rest then costs at
+        least."""
         low = [self.use[b].min(axis=1) if len(self.rows) else np.zeros(0) for b in self.order]
         high = [self.use[b].max(axis=1) if len(self.rows) else np.zeros(0) for b in self.order]
         spread = np.sum(high, axis=0) if len(high) else np.zeros(len(self.rows))
