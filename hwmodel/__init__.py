@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from hwmodel.fpga import Device, device, devices
     from hwmodel.models import load_network
     from hwmodel.scoring import Score, score
-    from hwmodel.search.allocation import Allocation, Infeasible, allocate, allocation_curve, allocation_table
+    from hwmodel.search.allocation import (
+        Allocation,
+        Infeasible,
+        allocate,
+        allocation_curve,
+        allocation_form,
+        allocation_forms,
+        allocation_table,
+    )
     from hwmodel.technology import Technology, technologies, technology
     from hwmodel.units import Cost, Unit, unit
     from hwmodel.workloads import (
@@ -54,6 +62,8 @@ _HOMES = {
     "Infeasible": "hwmodel.search.allocation",
     "allocate": "hwmodel.search.allocation",
     "allocation_curve": "hwmodel.search.allocation",
+    "allocation_form": "hwmodel.search.allocation",
+    "allocation_forms": "hwmodel.search.allocation",
     "allocation_table": "hwmodel.search.allocation",
     "pareto": "hwmodel.search",
     "plot_formats": "hwmodel.report.format_pictures",
@@ -90,6 +100,8 @@ __all__ = [
     "accelerator",
     "allocate",
     "allocation_curve",
+    "allocation_form",
+    "allocation_forms",
     "allocation_table",
     "compare",
     "device",

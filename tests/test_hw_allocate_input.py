@@ -298,3 +298,56 @@ def test_command(tmp_path, monkeypatch, capsys, frame):
         err = capsys.readouterr().err
         assert word in err
         assert err.count("\n") == 1
+
+
+def formed():
+    rows = []
+    for i, (weights, macs) in enumerate(((100, 900), (400, 100), (250, 250))):
+        for bits in (8, 4, 2):
+            loss = (i + 1) * 4.0**-bits
+            held = {"macs": macs, "weights": weights, "weight_bits": bits + 0.25, "activation_bits": bits}
+            rows.append(
+                {"layer": f"l{i}", "scheme": f"int{bits}/channel", "loss": loss, "bits": bits, **held, "bops": macs * bits * bits}
+            )
+    return pd.DataFrame(rows).assign(size_bytes=lambda f: f["weights"] * f["weight_bits"] / 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "cost", "value", "fits"),
+    [
+        ("hawqv3", 0.5, "size", lambda c: c.loss.sum(), lambda c: 8 * c.size_bytes.sum() <= 750 * (2.25 + 8.25) / 2),
+        ("fliqs", 4.0, "size", lambda c: c.loss.sum(), lambda c: c.bops.sum() <= 1250 * 16),
+        ("lq-lora", 4.5, "size", lambda c: c.loss.sum(), lambda c: (c.weights * c.weight_bits).sum() <= 4.5 * 750),
+        ("mixdq", 4.53, "size", lambda c: -c.loss.sum(), lambda c: abs((c.weights * c.bits).sum() - 4.53 * 750) <= 0.02 * 750),
+        ("adaquant", 0.16, "size", lambda c: c.rise.sum(), lambda c: (c.weights * (8 - c.bits)).sum() >= 750 * 8 * (1 - 0.16 * 4)),
+        (
+            "adaquant",
+            0.13,
+            "bops",
+            lambda c: c.rise.sum(),
+            lambda c: (c.macs * (64 - c.bits**2)).sum() >= 1250 * 64 * (1 - 0.13 * 4),
+        ),
+    ],
+)
+def test_published_forms(name, target, cost, value, fits):
+    """Each as its constraint is written in the source, over all 27 choices."""
+    import itertools
+
+    frame = formed()
+    every = [frame.iloc[[3 * i + j for i, j in enumerate(js)]] for js in itertools.product(range(3), repeat=3)]
+    every = [c.assign(rise=c.loss.clip(lower=1e-6).where(c.bits < 8, 0.0)) for c in every]
+    within = [c for c in every if fits(c)]
+    assert 0 < len(within) < 27
+    want = min(within, key=value)
+    made = hw.allocation_form(name, frame, target, cost).solve()
+    assert list(made.choice.values()) == want["scheme"].tolist()
+    assert name in hw.allocation_forms()["form"].tolist()
+
+
+def test_forms_that_are_none():
+    with pytest.raises(ValueError, match="fliqs"):
+        hw.allocation_form("fliq", formed(), 4.0)
+    with pytest.raises(ValueError, match="bops"):
+        hw.allocation_form("fliqs", formed().drop(columns="bops"), 4.0)
+    with pytest.raises(ValueError, match="target"):
+        hw.allocation_form("fliqs", formed(), float("nan"))

@@ -102,9 +102,12 @@ def _objective(objective: Objective) -> dict[str, Fraction]:
 def _merged(blocks: Blocks, table: Candidates, weights: Mapping[str, Fraction]) -> list[list[Fraction]]:
     """Weighted sums of columns for every option of every block."""
     columns = [(table.numbers(column), weight) for column, weight in weights.items()]
+    weighed = [values if weight == 1 else [weight * v for v in values] for values, weight in columns]
+    one = weighed[0] if len(weighed) == 1 else [sum(vs, Fraction(0)) for vs in zip(*weighed, strict=True)]
+    row = table.row
     return [
         [
-            sum((weight * values[table.row[layer, option]] for layer in members for values, weight in columns), Fraction(0))
+            one[row[members[0], option]] if len(members) == 1 else sum((one[row[m, option]] for m in members), Fraction(0))
             for option in options
         ]
         for members, options in zip(blocks.members, blocks.options, strict=True)
