@@ -248,3 +248,30 @@ def test_three_to_the_tenth(seed):
     assert best is not None
     assert made.exact_objective == best
     assert made.gap == 0.0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_many_layers_agree_with_dynamic_programming(seed):
+    rng = np.random.default_rng(seed)
+    loss = rng.random((60, 4)) * 10.0 ** (rng.uniform(-12, 6, (60, 1)) if seed % 2 else -9)
+    costs = rng.integers(0, 9, (60, 4))
+    if seed % 3 == 0:  # the dearer, the better, and many near each other
+        costs, loss = np.sort(costs, axis=1), -np.sort(-loss, axis=1)
+    low, high = costs.min(axis=1).sum(), costs.max(axis=1).sum()
+    limit = int(low + (0.2 + 0.1 * seed) * (high - low))
+    made = hw.allocate(table(loss, {"c": costs}), {"c": limit})
+    assert made.exact_objective == ref.whole_numbers(loss.tolist(), costs.tolist(), limit)
+    assert made.gap == 0.0
+
+
+@pytest.mark.exhaustive
+@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@given(instances())
+def test_every_combination_agrees_often(instance):
+    frame, limits = instance
+    want = ref.best(frame, {c: Fraction(v) for c, v in limits.items()})
+    if want is None:
+        with pytest.raises(hw.Infeasible):
+            hw.allocate(frame, limits)
+    else:
+        check(hw.allocate(frame, limits), want, limits)

@@ -351,3 +351,35 @@ def test_forms_that_are_none():
         hw.allocation_form("fliqs", formed().drop(columns="bops"), 4.0)
     with pytest.raises(ValueError, match="target"):
         hw.allocation_form("fliqs", formed(), float("nan"))
+
+
+def test_table_of_a_torch_module():
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(1)
+    net = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))
+    made = hw.allocation_table(net, ["int8/channel", "int4/channel"], sensitivity="error")
+    weight = net[2].weight.detach().numpy()
+    error = nf.quantize(weight, "int4/channel").dequantize().astype(float) - weight
+    assert made["layer"].tolist() == ["0", "0", "2", "2"]
+    assert made["loss"].iloc[3] == float(np.square(error).sum())
+    convolutional = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3))
+    with pytest.raises(ValueError, match="workload_from_torch"):
+        hw.allocation_table(convolutional, ["int8/channel"])
+    work = hw.workload_from_torch(convolutional, torch.zeros(1, 1, 8, 8))
+    assert hw.allocation_table(convolutional, ["int8/channel"], workload=work)["macs"].tolist() == [36 * 4 * 9]
+
+
+@pytest.mark.exhaustive
+def test_measured_losses_and_fpga_costs():
+    """Each layer alone, as hw.evaluate has it; LUTs as hw.score has them."""
+    model = hw.load_network("digits")
+    made = hw.allocation_table(model, ["int3/channel", "int2/channel"], None, "measured", samples=60).set_index(["layer", "scheme"])
+    base = hw.evaluate(model, "float16", samples=60).quality["accuracy"]
+    alone = hw.evaluate(model, "float16 | fc1: w=int2/channel", samples=60)
+    assert dict(zip(alone.layers["layer"], alone.layers["scheme"], strict=True))["fc1"] == "int2/channel"
+    assert made["loss"]["fc1", "int2/channel"] == pytest.approx(base - alone.quality["accuracy"], abs=1e-12)
+    schemes = ["w=int8/channel; a=int8/token", "w=int4/channel; a=int4/token"]
+    table = hw.allocation_table(model, schemes, hw.device("xczu9eg"), "error")
+    assert (table["lut"] > 0).all()
+    best = hw.allocate(table, {"lut": "50%", "bram18": "100%"})
+    assert best.used["used"]["lut"] <= best.used["limit"]["lut"]

@@ -43,3 +43,17 @@ def front(frame, column, groups=(), fixed=None):
         if not kept or loss < kept[-1][1]:
             kept.append((use, loss))
     return kept
+
+
+def whole_numbers(losses, costs, limit):
+    """Least loss of one option a layer whose whole-number costs sum to at most `limit`: dynamic programming over the sum."""
+    best = {0: Fraction(0)}
+    for row, prices in zip(losses, costs, strict=True):
+        grown = {}
+        for spent, loss in best.items():
+            for more, price in zip(row, prices, strict=True):
+                at, value = spent + int(price), loss + Fraction(more)
+                if at <= limit and (at not in grown or value < grown[at]):
+                    grown[at] = value
+        best = grown
+    return min(best.values(), default=None)
