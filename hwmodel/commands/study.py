@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         if getattr(arguments, option) is not None and arguments.name not in owners:
             raise ValueError(f"--{option} belongs to the studies {' and '.join(owners)}, not to {arguments.name}; leave it out")
     studies = {"bitmod": _bitmod, "synthesis": _synthesis, "scalesim": _scalesim, "pe": _pe, "peers": _peers, "xtramac": _xtramac}
-    studies["hawqv3"] = _hawqv3
+    studies |= {"hawqv3": _hawqv3}
     return studies[arguments.name](arguments)
 
 

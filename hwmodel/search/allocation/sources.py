@@ -87,7 +87,8 @@ def _named(name: str, phase: str | None, context: int | None) -> pd.DataFrame:
 
     if name.strip().lower() in vision_nets():
         return workload(name)
-    return workload(name, phase or "decode", **({} if context is None else {"context": context}))
+    options: dict[str, Any] = {} if context is None else {"context": context}
+    return workload(name, phase or "decode", **options)
 
 
 def _network(work: Any) -> Network:

@@ -112,7 +112,7 @@ class _Tree:
             parent, option, extra, use = parent[good], option[good], extra[good], use[good]
             loss = loss[parent] + self.losses[b][option]
             counted = counted[parent] + self._numbers(b)[option]
-            stay = self._unbeaten(loss, counted, extra)
+            stay = self._unbeaten(loss, counted)
             if stay is not None:
                 parent, option, extra, use, loss, counted = (a[stay] for a in (parent, option, extra, use, loss, counted))
             taken.append((parent.astype(np.int32), option.astype(np.int16)))
@@ -154,7 +154,7 @@ class _Tree:
         floors = [np.array([float((self.extra[b] + delta @ self.use[b]).min()) for b in self.order]) for delta in other]
         return _after(np.array(low)), _after(np.array(high)), other, [_after(f) for f in floors]
 
-    def _unbeaten(self, loss: np.ndarray, counted: np.ndarray, extra: np.ndarray) -> np.ndarray | None:
+    def _unbeaten(self, loss: np.ndarray, counted: np.ndarray) -> np.ndarray | None:
         """Partial solutions that no other one is sure to be as good as; None keeps all. The loss behind them is the same."""
         if len(loss) < 32:
             return None
@@ -163,15 +163,19 @@ class _Tree:
         if all(self.whole):
             order = np.lexsort((loss, *counted.T[::-1]))
             same = (np.diff(counted[order], axis=0) == 0).all(axis=1)
-            more = np.diff(loss[order]) >= (0 if self.loss_whole else self.tolerance * 2)
+            more = np.diff(loss[order]) >= (0.0 if self.loss_whole else self._near(loss))
             drop = np.zeros(len(loss), dtype=bool)
             drop[1:] = same & more
             return np.sort(order[~drop])
         return None
 
+    def _near(self, loss: np.ndarray) -> float:
+        """Losses nearer than this may have changed places by rounding."""
+        return self.tolerance * 4 * max(1.0, float(np.abs(loss).max()))
+
     def _front(self, loss: np.ndarray, use: np.ndarray) -> np.ndarray:
         slack_use = 0.0 if self.whole[0] else self.tolerance * 2
-        slack_loss = 0.0 if self.loss_whole else self.tolerance * 4 * max(1.0, float(np.abs(loss).max()))
+        slack_loss = 0.0 if self.loss_whole else self._near(loss)
         order = np.lexsort((loss, use))
         low = np.minimum.accumulate(loss[order])
         sorted_use = use[order]
