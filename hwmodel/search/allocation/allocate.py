@@ -48,8 +48,8 @@ def allocate(
     method: "ilp" (the best, proven), "lagrangian" (prices of the linear relaxation, rounded and repaired, with the bound they
     give), "greedy" (no bound). default: plan of layers that the table does not have. time_limit_s: of HiGHS, None: no limit.
 
-    Numbers are taken as exactly what their floats are: a sum that exceeds a limit by the last bit does not fit. Of choices with
-    equal loss the one that takes least of the first budget, then of the second, ... where `.proof` is "exact".
+    Numbers are taken as exactly what their floats are: a sum that exceeds a limit by the last bit does not fit. The same input
+    gives the same answer; no option is taken that another of its layer matches in loss and every budget and beats in one.
 
     Raises ValueError for tables, budgets, groups and fixed layers that make no sense, `Infeasible` (a ValueError, with the
     closest values that can be met) where no choice meets the budgets, ImportError without scipy (extra `search`).

@@ -50,6 +50,7 @@ def reduced(core: Core) -> Core | None:
 
     An option is dominated by one that is as good in loss and every row; of equal ones the first stays. None: no solution.
     """
+    core = _thinned(core)  # before rows go: of options that differ only there, the cheaper one
     while True:
         made = _without_too_dear(core)
         if made is None:
@@ -60,6 +61,10 @@ def reduced(core: Core) -> Core | None:
     most = [sum(max(row) for row in costs) for costs in core.costs]
     binding = [r for r, limit in enumerate(core.limits) if most[r] > limit]
     core = replace(core, costs=[core.costs[r] for r in binding], limits=[core.limits[r] for r in binding])
+    return _thinned(core)
+
+
+def _thinned(core: Core) -> Core:
     return selected(core, [_undominated([core.loss[b], *(costs[b] for costs in core.costs)]) for b in range(core.blocks)])
 
 

@@ -36,8 +36,7 @@ class Solution:
 
 
 def solve(core: Core, time_limit: float | None = None, most: int = _MOST) -> Solution:
-    """The choice of least loss within the limits; of equal ones that which takes least of the first row, then of the second,
-    ..."""
+    """The choice of least loss within the limits; of equal ones always the same."""
     start = time.monotonic()
     small = reduced(core)
     if small is None:
