@@ -292,3 +292,19 @@ def test_a_limit_missed_by_one_part_in_a_trillion_is_missed(seed):
     assert tight.fits(found.choice)
     assert found.value >= want[0] >= found.bound
     assert solve.solve(tight).value == want[0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_curves_and_choices_with_many_ties(seed):
+    rng = np.random.default_rng(seed)
+    frame = table(rng.integers(0, 3, (6, 3)).astype(float), {"c": rng.integers(0, 3, (6, 3)), "d": rng.integers(0, 3, (6, 3))})
+    made = hw.allocation_curve(frame, "c")
+    want = ref.front(frame, "c")
+    assert list(zip(made["c"], made["loss"], strict=True)) == want
+    for use, loss in want:
+        assert hw.allocate(frame, {"c": int(use)}).exact_objective == loss
+    for limit in (4, 6):
+        limits = {"c": Fraction(limit), "d": Fraction(8 - limit // 2)}
+        best = ref.best(frame, limits)
+        if best is not None:
+            check(hw.allocate(frame, {c: int(v) for c, v in limits.items()}), best, limits)
