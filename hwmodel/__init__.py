@@ -14,6 +14,15 @@ if TYPE_CHECKING:
     from hwmodel.fpga import Device, device, devices
     from hwmodel.models import load_network
     from hwmodel.scoring import Score, score
+    from hwmodel.search.allocation import (
+        Allocation,
+        Infeasible,
+        allocate,
+        allocation_curve,
+        allocation_form,
+        allocation_forms,
+        allocation_table,
+    )
     from hwmodel.technology import Technology, technologies, technology
     from hwmodel.units import Cost, Unit, unit
     from hwmodel.workloads import (
@@ -49,6 +58,13 @@ _HOMES = {
     "evaluate": "hwmodel.evaluation",
     "load_network": "hwmodel.models",
     "Study": "hwmodel.study",
+    "Allocation": "hwmodel.search.allocation",
+    "Infeasible": "hwmodel.search.allocation",
+    "allocate": "hwmodel.search.allocation",
+    "allocation_curve": "hwmodel.search.allocation",
+    "allocation_form": "hwmodel.search.allocation",
+    "allocation_forms": "hwmodel.search.allocation",
+    "allocation_table": "hwmodel.search.allocation",
     "pareto": "hwmodel.search",
     "plot_formats": "hwmodel.report.format_pictures",
     "plot_roofline": "hwmodel.report.roofline_plot",
@@ -70,16 +86,23 @@ _HOMES = {
 
 __all__ = [
     "Accelerator",
+    "Allocation",
     "Comparison",
     "Cost",
     "Device",
     "Evaluation",
+    "Infeasible",
     "Machine",
     "Score",
     "Study",
     "Technology",
     "Unit",
     "accelerator",
+    "allocate",
+    "allocation_curve",
+    "allocation_form",
+    "allocation_forms",
+    "allocation_table",
     "compare",
     "device",
     "devices",

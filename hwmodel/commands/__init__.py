@@ -1,8 +1,9 @@
 """Commands of `hwmodel` beside `score`, `show` and `quantize`; each module adds its arguments and runs them."""
 
+from hwmodel.commands.allocate import add_allocate
 from hwmodel.commands.compare import add_compare
 from hwmodel.commands.cost import add_cost
 from hwmodel.commands.known import add_list
 from hwmodel.commands.study import add_study
 
-__all__ = ["add_compare", "add_cost", "add_list", "add_study"]
+__all__ = ["add_allocate", "add_compare", "add_cost", "add_list", "add_study"]

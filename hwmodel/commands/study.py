@@ -16,10 +16,11 @@ def add_study(commands: Any) -> None:
     study = commands.add_parser("study", help="published results reproduced", description="Published results reproduced.")
     study.add_argument(
         "name",
-        choices=["bitmod", "synthesis", "scalesim", "pe", "peers", "xtramac"],
+        choices=["bitmod", "synthesis", "scalesim", "pe", "peers", "xtramac", "hawqv3"],
         help="bitmod: the published BitMoD simulator and its headline ratios; synthesis: units as Yosys and ABC synthesise them, "
         "with the errors; scalesim: SCALE-Sim's cycles of a network; pe: processing elements at 28 nm beside the published; peers: "
-        "results of SCALE-Sim, ZigZag, Timeloop and GenZ beside ours; xtramac: multipliers on FPGA DSP blocks beside the published",
+        "results of SCALE-Sim, ZigZag, Timeloop and GenZ beside ours; xtramac: multipliers on FPGA DSP blocks beside the "
+        "published; hawqv3: HAWQ-V3's bit allocation of ResNet-18 and ResNet-50, solved exactly",
     )
     study.add_argument("--rows", action="store_true", help="print every row as CSV instead of a summary")
     study.add_argument(
@@ -36,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         if getattr(arguments, option) is not None and arguments.name not in owners:
             raise ValueError(f"--{option} belongs to the studies {' and '.join(owners)}, not to {arguments.name}; leave it out")
     studies = {"bitmod": _bitmod, "synthesis": _synthesis, "scalesim": _scalesim, "pe": _pe, "peers": _peers, "xtramac": _xtramac}
+    studies |= {"hawqv3": _hawqv3}
     return studies[arguments.name](arguments)
 
 
@@ -150,6 +152,19 @@ def _xtramac(arguments: argparse.Namespace) -> int:
     print_frame(
         pd.DataFrame(rows), "Multipliers with adders on a DSP block as published for XtraMAC, predicted", ("what",), caption
     )
+    return 0
+
+
+def _hawqv3(arguments: argparse.Namespace) -> int:
+    from hwmodel import studies
+
+    frame = studies.hawqv3()
+    if arguments.rows:
+        return _print_csv(frame)
+    shown = frame[["network", "constraint", "level", "exact_optimum_bits", "exact_optimum_objective", "released_objective"]]
+    names = {"exact_optimum_bits": "bits", "exact_optimum_objective": "objective", "released_objective": "released"}
+    caption = "Released: the objective of the configuration that the project released, where it is on record. Every column: --rows"
+    print_frame(shown.rename(columns=names), "HAWQ-V3's bit allocation, solved exactly", ("network", "constraint"), caption)
     return 0
 
 
