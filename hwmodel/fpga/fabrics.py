@@ -97,7 +97,9 @@ def carry_sizes() -> tuple[int, ...]:
 def empty(n: int) -> Features:
     """Features of `n` units, to be filled."""
     table = np.broadcast_to([0.0, np.inf], (n, 2)).copy()
-    return Features(np.zeros((n, len(CELLS))), np.zeros((n, len(STEPS))), table, np.zeros(n, int), np.zeros((n, len(carry_sizes())), int))
+    return Features(
+        np.zeros((n, len(CELLS))), np.zeros((n, len(STEPS))), table, np.zeros(n, int), np.zeros((n, len(carry_sizes())), int)
+    )
 
 
 def fill(into: Features, rows: slice, made: Block) -> None:
@@ -128,12 +130,19 @@ def of_block(made: Block) -> Features:
     return out
 
 
+@lru_cache(maxsize=1 << 12)
+def _row(key: Key, wide_port: int) -> Features:
+    return of_block(KINDS[key[0]](**dict(key[1]), dsp=wide_port))
+
+
 def features(keys: Sequence[Key], wide_ports: Sequence[int | None]) -> Features:
-    """The rows of many units, each with the wide port of its DSP blocks (None or 0: no blocks)."""
-    out = empty(len(keys))
-    for i, ((kind, parameters), port) in enumerate(zip(keys, wide_ports, strict=True)):
-        fill(out, slice(i, i + 1), KINDS[kind](**dict(parameters), dsp=port or 0))
-    return out
+    """The rows of some units made one by one, each with the wide port of its DSP blocks (None or 0: no blocks)."""
+    return joined([empty(0), *(_row(key, port or 0) for key, port in zip(keys, wide_ports, strict=True))])
+
+
+def joined(several: Sequence[Features]) -> Features:
+    """The units of several features, one after another."""
+    return Features(*(np.concatenate([getattr(f, name) for f in several]) for name in _ARRAYS))
 
 
 def cell_luts(c: Values, name: str) -> np.ndarray:

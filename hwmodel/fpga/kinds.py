@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from hwmodel.fpga import fixed, floats, integers
 from hwmodel.fpga.blocks import Block
+from hwmodel.units.components import parameters
 from hwmodel.units.structure.kinds import KINDS as DRAWN
 
 KINDS: dict[str, Callable[..., Block]] = {
@@ -17,6 +18,8 @@ KINDS: dict[str, Callable[..., Block]] = {
 }
 # Their parameters with the default of those that have one.
 PARAMETERS: dict[str, dict[str, int | None]] = {
-    kind: {name: None if p.default is p.empty else p.default for name, p in inspect.signature(build).parameters.items() if name != "dsp"}
-    for kind, build in KINDS.items()
+    kind: {
+        name: None if default is inspect.Parameter.empty else default for name, default in parameters(kind).items() if name in own
+    }
+    for kind, own in ((kind, inspect.signature(build).parameters) for kind, build in KINDS.items())
 }

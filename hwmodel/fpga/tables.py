@@ -22,6 +22,9 @@ PREDICTED = ("lut", "carry", "dsp", "ff", "sta_ps")
 NEEDED = ("kind", "params", "target")
 _WHOLE = ("carry", "dsp", "ff")
 
+_LAYOUTS = 8
+_VALUES = re.compile("(?<==)[0-9]+")
+
 Group = tuple[str, Mapping[str, np.ndarray]]  # a kind and its parameters, an array each
 
 
@@ -65,9 +68,7 @@ def synthesised_units(frame: pd.DataFrame | None = None) -> pd.DataFrame:
     return kept.assign(**{name: found[name][back] for name in PREDICTED})
 
 
-def unit_costs(
-    kind: str, params: Mapping[str, Any], target: Any = "xc7", dsp: Any = True, registered: Any = False
-) -> pd.DataFrame:
+def unit_costs(kind: str, params: Mapping[str, Any], target: Any = "xc7", dsp: Any = True, registered: Any = False) -> pd.DataFrame:
     """Units of one kind over arrays of parameters: one row each, the parameters, then lut, carry, dsp, ff, delay_ps.
 
     params: whole numbers or arrays of them by name (`{"W": [2, 4, 8], "A": 8, "S": 1}`), broadcast against each other and
@@ -126,27 +127,55 @@ def _predict(
     return out
 
 
-@lru_cache(maxsize=64)
-def _usual(kind: str) -> tuple[tuple[str, ...], re.Pattern[str]]:
-    """Names of a kind's parameters, and a text of many units that gives all of them in that order."""
-    names = tuple(PARAMETERS[kind])
+@lru_cache(maxsize=1024)
+def _layout(kind: str, text: str) -> tuple[tuple[str, ...], re.Pattern[str], dict[str, int]] | None:
+    """Of the parameters of a unit as they are written, without their values: the names, a text of units like it, and the defaults
+    of the others. None where they are not a kind's own."""
+    names = tuple(pair[:-1] for pair in text.split(";"))
+    known = PARAMETERS[kind]
+    rest = {name: default for name, default in known.items() if name not in names}
+    if len(set(names)) < len(names) or not set(names) <= set(known) or None in rest.values() or not text.endswith("="):
+        return None
     line = ";".join(f"{name}=[0-9]{{1,9}}" for name in names)
-    return names, re.compile(f"(?:{line}\n)*")
+    return names, re.compile(f"(?:{line}\n)*"), {name: value for name, value in rest.items() if value is not None}
 
 
 def _parsed(kind: str, params: list[Any], rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Parameters of units of one kind, an array each; `rows`: where they stand in the table, for errors."""
-    names, usual = _usual(kind)
-    text = "\n".join(params) + "\n" if all(type(p) is str for p in params) else " "
-    if usual.fullmatch(text) and text.count("\n") == len(params):
+    """Parameters of units of one kind, an array each; `rows`: where they stand in the table, for errors.
+
+    Units written alike are read together, at most _LAYOUTS ways of writing; what is left one by one.
+    """
+    out = {name: np.zeros(len(params), np.int64) for name in PARAMETERS[kind]}
+    left = np.arange(len(params))
+    for _ in range(_LAYOUTS):
+        text = params[left[0]] if len(left) else None
+        layout = _layout(kind, _VALUES.sub("", text)) if type(text) is str else None
+        if layout is None:
+            break
+        names, alike, rest = layout
+        texts = [params[i] for i in left] if len(left) < len(params) else params
+        here = left
+        if not (all(type(p) is str for p in texts) and alike.fullmatch("\n".join(texts) + "\n")):
+            fits = np.array([type(p) is str and "\n" not in p and alike.fullmatch(p + "\n") is not None for p in texts])
+            if not fits.any():
+                break
+            here, texts = left[fits], [p for p, ok in zip(texts, fits, strict=True) if ok]
+            left = left[~fits]
+        else:
+            left = left[:0]
+        numbers = ";".join(texts)
         for name in sorted(names, key=len, reverse=True):
-            text = text.replace(f"{name}=", "")
-        numbers = np.fromstring(text.replace(";", " "), dtype=np.int64, sep=" ").reshape(-1, len(names))
-        out = {name: np.ascontiguousarray(numbers[:, i]) for i, name in enumerate(names)}
-        _in_range(kind, out, rows)
-        return out
-    read = [dict(_in_row(int(row), key_of, kind, one)[1]) for one, row in zip(params, rows, strict=True)]
-    return {name: np.array([one[name] for one in read], dtype=np.int64) for name in names}
+            numbers = numbers.replace(f"{name}=", "")
+        found = np.fromstring(numbers, dtype=np.int64, sep=";").reshape(len(texts), len(names))
+        for i, name in enumerate(names):
+            out[name][here] = found[:, i]
+        for name, value in rest.items():
+            out[name][here] = value
+    for i in left:
+        for name, value in _in_row(int(rows[i]), key_of, kind, params[i])[1]:
+            out[name][i] = value
+    _in_range(kind, out, rows)
+    return out
 
 
 def _in_range(kind: str, given: Mapping[str, np.ndarray], rows: np.ndarray) -> None:

@@ -22,9 +22,20 @@ _INNER, _ADDEND = 1, 2
 
 
 @inlined
+def _ones(x):
+    """Ones of a word of 64 bits."""
+    x = x - ((x >> 1) & 0x5555555555555555)
+    x = (x & 0x3333333333333333) + ((x >> 2) & 0x3333333333333333)
+    x = (x + (x >> 4)) & 0x0F0F0F0F0F0F0F0F
+    x = x + (x >> 8)
+    x = x + (x >> 16)
+    return (x + (x >> 32)) & 0x7F
+
+
+@inlined
 def _put(element, into, n):
     """Adds an input to the set; its size, above _MOST if it is too large."""
-    for i in range(n):
+    for i in range(min(n, _MOST)):
         if into[i] == element:
             return n
     if n < _MOST:
@@ -32,41 +43,87 @@ def _put(element, into, n):
     return n + 1
 
 
+@inlined
+def _mark(element):
+    """One of 64 bits: inputs with different marks differ."""
+    return 1 << (element >> 2 & 63)
+
+
+@inlined
+def _marks(bit, marks):
+    """Marks of the inputs of a bit of a product or of those of a made one."""
+    low = bit >> 3 & _LOW
+    return _mark(bit >> 32) | _mark(low) if bit & 6 == _PRODUCT else marks[low] if bit & 6 == _MADE else 0
+
+
 @kernel
 def _gather(bit, sets, sizes, into, n):
     """Adds the inputs of a bit to the set; its size, above _MOST if it is too large."""
     kind = bit & 6
     low = (bit >> 3) & _LOW
-    if kind == _WIDE:
-        return _MOST + 1
     if kind == _PRODUCT:
-        n = _put(bit >> 32, into, n)
-        return n if n > _MOST else _put(low, into, n)
+        return _put(low, into, _put(bit >> 32, into, n))
     if kind == _WORD:
         for i in range(bit >> 32):
             n = _put(low + 4 * i, into, n)
-            if n > _MOST:
-                return n
+        return n
+    if sizes[low] < 0:
+        for i in range(3):
+            if sets[low, i] >= 0:
+                n = _put(sets[low, i] >> 3 & _LOW, into, _put(sets[low, i] >> 32, into, n))
         return n
     for i in range(sizes[low]):
         n = _put(sets[low, i], into, n)
-        if n > _MOST:
-            return n
     return n
 
 
+@inlined
+def _products(b0, b1, b2):
+    """Whether all of these bits are of products, or absent."""
+    return (b0 < 0 or b0 & 6 == _PRODUCT) and (b1 < 0 or b1 & 6 == _PRODUCT) and (b2 < 0 or b2 & 6 == _PRODUCT)
+
+
+@inlined
+def _y(bit):
+    """The input of the narrower operand of a bit of a product, -1 where the bit is absent."""
+    return bit >> 3 & _LOW if bit >= 0 else -1
+
+
+@inlined
+def _different(a, b, c):
+    """How many different numbers there are among three, not counting -1."""
+    return (a >= 0) + (b >= 0 and b != a) + (c >= 0 and c != a and c != b)
+
+
 @kernel
-def _fits(into, n):
-    """Whether a LUT takes the set: an addend beside signs only finds two of the signs' functions made."""
-    if n > _MOST:
-        return False
+def _union(b0, b1, b2, sets, sizes, marks, into):
+    """The inputs of up to three bits (one of the first two may be absent); their number, above _MOST if no LUT takes them."""
+    if (b0 >= 0 and b0 & 6 == _WIDE) or (b1 >= 0 and b1 & 6 == _WIDE) or (b2 >= 0 and b2 & 6 == _WIDE):
+        return _MOST + 1
+    seen = 0
+    if b0 >= 0:
+        seen |= _marks(b0, marks)
+    if b1 >= 0:
+        seen |= _marks(b1, marks)
+    if b2 >= 0:
+        seen |= _marks(b2, marks)
+    if _ones(seen) > _MOST:
+        return _MOST + 1
+    n = 0
+    if b0 >= 0:
+        n = _gather(b0, sets, sizes, into, n)
+    if b1 >= 0:
+        n = _gather(b1, sets, sizes, into, n)
+    if b2 >= 0:
+        n = _gather(b2, sets, sizes, into, n)
+    if n <= LUT_INPUTS or n > _MOST:
+        return n
     inner = addends = 0
     for i in range(n):
         inner += (into[i] & 3) == _INNER
         addends += (into[i] & 3) == _ADDEND
-    if addends and not inner:
-        n = max(n - 2, addends)
-    return n <= LUT_INPUTS
+    # An addend beside signs only finds two of the signs' functions made.
+    return n if addends and not inner and addends <= LUT_INPUTS else _MOST + 1
 
 
 @kernel
@@ -109,6 +166,15 @@ def _fill(ids, tree):
 
 
 @kernel
+def _doubled(sets, sizes, marks):
+    """The same in arrays of twice the length."""
+    n = len(sizes)
+    more = np.empty((2 * n, _MOST), np.int64), np.empty(2 * n, np.int64), np.empty(2 * n, np.int64)
+    more[0][:n], more[1][:n], more[2][:n] = sets, sizes, marks
+    return more
+
+
+@kernel
 def counts_of(trees, out):
     """trees: int64 (n, 10), columns `trees.COLUMNS`; out: float64 (n, 11), columns OUTPUTS, zeros."""
     most = 0
@@ -117,7 +183,7 @@ def counts_of(trees, out):
         most = max(most, rows * trees[t, 0])
     ids = np.empty(most, np.int64)
     into = np.empty(_MOST + 1, np.int64)
-    sets, sizes = np.empty((256, _MOST), np.int64), np.empty(256, np.int64)
+    sets, sizes, marks = np.empty((256, _MOST), np.int64), np.empty(256, np.int64), np.empty(256, np.int64)
     for t in range(trees.shape[0]):
         width = trees[t, 0]
         if width < 1:
@@ -142,14 +208,9 @@ def counts_of(trees, out):
                     else:
                         if b0 != x0 or b1 != x1 or b2 != x2:
                             outputs = 2 if c < width - 1 else 1
-                            size = 0
-                            if b0 >= 0:
-                                size = _gather(b0, sets, sizes, into, size)
-                            if b1 >= 0 and size <= _MOST:
-                                size = _gather(b1, sets, sizes, into, size)
-                            if b2 >= 0 and size <= _MOST:
-                                size = _gather(b2, sets, sizes, into, size)
-                            fits = _fits(into, size)
+                            plain = levels == 0 and _products(b0, b1, b2)  # then at most six inputs
+                            size = 0 if plain else _union(b0, b1, b2, sets, sizes, marks, into)
+                            fits = size <= _MOST
                             if n == 2:
                                 half += outputs
                             elif fits:
@@ -158,18 +219,26 @@ def counts_of(trees, out):
                                 full += outputs
                             if fits:
                                 if held == len(sizes):
-                                    more, longer = np.empty((2 * held, _MOST), np.int64), np.empty(2 * held, np.int64)
-                                    more[:held], longer[:held] = sets, sizes
-                                    sets, sizes = more, longer
-                                for k in range(size):
-                                    sets[held, k] = into[k]
-                                sizes[held] = size
+                                    sets, sizes, marks = _doubled(sets, sizes, marks)
+                                seen = 0
+                                if plain:
+                                    sets[held, 0], sets[held, 1], sets[held, 2] = b0, b1, b2
+                                    for bit in (b0, b1, b2):
+                                        if bit >= 0:
+                                            seen |= _mark(bit >> 32) | _mark(bit >> 3 & _LOW)
+                                    size = -_different(b0 >> 32, b1 >> 32, b2 >> 32)
+                                    size -= _different(_y(b0), _y(b1), _y(b2))
+                                else:
+                                    for k in range(size):
+                                        sets[held, k] = into[k]
+                                        seen |= _mark(into[k])
+                                marks[held], sizes[held] = seen, size
                                 made = held << 3 | _MADE
                                 held += 1
                             else:
-                                leaf += b0 >= 0 and (b0 & 6) == _MADE and sizes[b0 >> 3] > 2
-                                leaf += b1 >= 0 and (b1 & 6) == _MADE and sizes[b1 >> 3] > 2
-                                leaf += b2 >= 0 and (b2 & 6) == _MADE and sizes[b2 >> 3] > 2
+                                leaf += b0 >= 0 and (b0 & 6) == _MADE and abs(sizes[b0 >> 3]) > 2
+                                leaf += b1 >= 0 and (b1 & 6) == _MADE and abs(sizes[b1 >> 3]) > 2
+                                leaf += b2 >= 0 and (b2 & 6) == _MADE and abs(sizes[b2 >> 3]) > 2
                                 made = wide << 3 | _WIDE
                                 wide += 1
                         ids[to + c] = made

@@ -7,8 +7,8 @@ textbook formulas in the same primitives.
 from __future__ import annotations
 
 import inspect
-from functools import cache
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from hwmodel._checks import positive_int, unknown
