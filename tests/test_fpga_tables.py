@@ -127,6 +127,7 @@ def test_parameters_in_any_order_and_with_defaults():
         ({"params": "W;8=A=8;S=1"}, "row 3: params of int_mul"),
         ({"params": "W=8;A=8\nW=8;A=8"}, "row 3: params of int_mul"),
         ({"params": "W=8;A=8;B=1"}, "row 3: .*'B'"),
+        ({"params": "W=8;A=8;W=8"}, "row 3: params of int_mul .* gives W twice"),
         ({"params": "W=8"}, "row 3: int_mul needs A"),
         ({"params": None}, "row 3: params of int_mul is None"),
         ({"params": "W=8;A=8;ST=1"}, "row 3: int_mul with ST=1 has no structure"),
@@ -144,9 +145,10 @@ def test_refusals_name_the_row(change, words):
 
 
 def test_sums_of_too_many_words_are_refused():
+    texts = ["L=2;W=8;A=8;K=24", "L=4096;W=8;A=8;K=24"]
+    table = pd.DataFrame({"kind": "int_dot", "params": texts, "target": "xc7"})
     with pytest.raises(ValueError, match="row 1: int_dot sums 32768 words"):
-        texts = ["L=2;W=8;A=8;K=24", "L=4096;W=8;A=8;K=24"]
-        fpga.synthesised_units(pd.DataFrame({"kind": "int_dot", "params": texts, "target": "xc7"}))
+        fpga.synthesised_units(table)
 
 
 def test_arrays_of_one_kind():

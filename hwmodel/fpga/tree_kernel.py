@@ -51,9 +51,29 @@ def _mark(element):
 
 @inlined
 def _marks(bit, marks):
-    """Marks of the inputs of a bit of a product or of those of a made one."""
+    """Marks of the inputs of a bit, none where it is absent."""
+    if bit < 0:
+        return 0
     low = bit >> 3 & _LOW
-    return _mark(bit >> 32) | _mark(low) if bit & 6 == _PRODUCT else marks[low] if bit & 6 == _MADE else 0
+    if bit & 6 == _MADE:
+        return marks[low]
+    seen = _mark(low)
+    if bit & 6 == _PRODUCT:
+        return seen | _mark(bit >> 32)
+    for i in range(1, bit >> 32):
+        seen |= _mark(low + 4 * i)
+    return seen
+
+
+@inlined
+def _word_inputs(bit):
+    """The inputs of a bit of a plain word, which no other bit has; 0 of another bit."""
+    return bit >> 32 if bit >= 0 and bit & 6 == _WORD else 0
+
+
+@inlined
+def _is_wide(bit):
+    return bit >= 0 and bit & 6 == _WIDE
 
 
 @kernel
@@ -96,19 +116,8 @@ def _different(a, b, c):
 
 
 @kernel
-def _union(b0, b1, b2, sets, sizes, marks, into):
-    """The inputs of up to three bits (one of the first two may be absent); their number, above _MOST if no LUT takes them."""
-    if (b0 >= 0 and b0 & 6 == _WIDE) or (b1 >= 0 and b1 & 6 == _WIDE) or (b2 >= 0 and b2 & 6 == _WIDE):
-        return _MOST + 1
-    seen = 0
-    if b0 >= 0:
-        seen |= _marks(b0, marks)
-    if b1 >= 0:
-        seen |= _marks(b1, marks)
-    if b2 >= 0:
-        seen |= _marks(b2, marks)
-    if _ones(seen) > _MOST:
-        return _MOST + 1
+def _union(b0, b1, b2, sets, sizes, into):
+    """The inputs of up to three bits, none of them wide; their number, above _MOST if no LUT takes them all."""
     n = 0
     if b0 >= 0:
         n = _gather(b0, sets, sizes, into, n)
@@ -209,7 +218,19 @@ def counts_of(trees, out):
                         if b0 != x0 or b1 != x1 or b2 != x2:
                             outputs = 2 if c < width - 1 else 1
                             plain = levels == 0 and _products(b0, b1, b2)  # then at most six inputs
-                            size = 0 if plain else _union(b0, b1, b2, sets, sizes, marks, into)
+                            size = 0
+                            if not plain:
+                                if (
+                                    _is_wide(b0)
+                                    or _is_wide(b1)
+                                    or _is_wide(b2)
+                                    or _word_inputs(b0) + _word_inputs(b1) + _word_inputs(b2) > _MOST
+                                ):
+                                    size = _MOST + 1
+                                elif _ones(_marks(b0, marks) | _marks(b1, marks) | _marks(b2, marks)) > _MOST:
+                                    size = _MOST + 1  # the marks alone say so, as mostly
+                                else:
+                                    size = _union(b0, b1, b2, sets, sizes, into)
                             fits = size <= _MOST
                             if n == 2:
                                 half += outputs

@@ -156,6 +156,8 @@ def key_of(kind: Hashable, params: Any) -> Key:
         given = {}
         for pair in str(params).split(";"):
             name, _, value = pair.partition("=")
+            if name.strip() in given:
+                raise ValueError(f"params of {kind} is {params!r}, which gives {name.strip()} twice; give it once")
             try:
                 given[name.strip()] = int(value)
             except ValueError as error:
