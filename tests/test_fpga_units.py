@@ -1,5 +1,6 @@
 """Units on FPGA fabric: errors on rows seen and unseen, exact DSP blocks and registers, parts, monotony, refusals, the fit."""
 
+import itertools
 import time
 
 import pandas as pd
@@ -194,7 +195,8 @@ def test_columns_are_kept_and_frames_untouched():
 
 def test_fast_enough(predicted):
     """Processor time: 20 times less than the goal of 10^5 fresh units a second asks for, as machines of tests are shared."""
-    many = pd.DataFrame([("int_mac", f"W={w};A={a};K={k}", "xc7") for w in range(2, 10) for a in range(4, 12) for k in range(20, 50)])
+    sizes = itertools.product(range(2, 10), range(4, 12), range(20, 50))
+    many = pd.DataFrame([("int_mac", f"W={w};A={a};K={k}", "xc7") for w, a, k in sizes])
     many = many.set_axis(["kind", "params", "target"], axis=1)
     fpga.synthesised_units(predicted)
     start = time.process_time()

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="no-untyped-def"
 """Counts of compressor trees, compiled: see `trees`.
 
 A bit is one int64: its kind and whether it is a carry in the low three bits; above them what tells its inputs. A product bit holds
