@@ -1,5 +1,6 @@
 """Units on FPGA fabric: errors on rows seen and unseen, exact DSP blocks and registers, parts, monotony, refusals, the fit."""
 
+import itertools
 import time
 
 import pandas as pd
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 import hwmodel.fpga as fpga
 from hwmodel.fpga import fabrics
 from hwmodel.fpga.kinds import KINDS
-from hwmodel.fpga.units import PREDICTED
+from hwmodel.fpga.tables import PREDICTED
 from hwmodel.units.structure.kinds import KINDS as DRAWN
 from tests.test_hw_units import EXAMPLES
 
@@ -193,11 +194,14 @@ def test_columns_are_kept_and_frames_untouched():
 
 
 def test_fast_enough(predicted):
-    many = pd.concat([predicted] * 60)
+    """Processor time: 20 times less than the goal of 10^5 fresh units a second asks for, as machines of tests are shared."""
+    sizes = itertools.product(range(2, 10), range(4, 12), range(20, 50))
+    many = pd.DataFrame([("int_mac", f"W={w};A={a};K={k}", "xc7") for w, a, k in sizes])
+    many = many.set_axis(["kind", "params", "target"], axis=1)
     fpga.synthesised_units(predicted)
-    start = time.perf_counter()
+    start = time.process_time()
     fpga.synthesised_units(many)
-    assert len(many) / (time.perf_counter() - start) > 2e4
+    assert len(many) / (time.process_time() - start) > 5e3
 
 
 @pytest.mark.parametrize(

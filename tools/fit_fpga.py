@@ -3,8 +3,10 @@
 Reads the measured rows (hwmodel/fpga/data/synth_fpga.csv). All coefficients are shared by all kinds of unit. For each of the two
 fabrics three fits of the logarithm of predicted over measured with a soft-L1 loss: LUTs (rows without registers),
 LUTs of the same units as drawn for gates (`hwmodel.fpga.from_assembly`), and delay. --write puts the coefficients into
-hwmodel/fpga/data/coefficients.csv; --report prints the errors on all rows, with whole combinations left out in six folds, with the
-largest combination of every kind left out, and with whole kinds left out.
+hwmodel/fpga/data/coefficients.csv; --report prints the errors on all rows, with whole combinations left out in six folds (drawn
+five times), with the largest combination of every kind left out, and with whole kinds left out; how often carry cells, DSP blocks
+and flip-flops are exact; and how far Yosys 0.70 is from 0.23 on the same units. The rules that a structure follows were chosen with
+all rows in view: folds leave rows out of the coefficients only.
 """
 
 from __future__ import annotations
@@ -22,11 +24,13 @@ from scipy.optimize import least_squares
 from hwmodel.fpga import fabrics as model
 from hwmodel.fpga.assemblies import from_assembly
 from hwmodel.fpga.blocks import CELLS, STEPS
+from hwmodel.fpga.tables import synthesised_units
 from hwmodel.units.structure.kinds import KINDS as DRAWN
 
 ROOT = Path(__file__).parents[1]
 ROWS = ROOT / "hwmodel" / "fpga" / "data" / "synth_fpga.csv"
 TARGET = ROOT / "hwmodel" / "fpga" / "data" / "coefficients.csv"
+SEEDS = (7, 1, 2, 3, 4)  # of the folds that the report draws
 KNEE = 0.05  # of the loss: relative errors far above it count linearly
 PRIOR = 3.0  # weight of the start value of a coefficient, so that one that the rows do not tell stays there
 START = {"half": 0.3, "increment": 0.5, "shared": 0.3, "compress": 2.0, "compress once": 2.0, "any": 0.4, "sticky": 1.5}
@@ -50,9 +54,7 @@ def with_blocks(frame: pd.DataFrame, name: str, plain: model.Features, luts: np.
     rows = frame[frame.tool.str.contains("0.23") & (frame.dsp > 0) & (frame.lut > 0)]
     rows = rows[rows.target.map(lambda t: model.fabric(t).name) == name]
     f = model.features([key(k, p) for k, p in zip(rows.kind, rows.params, strict=True)], [on.wide_port or None] * len(rows))
-    both = [np.concatenate(pair) for pair in ((plain.cells, f.cells), (plain.path, f.path), (plain.table, f.table))]
-    joined = model.Features(both[0], both[1], both[2], np.r_[plain.dsp, f.dsp], plain.chains + f.chains, np.r_[plain.idle, f.idle])
-    return joined, np.r_[luts, rows.lut.to_numpy()]
+    return model.joined([plain, f]), np.r_[luts, rows.lut.to_numpy()]
 
 
 @lru_cache(maxsize=1024)
@@ -169,6 +171,32 @@ def summary(table: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     ).round(3)
 
 
+def exact(frame: pd.DataFrame) -> pd.DataFrame:
+    """How many rows of Yosys 0.23 have carry cells, DSP blocks and flip-flops predicted exactly, and the worst relative error."""
+    table = synthesised_units(frame[frame.tool.str.contains("0.23")])
+    out = []
+    for target, rows in table.groupby("target", sort=False):
+        for name in ("carry", "dsp", "ff"):
+            m, v = rows[f"{name}_measured"], rows[name]
+            worst = ((v - m).abs() / m.clip(lower=1)).max()
+            out.append((target, name, int((m == v).sum()), len(rows), round(float(worst), 3)))
+    return pd.DataFrame(out, columns=["target", "quantity", "exact", "rows", "worst"])
+
+
+def versions(frame: pd.DataFrame) -> pd.DataFrame:
+    """LUTs of Yosys 0.70 over those of 0.23 on the same units without DSP blocks: median, 5th and 95th percentile, extremes; then
+    the same differences as relative errors."""
+    same = ["kind", "params", "target", "dsp_allowed", "acc_registered"]
+    old, new = (frame[frame.tool.str.contains(v) & (frame.lut > 0)] for v in ("0.23", "0.70"))
+    both = old.merge(new, on=same, suffixes=("_old", "_new"))
+    both = both.assign(ratio=both.lut_new / both.lut_old)
+    groups = both.groupby("target", sort=False).ratio
+    out = {f"ratio {q:.0%}": groups.quantile(q) for q in (0.0, 0.05, 0.5, 0.95, 1.0)}
+    away = both.assign(error=both.ratio - 1)
+    errors = summary(away, ["target"])
+    return pd.concat([pd.DataFrame(out).round(3), errors], axis=1)
+
+
 def write(c: dict[str, float]) -> None:
     source = "tools/fit_fpga.py on 199 combinations of 20 kinds of unit, Yosys 0.23"
     with TARGET.open("w", newline="", encoding="utf-8") as file:
@@ -186,13 +214,30 @@ def main() -> None:
     if "--write" in sys.argv:
         write(c)
     if "--report" in sys.argv:
-        cases = [("all rows", errors(frame, c)), ("left out", crossed(frame)), ("largest left out", extrapolated(frame))]
-        for title, table in [*cases, ("kind left out", kind_left_out(frame))]:
-            print(f"\n{title}\n", summary(table, ["target", "quantity"]).to_string())
-            plain = table[table.quantity.isin(["lut"])]
-            if title != "largest left out":
-                print(summary(plain, ["kind", "target"]).unstack("target").to_string())
-            print(plain.loc[plain.error.abs().sort_values(ascending=False).index[:20]].round(3).to_string(index=False))
+        report(frame, c)
+
+
+def report(frame: pd.DataFrame, c: dict[str, float]) -> None:
+    folds = [crossed(frame, seed=seed) for seed in SEEDS]
+    cases = [("all rows", errors(frame, c)), ("combinations left out", pd.concat(folds, ignore_index=True))]
+    cases += [("largest of each kind left out", extrapolated(frame)), ("kinds left out", kind_left_out(frame))]
+    for title, table in cases:
+        print(f"\n{title}\n", summary(table, ["target", "quantity"]).to_string())
+        plain = table[table.quantity == "lut"]
+        if not title.startswith("largest"):
+            print(summary(plain, ["kind", "target"]).unstack("target").to_string())
+        shown = plain.loc[plain.error.abs().sort_values(ascending=False).index].drop_duplicates(["target", "kind", "params"])
+        print(shown[:20].round(3).to_string(index=False))
+    for seed, table in zip(SEEDS, folds, strict=True):
+        print(f"\nLUTs of all rows with any, combinations left out, folds of seed {seed}\n", summary(luts_of(table), ["target"]))
+    print("\nLUTs of all rows with any, fitted to all\n", summary(luts_of(cases[0][1]), ["target"]))
+    print("\nexact rows\n", exact(frame).to_string(index=False))
+    print("\nYosys 0.70 over 0.23\n", versions(frame).to_string())
+
+
+def luts_of(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of all settings that have LUTs."""
+    return table[table.quantity.isin(["lut", "lut dsp", "lut registered"]) & (table.measured > 0)]
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from hwmodel.fpga.fabrics import Fabric, fabric
 from hwmodel.fpga.packings import Packing, blocks_for, dot58, packing, products_per_block
 from hwmodel.fpga.pipeline import PipelinedCost, pipelined
 from hwmodel.fpga.sums import integer_sum_bits, minifloat_sum_bits
-from hwmodel.fpga.units import FpgaCost, block_cost, measured, synthesised_units, unit_block, unit_cost
+from hwmodel.fpga.tables import measured, synthesised_units, unit_costs
+from hwmodel.fpga.units import FpgaCost, block_cost, unit_block, unit_cost
 
 __all__ = [
     "Device",
@@ -36,4 +37,5 @@ __all__ = [
     "synthesised_units",
     "unit_block",
     "unit_cost",
+    "unit_costs",
 ]

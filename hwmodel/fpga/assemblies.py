@@ -19,7 +19,7 @@ def from_assembly(made: Assembly) -> Block:
     for p in made.parts:
         cells = {f"drawn {cell}": n for cell, n in p.cells.items() if cell != DFF}
         bits = round(p.cells.get("cpa", 0.0) + p.cells.get("ha", 0.0))
-        out = out | part(p.name, cells, {}, (bits,) if bits > 2 else (), ff=round(p.cells.get(DFF, 0.0)))
+        out = out | part(p.name, cells, {}, ((bits, 1),) if bits > 2 else (), ff=round(p.cells.get(DFF, 0.0)))
     return Block(out.parts, _path(made.path))
 
 

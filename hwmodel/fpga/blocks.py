@@ -1,9 +1,16 @@
-"""A circuit on an FPGA as named parts, each a count of pieces of logic, carry chains, DSP blocks and registers; and its path."""
+"""A circuit on an FPGA as named parts, each a count of pieces of logic, carry chains, DSP blocks and registers; and its path.
+
+Every count is a number, or an array over the units of a table.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from hwmodel.fpga.counting import Number, larger
 
 # Pieces of logic, each with a price in LUTs on every fabric (data/fabrics.csv says what a piece is).
 CELLS = (
@@ -54,35 +61,45 @@ _LEVELS = {
     "gate": 0.8,
 }  # only to tell which path is longer
 
-Counts = Mapping[str, float]
+Counts = Mapping[str, Number]
+_TIE = 1e-9  # lengths closer than this are the same
 
 
-def total(*counts: Counts) -> dict[str, float]:
-    out: dict[str, float] = {}
+def total(*counts: Counts) -> dict[str, Number]:
+    out: dict[str, Number] = {}
     for one in counts:
         for name, n in one.items():
-            out[name] = out.get(name, 0.0) + n
+            out[name] = out[name] + n if name in out else n
     return out
 
 
-def longer(a: Counts, b: Counts) -> Counts:
-    def length(path: Counts) -> float:
-        return sum(_LEVELS[step] * n for step, n in path.items())
+def _length(path: Counts) -> Number:
+    return sum(_LEVELS[step] * n for step, n in path.items())
 
-    return a if length(a) >= length(b) else b
+
+def longer(a: Counts, b: Counts) -> Counts:
+    first = _length(a) >= _length(b) - _TIE
+    if not isinstance(first, np.ndarray):
+        return a if first else b
+    return {step: np.where(first, a.get(step, 0.0), b.get(step, 0.0)) for step in {**a, **b}}
 
 
 @dataclass(frozen=True)
 class Part:
-    """`cells`: pieces of logic by name. `chains`: bits of each carry chain; `idle` of them all together make no carry.
-    `dsp`: blocks. `ff`: registers of one bit."""
+    """`cells`: pieces of logic by name. `chains`: bits of carry chains and how many there are of them; `idle` bits of them all
+    together make no carry. `dsp`: blocks. `ff`: registers of one bit."""
 
     name: str
     cells: Counts = field(default_factory=dict)
-    chains: tuple[int, ...] = ()
-    dsp: int = 0
-    ff: int = 0
-    idle: int = 0
+    chains: tuple[tuple[Number, Number], ...] = ()
+    dsp: Number = 0
+    ff: Number = 0
+    idle: Number = 0
+
+    def times(self, count: Number) -> Part:
+        cells = {c: count * n for c, n in self.cells.items()}
+        chains = tuple((bits, count * n) for bits, n in self.chains)
+        return Part(self.name, cells, chains, self.dsp * count, self.ff * count, self.idle * count)
 
 
 @dataclass(frozen=True)
@@ -91,49 +108,71 @@ class Block:
 
     parts: tuple[Part, ...] = ()
     path: Counts = field(default_factory=dict)
-    table: tuple[int, int] | None = None
+    table: tuple[Number, Number] | None = None
 
     def __rshift__(self, other: Block) -> Block:
         """`other` works on the results of this one."""
         path = total(self.path, other.path)
-        if path.get("bit"):  # carries of the second chain follow those of the first bit by bit, unless it waits for the last one
-            path["bit"] = max(self.path.get("bit", 0.0), other.path.get("bit", 0.0))
+        if "bit" in path:  # carries of the second chain follow those of the first bit by bit, unless it waits for the last one
+            path["bit"] = larger(self.path.get("bit", 0.0), other.path.get("bit", 0.0))
         return Block(self.parts + other.parts, path)
 
     def __or__(self, other: Block) -> Block:
         """Both at once."""
         return Block(self.parts + other.parts, longer(self.path, other.path))
 
-    def __mul__(self, count: int) -> Block:
+    def __mul__(self, count: Number) -> Block:
         """`count` of it side by side."""
-        many = (
-            Part(p.name, {c: count * n for c, n in p.cells.items()}, p.chains * count, p.dsp * count, p.ff * count, p.idle * count)
-            for p in self.parts
-        )
-        return Block(tuple(many), self.path)
+        return Block(tuple(p.times(count) for p in self.parts), self.path)
+
+    def repeated(self, count: Number) -> Block:
+        """`count` of it one after another."""
+        if not isinstance(count, np.ndarray) and count < 1:
+            return Block()
+        path = {step: n * (count > 0 if step == "bit" else count) for step, n in self.path.items()}
+        return Block((self * count).parts, path)
 
     def settled(self) -> Block:
         """What follows waits for the last bit of its chains."""
         path = {step: n for step, n in self.path.items() if step != "bit"}
         return replace(self, path=total(path, {"waited": self.path.get("bit", 0.0)}))
 
-    def bounded(self, inputs: int, outputs: int) -> Block:
+    def bounded(self, inputs: Number, outputs: Number) -> Block:
         """No mapping of a small unit takes more LUTs than a table of its function."""
         return replace(self, table=(inputs, outputs))
 
-    def cells(self) -> dict[str, float]:
+    def cells(self) -> dict[str, Number]:
         return total(*(p.cells for p in self.parts))
+
+
+def when(condition: Number, made: Block) -> Block:
+    """The block in the units where the condition holds, nothing in the others."""
+    if not isinstance(condition, np.ndarray):
+        return made if condition else Block()
+    held = condition.astype(np.int64)
+    return Block((made * held).parts, {step: n * held for step, n in made.path.items()})
+
+
+def either(condition: Number, yes: Block, no: Block) -> Block:
+    if not isinstance(condition, np.ndarray):
+        return yes if condition else no
+    return when(condition, yes) >> when(~condition, no)
+
+
+def _some(n: Number) -> bool:
+    return isinstance(n, np.ndarray) or bool(n)
 
 
 def part(
     name: str,
     cells: Counts | None = None,
     path: Counts | None = None,
-    chains: tuple[int, ...] = (),
-    dsp: int = 0,
-    ff: int = 0,
-    idle: int = 0,
+    chains: tuple[tuple[Number, Number], ...] = (),
+    dsp: Number = 0,
+    ff: Number = 0,
+    idle: Number = 0,
 ) -> Block:
-    """One part; chains of at most two bits are gates, as Yosys maps them."""
-    kept = {cell: float(n) for cell, n in (cells or {}).items() if n}
-    return Block((Part(name, kept, chains, dsp, ff, idle),) if kept or chains or dsp or ff else (), path or {})
+    """One part, without what it has none of."""
+    kept = {cell: n for cell, n in (cells or {}).items() if _some(n)}
+    real = tuple(one for one in chains if _some(one[1]))
+    return Block((Part(name, kept, real, dsp, ff, idle),) if kept or real or _some(dsp) or _some(ff) else (), path or {})

@@ -1,6 +1,8 @@
-"""Which products Yosys gives to DSP blocks, and how many: rules of its mapping of multipliers (`mul2dsp`)."""
+"""Which products Yosys gives to DSP blocks, and how many: rules of its mapping of multipliers (`mul2dsp`). Numbers or arrays."""
 
 from __future__ import annotations
+
+from hwmodel.fpga.counting import Number, larger, smaller, where
 
 # Bits of a result from which on a product goes into a DSP block, and of an operand.
 LEAST_RESULT = 9
@@ -9,31 +11,34 @@ NARROW_PORT = 18  # signed bits of the narrow port of every 7-series to UltraSca
 ACCUMULATOR_BITS = 48
 
 
-def blocks_of(a: int, b: int, signed: bool, wide_port: int | None) -> int:
-    """DSP blocks of a product of a x b bits with a signed wide port of `wide_port` bits; 0: it stays in LUTs."""
-    if wide_port is None or a + b < LEAST_RESULT or min(a, b) < LEAST_OPERAND:
-        return 0
-    extra = 0 if signed else 1  # unsigned operands get a zero on top
-    a, b = max(a, b) + extra, min(a, b) + extra
-    return _slices(a, wide_port) * _slices(b, NARROW_PORT)
+def blocks_of(a: Number, b: Number, signed: Number, wide_port: Number) -> Number:
+    """DSP blocks of a product of a x b bits with a signed wide port of `wide_port` bits (0: no blocks); 0: it stays in LUTs."""
+    wide, narrow = _operands(a, b, signed)
+    allowed = (wide_port > 0) & (a + b >= LEAST_RESULT) & (smaller(a, b) >= LEAST_OPERAND)
+    return where(allowed, _slices(wide, wide_port) * _slices(narrow, NARROW_PORT), 0)
 
 
-def _slices(bits: int, port: int) -> int:
+def split_adders(a: Number, b: Number, signed: Number, wide_port: Number) -> tuple[Number, Number]:
+    """Width and number of the adders outside the blocks. One cut is added inside (the cascade port); cuts in both operands need
+    an adder."""
+    wide, narrow = _operands(a, b, signed)
+    slices = _slices(wide, wide_port)
+    cut = (blocks_of(a, b, signed, wide_port) > 0) & (slices > 1) & (_slices(narrow, NARROW_PORT) > 1)
+    return a + b - (NARROW_PORT - 1), where(cut, slices - 1, 0)
+
+
+def takes_sum(a: Number, b: Number, bits: Number, wide_port: Number) -> Number:
+    """Whether a sum of signed products with an accumulator of `bits` merges into one block a product: no LUT, no register."""
+    return (bits <= ACCUMULATOR_BITS) & (blocks_of(a, b, True, wide_port) == 1)
+
+
+def _operands(a: Number, b: Number, signed: Number) -> tuple[Number, Number]:
+    """The wider and the narrower; unsigned ones get a zero on top."""
+    extra = where(signed, 0, 1)
+    return larger(a, b) + extra, smaller(a, b) + extra
+
+
+def _slices(bits: Number, port: Number) -> Number:
     """Slices of an operand: all but the last have NARROW_PORT - 1 bits and a zero sign."""
     step = NARROW_PORT - 1
-    return 1 if bits <= port else 1 + (bits - port + step - 1) // step
-
-
-def split_adders(a: int, b: int, signed: bool, wide_port: int | None) -> list[int]:
-    """Widths of the adders outside the blocks. One cut is added inside (the cascade port); cuts in both operands need an adder."""
-    if not blocks_of(a, b, signed, wide_port) or wide_port is None:
-        return []
-    extra = 0 if signed else 1
-    wide, narrow = max(a, b) + extra, min(a, b) + extra
-    cut = _slices(wide, wide_port) > 1 and _slices(narrow, NARROW_PORT) > 1
-    return [a + b - (NARROW_PORT - 1)] * (_slices(wide, wide_port) - 1) if cut else []
-
-
-def takes_sum(products: list[tuple[int, int]], bits: int, wide_port: int | None) -> bool:
-    """Whether a sum of signed products with an accumulator of `bits` merges into one block a product: no LUT, no register."""
-    return bits <= ACCUMULATOR_BITS and all(blocks_of(a, b, True, wide_port) == 1 for a, b in products)
+    return where(bits <= port, 1, 1 + (bits - port + step - 1) // step)

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from hwmodel._checks import unknown
 from hwmodel._data import csv_rows
-from hwmodel.fpga.blocks import CELLS, CHAINED, STEPS, Block
+from hwmodel.fpga.blocks import CELLS, CHAINED, STEPS, Block, Part
+from hwmodel.fpga.counting import Number, larger, smaller, up
 from hwmodel.fpga.kinds import KINDS
 from hwmodel.sources import Fact
 
@@ -70,49 +72,77 @@ def cells_of(name: str) -> tuple[str, ...]:
 @dataclass(frozen=True, eq=False)
 class Features:
     """Of units (first axis): counts of cells (n, cells), of path steps (n, steps), inputs and outputs of the unit as a table (n, 2;
-    outputs infinite where it has none), DSP blocks (n,), carry chains (a tuple of bits each) and their idle bits (n,)."""
+    outputs infinite where it has none), DSP blocks (n,), and carry cells (n, sizes) if they have as many bits as `carry_sizes`."""
 
     cells: np.ndarray
     path: np.ndarray
     table: np.ndarray
     dsp: np.ndarray
-    chains: tuple[tuple[int, ...], ...]
-    idle: np.ndarray
+    carries: np.ndarray
+
+    def __getitem__(self, chosen: Any) -> Features:
+        """Some of the units."""
+        return Features(*(getattr(self, name)[chosen] for name in _ARRAYS))
 
 
-def of_block(made: Block) -> Features:
-    counts = made.cells()
-    inputs, outputs = made.table or (0, np.inf)
+_ARRAYS = ("cells", "path", "table", "dsp", "carries")
+
+
+@lru_cache(maxsize=1)
+def carry_sizes() -> tuple[int, ...]:
+    """Bits of a carry cell that fabrics have."""
+    return tuple(sorted({on.carry for on in fabrics().values()}))
+
+
+def empty(n: int) -> Features:
+    """Features of `n` units, to be filled."""
+    table = np.broadcast_to([0.0, np.inf], (n, 2)).copy()
     return Features(
-        np.array([[counts.get(c, 0.0) for c in CELLS]]),
-        np.array([[made.path.get(s, 0.0) for s in STEPS]]),
-        np.array([[inputs, outputs]], dtype=float),
-        np.array([sum(p.dsp for p in made.parts)]),
-        (tuple(n for p in made.parts for n in p.chains),),
-        np.array([sum(p.idle for p in made.parts)]),
+        np.zeros((n, len(CELLS))), np.zeros((n, len(STEPS))), table, np.zeros(n, int), np.zeros((n, len(carry_sizes())), int)
     )
 
 
-def build(key: Key, wide_port: int | None = None) -> Block:
-    kind, parameters = key
-    return KINDS[kind](**dict(parameters), dsp=wide_port)
+def fill(into: Features, rows: slice, made: Block) -> None:
+    """Puts the units of a block, whose counts are numbers or arrays, into rows of zeros."""
+    for cell, n in made.cells().items():
+        into.cells[rows, CELLS.index(cell)] = n
+    for step, n in made.path.items():
+        into.path[rows, STEPS.index(step)] = n
+    if made.table is not None:
+        into.table[rows, 0], into.table[rows, 1] = made.table
+    for p in made.parts:
+        into.dsp[rows] += p.dsp
+        for column, bits in enumerate(carry_sizes()):
+            into.carries[rows, column] += carry_cells(p, bits)
 
 
-@lru_cache(maxsize=1 << 16)
-def _row(key: Key, wide_port: int | None) -> Features:
-    return of_block(build(key, wide_port))
+def carry_cells(p: Part, bits: int) -> Number:
+    """Carry cells of a part. Those of one bit are only counted where a carry enters and leaves."""
+    if bits == 1:
+        return sum((n - 1) * count for n, count in p.chains) - p.idle
+    return sum(up(n, bits) * count for n, count in p.chains)
+
+
+def of_block(made: Block) -> Features:
+    """The features of one unit."""
+    out = empty(1)
+    fill(out, slice(None), made)
+    return out
+
+
+@lru_cache(maxsize=1 << 12)
+def _row(key: Key, wide_port: int) -> Features:
+    return of_block(KINDS[key[0]](**dict(key[1]), dsp=wide_port))
 
 
 def features(keys: Sequence[Key], wide_ports: Sequence[int | None]) -> Features:
-    """The rows of many units, each with the wide port of its DSP blocks (None: no blocks)."""
-    made = [_row(key, port) for key, port in zip(keys, wide_ports, strict=True)]
-    if not made:
-        return Features(
-            np.zeros((0, len(CELLS))), np.zeros((0, len(STEPS))), np.zeros((0, 2)), np.zeros(0, int), (), np.zeros(0, int)
-        )
-    arrays = [np.concatenate([getattr(f, name) for f in made]) for name in ("cells", "path", "table", "dsp", "idle")]
-    chains = tuple(f.chains[0] for f in made)
-    return Features(arrays[0], arrays[1], arrays[2], arrays[3], chains, arrays[4])
+    """The rows of some units made one by one, each with the wide port of its DSP blocks (None or 0: no blocks)."""
+    return joined([empty(0), *(_row(key, port or 0) for key, port in zip(keys, wide_ports, strict=True))])
+
+
+def joined(several: Sequence[Features]) -> Features:
+    """The units of several features, one after another."""
+    return Features(*(np.concatenate([getattr(f, name) for f in several]) for name in _ARRAYS))
 
 
 def cell_luts(c: Values, name: str) -> np.ndarray:
@@ -120,9 +150,20 @@ def cell_luts(c: Values, name: str) -> np.ndarray:
     return np.array([c.get(f"{name} lut {cell}", 0.0) for cell in CELLS])
 
 
-def bounded(luts: np.ndarray, table: np.ndarray, inputs: int) -> np.ndarray:
+@lru_cache(maxsize=8)
+def prices(name: str) -> tuple[dict[str, float], dict[str, float]]:
+    """LUTs of each cell and ps of each step on a fitted fabric."""
+    c = values()
+    return dict(zip(CELLS, cell_luts(c, name).tolist(), strict=True)), dict(zip(STEPS, _step_ps(c, name).tolist(), strict=True))
+
+
+def _step_ps(c: Values, name: str) -> np.ndarray:
+    return np.array([c[f"{name} ps {'bit' if s == 'waited' else s}"] for s in STEPS])
+
+
+def bounded(luts: Number, inputs: Number, outputs: Number, lut: int) -> Number:
     """LUTs of logic that a table of the whole unit may replace, joined smoothly."""
-    most = table[:, 1] * 2.0 ** np.clip(table[:, 0] - inputs, 0, 60)
+    most = outputs * 2.0 ** smaller(larger(inputs - lut, 0), 60)
     return luts / (1 + (luts / most) ** 4) ** 0.25
 
 
@@ -131,20 +172,19 @@ _CHAINED = np.array([c in CHAINED for c in CELLS])
 
 def luts(f: Features, c: Values, on: Fabric) -> np.ndarray:
     price = cell_luts(c, on.fitted)
-    return f.cells[:, _CHAINED] @ price[_CHAINED] + bounded(f.cells[:, ~_CHAINED] @ price[~_CHAINED], f.table, on.lut)
+    return f.cells[:, _CHAINED] @ price[_CHAINED] + bounded(
+        f.cells[:, ~_CHAINED] @ price[~_CHAINED], f.table[:, 0], f.table[:, 1], on.lut
+    )
 
 
 def carries(f: Features, on: Fabric) -> np.ndarray:
-    """Carry cells. Those of one bit are only counted where a carry enters and leaves."""
-    if on.carry == 1:
-        return np.array([sum(n - 1 for n in chains) for chains in f.chains], dtype=int) - f.idle
-    return np.array([sum(-(-n // on.carry) for n in chains) for chains in f.chains], dtype=int)
+    """Carry cells."""
+    return f.carries[:, carry_sizes().index(on.carry)]
 
 
 def delay(f: Features, c: Values, on: Fabric) -> np.ndarray:
     """ps through LUTs and carries, without wires; NaN for units with DSP blocks."""
-    out = f.path @ np.array([c[f"{on.fitted} ps {'bit' if s == 'waited' else s}"] for s in STEPS])
-    return np.where(f.dsp > 0, np.nan, out)
+    return np.where(f.dsp > 0, np.nan, f.path @ _step_ps(c, on.fitted))
 
 
 @lru_cache(maxsize=1)

@@ -1,33 +1,25 @@
-"""The kinds of component by name, each a builder from its parameters to a `Block`. `dsp`: the wide port of DSP blocks to use."""
+"""The kinds of component that were synthesised, each a builder from its parameters to a `Block`: numbers, or arrays over units.
+
+The kinds are those of `hwmodel.units.structure.kinds`. `dsp`: the wide port of DSP blocks to use, 0 for none.
+"""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 
 from hwmodel.fpga import fixed, floats, integers
 from hwmodel.fpga.blocks import Block
+from hwmodel.units.components import parameters
+from hwmodel.units.structure.kinds import KINDS as DRAWN
 
-Builder = Callable[..., Block]
-_ALL: tuple[Builder, ...] = (
-    integers.int_add,
-    integers.int_mul,
-    integers.int_mac,
-    integers.int_dot,
-    integers.shifter,
-    integers.lzc,
-    integers.xnor_popcount,
-    integers.tern_mac,
-    integers.bin_mac,
-    integers.requant,
-    floats.fp_mul_exact,
-    floats.fp_mul,
-    floats.fp_add,
-    floats.fp_mac_float,
-    fixed.fp_mac_kulisch,
-    fixed.fpint_mac,
-    fixed.bitserial_int,
-    fixed.bitserial_fp16,
-    fixed.shift_mac,
-    fixed.lmul,
-)
-KINDS = {build.__name__: build for build in _ALL}
+KINDS: dict[str, Callable[..., Block]] = {
+    kind: next(getattr(home, kind) for home in (integers, floats, fixed) if hasattr(home, kind)) for kind in DRAWN
+}
+# Their parameters with the default of those that have one.
+PARAMETERS: dict[str, dict[str, int | None]] = {
+    kind: {
+        name: None if default is inspect.Parameter.empty else default for name, default in parameters(kind).items() if name in own
+    }
+    for kind, own in ((kind, inspect.signature(build).parameters) for kind, build in KINDS.items())
+}

@@ -1,104 +1,97 @@
-"""The parts that units are made of, as LUTs and carry chains take them."""
+"""The parts that units are made of, as LUTs and carry chains take them. Counts are numbers or arrays."""
 
 from __future__ import annotations
 
-from math import ceil, log2
-
 from hwmodel.fpga.blocks import Block, Counts, part
+from hwmodel.fpga.counting import Number, at, bits_of, larger, log, most, smaller, up, where, zero_muxes
 from hwmodel.fpga.dsp import blocks_of, split_adders
-from hwmodel.fpga.trees import Inputs, compress
+from hwmodel.fpga.trees import compress
+
+_FAR = 40  # 2**_FAR bits are more than any word has
 
 
-def bits_of(n: int) -> int:
-    """Bits of a shift amount or index below n."""
-    return max(1, ceil(log2(n))) if n > 1 else 0
-
-
-def chain(bits: int, cell: str = "add", name: str = "adder", span: int | None = None) -> Block:
+def chain(bits: Number, cell: str = "add", name: str = "adder", span: Number | None = None) -> Block:
     """A carry chain with `bits` LUTs, `span` bits long. Yosys makes no chain of up to two bits: gates instead."""
     span = bits if span is None else span
-    if span > 2:
-        return part(name, {cell: bits}, {"chain": 1, "bit": span}, (span,))
-    return part(name, {"gate": 2 * bits}, {"gate": 2}) if bits > 0 else Block()
+    long = span > 2
+    gates = where(long, 0, larger(bits, 0))
+    path = {"chain": where(long, 1, 0), "bit": where(long, span, 0), "gate": where(gates > 0, 2, 0)}
+    return part(name, {cell: where(long, bits, 0), "gate": 2 * gates}, path, ((span, where(long, 1, 0)),))
 
 
-def adder(bits: int, name: str = "adder") -> Block:
+def adder(bits: Number, name: str = "adder") -> Block:
     """N + N -> N + 1 bits."""
     return chain(bits, name=name, span=bits + 1)
 
 
-def cells(name: str, counts: Counts, gate: float = 0.0, mux2: float = 0.0) -> Block:
+def cells(name: str, counts: Counts, gate: Number = 0.0, mux2: Number = 0.0) -> Block:
     return part(name, counts, {"gate": gate, "mux2": mux2})
 
 
-def product(a: int, b: int, signed: bool, name: str = "product", dsp: int | None = None, width: int | None = None) -> Block:
-    """a x b bits. `dsp`: width of the wide port of the DSP blocks to use, None for LUTs."""
-    width = a + b if width is None else width
-    count = blocks_of(a, b, signed, dsp)
-    if count:
-        sums = split_adders(a, b, signed, dsp)
-        out = part(name, dsp=count)
-        for bits in sums:
-            out = out >> chain(bits, name=f"{name} sums")
-        return out
-    if min(a, b) == 1:
-        return cells(name, {"mask": max(a, b)}, 0.5)
-    inputs = Inputs()
-    rows = inputs.product(a, b, width, signed)
-    return part(name, {"product bit": a * b}, {"gate": 0.5}) >> compress(rows, width, inputs, name)
+def product(a: Number, b: Number, signed: Number, name: str = "product", dsp: Number = 0) -> Block:
+    """a x b bits. `dsp`: width of the wide port of the DSP blocks to use, 0 for LUTs."""
+    inside = block_product(a, b, signed, name, dsp)
+    return inside >> lut_product(a, b, signed, a + b, where(blocks_of(a, b, signed, dsp) > 0, 0, 1), name)
 
 
-def barrel(bits: int, stages: int | None = None, name: str = "shift") -> Block:
+def block_product(a: Number, b: Number, signed: Number, name: str, dsp: Number) -> Block:
+    """The product where it goes into DSP blocks."""
+    bits, count = split_adders(a, b, signed, dsp)
+    return part(name, dsp=blocks_of(a, b, signed, dsp)) >> chain(bits, name=f"{name} sums").repeated(count)
+
+
+def lut_product(a: Number, b: Number, signed: Number, width: Number, made: Number, name: str = "product") -> Block:
+    """The product in LUTs, modulo 2**width; `made`: 1 or 0, whether there is one."""
+    one = where(smaller(a, b) == 1, made, 0)
+    tree = made - one
+    bits = part(name, {"mask": one * larger(a, b), "product bit": tree * a * b}, {"gate": 0.5 * made})
+    return bits >> compress(name, tree * width, product=(a, b, signed))
+
+
+def barrel(bits: Number, stages: Number | None = None, name: str = "shift") -> Block:
     """Shifter of fixed width: a LUT6 holds two stages of a bit, a LUT4 one."""
     stages = bits_of(bits) if stages is None else stages
-    return cells(name, {"mux2": bits * stages, "mux4": bits * ceil(stages / 2)}, mux2=stages)
+    return cells(name, {"mux2": bits * stages, "mux4": bits * up(stages, 2)}, mux2=stages)
 
 
-def place(bits: int, stages: int, limit: int, name: str = "align") -> tuple[Block, int]:
+def place(bits: Number, stages: Number, limit: Number, name: str = "align") -> tuple[Block, Number]:
     """Left shift into a word that grows with each stage up to `limit`; and its width. Zeros come in."""
     muxes = fill = pairs = 0
     width = bits
-    for s in range(stages):
-        grown = min(width + 2**s, limit)
-        overlap = max(width - 2**s, 0) if grown > width else max(grown - 2**s, 0)
-        muxes, fill = muxes + overlap, fill + grown - overlap
-        if s % 2 or s == stages - 1:
-            pairs += grown
+    for s in range(most(stages)):
+        step = 1 << min(s, _FAR)
+        here = s < stages
+        grown = where(here, smaller(width + step, limit), width)
+        overlap = where(here, larger(where(grown > width, width, grown) - step, 0), 0)
+        muxes, fill = muxes + overlap, fill + where(here, grown - overlap, 0)
+        pairs = pairs + (where(here, grown, 0) if s % 2 else where(s == stages - 1, grown, 0))
         width = grown
     return cells(name, {"mux2": muxes, "fill": fill, "place4": pairs}, mux2=stages), width
 
 
-def negated(bits: int, word: int, count: int = 1) -> Block:
+def negated(bits: Number, word: Number, count: Number = 1) -> Block:
     """-x as Yosys makes it: the inverted word of `word` bits plus one, in a chain of `bits`."""
-    one = part("negate", {"increment": bits, "invert": min(word, bits)}, {"chain": 1, "bit": bits}, (bits,))
-    return one * count
+    inverted = {"increment": bits, "invert": smaller(word, bits)}
+    return part("negate", inverted, {"chain": 1, "bit": bits}, ((bits, 1),)) * count
 
 
-def accumulate(word: int, bits: int, wide: bool = False) -> Block:
+def accumulate(word: Number, bits: Number, wide: bool = False) -> Block:
     """+-x of `word` bits into a sum of `bits`. `wide`: x is itself a selection from few bits, which then merges with the adder
     into LUTs of up to eight inputs."""
     chosen = {"accumulate": bits, "wide": word if wide else 0}
-    return negated(bits, word) >> part("accumulate", chosen, {"chain": 1, "bit": bits}, (bits,))
+    return negated(bits, word) >> part("accumulate", chosen, {"chain": 1, "bit": bits}, ((bits, 1),))
 
 
-def _zero_tree(bits: int) -> tuple[int, int]:
-    if bits < 2:
-        return 0, 0
-    low = 2 ** (bits_of(bits) - 1)
-    left, right = _zero_tree(low), _zero_tree(bits - low)
-    return left[0] + right[0] + 1, left[1] + right[1] + bits_of(bits - low)
-
-
-def leading_zeros(bits: int, name: str = "leading zeros") -> Block:
+def leading_zeros(bits: Number, name: str = "leading zeros") -> Block:
     """A tree of halves: a node joins two of them and selects one of their counts."""
-    nodes, muxes = _zero_tree(bits)
-    return cells(name, {"zero node": nodes, "zero mux": muxes}, 1, max(bits_of(bits) - 1, 0))
+    counts = {"zero node": larger(bits - 1, 0), "zero mux": at(zero_muxes(1 << max(8, most(bits).bit_length())), bits)}
+    return cells(name, counts, 1, larger(bits_of(bits) - 1, 0))
 
 
-def any_of(bits: int, name: str = "zero detection") -> Block:
-    return cells(name, {"any": bits}, log2(max(bits, 1)) / 2)
+def any_of(bits: Number, name: str = "zero detection") -> Block:
+    return cells(name, {"any": bits}, log(larger(bits, 1)) / 2)
 
 
-def hidden(e: int) -> Block:
+def hidden(e: Number) -> Block:
     """The hidden bit, and the exponent of a subnormal."""
     return cells("hidden bit", {"mask": e}, 0.5)

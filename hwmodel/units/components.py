@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from hwmodel._checks import positive_int, unknown
@@ -176,9 +177,27 @@ KINDS: dict[str, Build] = {**CALIBRATED, **{build.__name__: build for build in _
 MINIMUM = {"M1": 0, "M2": 0, "M": 1, "E": 2, "G": 0, "T": 0, "X": 0, "B": 0, "ES": 0, "F": 0, "C": 0}
 FLAGS = ("S", "AR", "FTZ", "ST")
 WORDS = ("style", "mode")
+MOST_WORDS = 1 << 14  # that a component sums
 _LEAST = {("posit_decode", "N"): 3, ("posit_encode", "N"): 3, ("takum_decode", "N"): 6, ("adder_tree", "L"): 2, ("maximum", "L"): 2}
 _MOST = {"E": 11, "E1": 11, "E2": 11, "ES": 5, "C": 1 << 62}
 _MOST_OF = {("decoder", "N"): 16, ("lns_add", "F"): 12, ("table", "L"): 1 << 20}
+
+
+@cache
+def parameters(kind: str) -> dict[str, Any]:
+    """Parameters of a component with their defaults, `inspect.Parameter.empty` where there is none."""
+    return {name: p.default for name, p in inspect.signature(KINDS[kind]).parameters.items() if name != "overlap"}
+
+
+@cache
+def bounds(kind: str) -> dict[str, tuple[int, int]]:
+    """Smallest and largest value of each parameter that is a number."""
+    out = {}
+    for name in parameters(kind):
+        least, most = _LEAST.get((kind, name), MINIMUM.get(name, 1)), _MOST_OF.get((kind, name), _MOST.get(name, 4096))
+        if name not in WORDS:
+            out[name] = (0, 1) if name in FLAGS else (least, most)
+    return out
 
 
 def checked(kind: str, given: dict[str, Any]) -> dict[str, int]:
@@ -186,19 +205,19 @@ def checked(kind: str, given: dict[str, Any]) -> dict[str, int]:
 
     Words (`style`, `mode`) are kept where they are given and other than the default.
     """
-    wanted = {name: p for name, p in inspect.signature(KINDS[kind]).parameters.items() if name != "overlap"}
+    wanted, between = parameters(kind), bounds(kind)
     for name in given:
         if name not in wanted:
             raise unknown(f"parameter of {kind}", name, wanted)
     values: dict[str, int] = {}
-    for name, parameter in wanted.items():
-        if name not in given and parameter.default is inspect.Parameter.empty:
+    for name, default in wanted.items():
+        if name not in given and default is inspect.Parameter.empty:
             raise ValueError(f"{kind} needs {name}; give {', '.join(wanted)}")
-        value = given.get(name, parameter.default)
+        value = given.get(name, default)
         if name in WORDS:
             if not isinstance(value, str):
-                raise ValueError(f"{name} of {kind} is {value!r}; give a word, such as {parameter.default!r}")
-            if value != parameter.default:
+                raise ValueError(f"{name} of {kind} is {value!r}; give a word, such as {default!r}")
+            if value != default:
                 values[name] = given[name]
         elif name in FLAGS:
             if value not in (0, 1):
@@ -206,12 +225,11 @@ def checked(kind: str, given: dict[str, Any]) -> dict[str, int]:
             if name != "ST" or value:
                 values[name] = int(value)
         else:
-            least = _LEAST.get((kind, name), MINIMUM.get(name, 1))
+            least, most = between[name]
             values[name] = positive_int(f"{name} of {kind}", value, minimum=least)
-            most = _MOST_OF.get((kind, name), _MOST.get(name, 4096))
             if values[name] > most:
                 raise ValueError(f"{name} of {kind} is {value!r}; give at most {most}")
     lanes, rows = values.get("L", 1), min(values.get("W", 1), values.get("A", 1))
-    if lanes * rows > 1 << 14 and kind != "table":
-        raise ValueError(f"{kind} sums {lanes * rows} words; give at most {1 << 14} (L times the narrower operand)")
+    if lanes * rows > MOST_WORDS and kind != "table":
+        raise ValueError(f"{kind} sums {lanes * rows} words; give at most {MOST_WORDS} (L times the narrower operand)")
     return values
