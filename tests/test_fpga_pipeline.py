@@ -8,7 +8,7 @@ import hwmodel as hw
 from hwmodel import fpga
 from hwmodel.fpga import fabrics, pipeline, steps
 from hwmodel.fpga.kinds import KINDS
-from hwmodel.fpga.units import measured
+from hwmodel.fpga.tables import measured
 from tests.reference import fpga_pipeline as plain
 
 TABLE = measured()

@@ -52,17 +52,18 @@ def _stages(cells: float) -> int:
 
 def _own(p: Part) -> _Own:
     out = _Own()
-    cells = p.cells
+    cells = {c: n for c, n in p.cells.items() if n}
+    chains = [int(bits) for bits, count in p.chains if bits for _ in range(int(count))]
     muxes = sum(cells.get(c, 0.0) for c in _MUXES)
     few = sum(cells.get(c, 0.0) for c in _FEW)
     words = round(max((cells.get(c, 0.0) for c in _WORDS), default=0.0))
     out.adders = sum(cells.get(c, 0.0) * n for c, n in _TREE.items())
-    if p.chains:
-        out.chain = max(p.chains) - p.idle // len(p.chains)
-        width = sum(p.chains)
+    if chains:
+        out.chain = max(chains) - int(p.idle) // len(chains)
+        width = sum(chains)
         two = any(c in cells for c in _TWO)
         compares = "compare" in cells
-        out.gives = len(p.chains) if compares else width
+        out.gives = len(chains) if compares else width
         out.takes = 0 if compares else 2 * width if two else width
     elif out.adders or "half" in cells:
         out.compress = 1.0
@@ -102,7 +103,7 @@ def steps_of(made: Block, lut: int) -> tuple[Step, ...]:
     out: list[Step] = []
     for i, (p, o) in enumerate(zip(made.parts, own, strict=True)):
         if p.dsp:
-            adds = p.dsp if inside else 1
+            adds = int(p.dsp) if inside else 1
             out += [Step(p.name, {"dsp multiply": 1}, live), *(Step(p.name, {"dsp add": 1}, live) for _ in range(adds))]
         if o.compress:
             behind = next((n.takes for n in own[i + 1 :] if n.chain), live)
