@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from hwmodel.report.canvas import figure, margins, style, text_inches
+from hwmodel.report.canvas import figure, margins, style, text_inches, wrapped
 from hwmodel.report.labels import place
 from hwmodel.report.theme import MARKERS, Theme
 
@@ -47,7 +47,7 @@ class Look:
     baseline: float = math.nan
     baseline_name: str = ""
     knee_name: str = ""
-    note: str = ""
+    notes: Sequence[str] = ()
     stairs: bool = field(default=True)
 
 
@@ -66,10 +66,12 @@ def draw_front(points: Points, look: Look, colours: Theme, narrow: bool) -> Figu
         axes.set_ylabel(look.y_title)
         axes.grid(True)
         rows = _legend(made, axes, look, bool(steps), any(points.knee), colours, narrow)
-        below = 0.52 + (0.16 if look.note else 0.0)
+        lines = wrapped(look.notes, float(made.get_size_inches()[0]) - 0.2, _NOTE)
+        below = 0.52 + 0.13 * len(lines)
         margins(made, axes, 0.36 + _tick_inches(axes), 0.12, below, 0.1 + 0.185 * rows)
-        if look.note:
-            made.text(0.02, 0.05 / float(made.get_size_inches()[1]), look.note, fontsize=_NOTE, color=colours.muted)
+        if lines:
+            spot = (0.1 / float(made.get_size_inches()[0]), 0.05 / float(made.get_size_inches()[1]))
+            made.text(*spot, "\n".join(lines), fontsize=_NOTE, color=colours.muted, va="bottom")
         base = look.baseline
         level = [((axes.get_xlim()[0], base), (axes.get_xlim()[1], base))] if math.isfinite(base) else []
         _label(made, axes, points, [*steps, *level], colours)

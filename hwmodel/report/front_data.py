@@ -41,15 +41,15 @@ class FrontData:
         return str(column) if lower is None else f"{column}, {'lower' if lower else 'higher'} is better"
 
     @property
-    def note(self) -> str:
+    def notes(self) -> list[str]:
         """What is not drawn, in words; empty where all is."""
         drawn = len(self.frame)
-        parts = []
+        found = []
         if drawn + self.left_out < self.total:
-            parts.append(f"{drawn:,} of {self.total:,} rows drawn: the whole front, and others chosen at random")
+            found.append(f"{drawn:,} of {self.total:,} rows drawn: the whole front, and others chosen at random")
         if self.left_out:
-            parts.append(f"{self.left_out:,} rows without finite values left out")
-        return "; ".join(parts)
+            found.append(f"{self.left_out:,} row{'s' if self.left_out > 1 else ''} without finite values left out")
+        return found
 
 
 def front_data(

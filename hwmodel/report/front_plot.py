@@ -74,7 +74,7 @@ def plot_front(
         log=(spans(xs) if auto else "x" in log, spans(ys) if auto else "y" in log),
         low=(data.lower_is_better(x), data.lower_is_better(y)),
         knee_name="" if knee is None else f"Knee by {knee.replace('_', ' ')}",
-        note=data.note,
+        notes=data.notes,
         stairs=per is None and x != y and {x, y} == {*data.low, *data.high},
     )
     if not auto:
