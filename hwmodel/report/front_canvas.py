@@ -20,6 +20,7 @@ LOG_SPAN = 12.0  # ratio of largest to smallest from which an axis is logarithmi
 _LABEL = 8.5
 _MARK = 6.5
 _SINGLE = 400  # points up to which every one is an element of its own
+_CROWD = 24  # unnamed points up to which labels keep away from them; the search takes too long for more
 _NOTE = 7.5
 
 
@@ -87,10 +88,12 @@ def _marks(axes: Axes, points: Points, colours: Theme) -> None:
             colour, marker = colours.series[which % len(colours.series)], MARKERS[which % len(MARKERS)]
             here = ([points.xs[i] for i in rest], [points.ys[i] for i in rest])
             axes.scatter(*here, s=9, marker=marker, color=colour, alpha=0.35, linewidths=0, zorder=1.5, rasterized=True)
-    for i, (x, y, on) in enumerate(zip(points.xs, points.ys, points.front, strict=True)):
-        if not single and not on:
-            continue
-        which = points.series[i]
+    order = [[i] for i in range(len(points.xs))]  # later points lie above earlier ones
+    if not single:
+        chosen = [i for i, on in enumerate(points.front) if on]
+        order = [[i for i in chosen if points.series[i] == which] for which in sorted({points.series[i] for i in chosen})]
+    for rows in order:
+        which, on = points.series[rows[0]], points.front[rows[0]]
         colour = colours.series[which % len(colours.series)]
         # a filled mark has an edge of the ground, which keeps neighbours apart
         face, edge = (colour, colours.surface) if on else (colours.surface, colour)
@@ -99,8 +102,10 @@ def _marks(axes: Axes, points: Points, colours: Theme) -> None:
             "markeredgecolor": edge,
             "markersize": _MARK + 1.2 * on,
             "markeredgewidth": 1.4 - 0.6 * on,
+            "linestyle": "",
+            "marker": MARKERS[which % len(MARKERS)],
         }
-        axes.plot(x, y, MARKERS[which % len(MARKERS)], color=colour, zorder=3, **shape)
+        axes.plot([points.xs[i] for i in rows], [points.ys[i] for i in rows], color=colour, zorder=3, **shape)
     for x, y, at in zip(points.xs, points.ys, points.knee or [False] * len(points.xs), strict=True):
         if at:
             ring: dict[str, Any] = {"markerfacecolor": "none", "markeredgecolor": colours.text, "markersize": 2.1 * _MARK}
@@ -151,7 +156,9 @@ def _front(
     """Draw the front as a staircase; its segments in data units."""
     if len(corners) < 2:
         return []
-    axes.step(*zip(*corners, strict=True), where="post" if x_low else "pre", color=colours.accent, linewidth=1.3, alpha=0.75, zorder=2)
+    axes.step(
+        *zip(*corners, strict=True), where="post" if x_low else "pre", color=colours.accent, linewidth=1.3, alpha=0.75, zorder=2
+    )
     segments = []
     for (x0, y0), (x1, y1) in pairwise(corners):
         turn = (x1, y0) if x_low else (x0, y1)
@@ -209,7 +216,8 @@ def _label(
     named = [i for i, text in enumerate(points.labels) if text]
     spots, labels, front = [every[i] for i in named], [points.labels[i] for i in named], [points.front[i] for i in named]
     kept = set(named)
-    others = [spot for i, spot in enumerate(every) if i not in kept][:_SINGLE]
+    others = [spot for i, spot in enumerate(every) if i not in kept]
+    others = others if len(others) <= _CROWD else []
     lines = [((float(a[0]), float(a[1])), (float(b[0]), float(b[1]))) for a, b in ((to_pixels(s), to_pixels(e)) for s, e in steps)]
     dots = made.dpi / 72
     weights = ["bold" if chosen else "normal" for chosen in front]

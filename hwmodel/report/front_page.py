@@ -97,9 +97,7 @@ def front_page(
     return text
 
 
-def _columns(
-    data: FrontData, x: str, y: str, color: str | None, label: str | None, columns: Sequence[str] | None
-) -> list[str]:
+def _columns(data: FrontData, x: str, y: str, color: str | None, label: str | None, columns: Sequence[str] | None) -> list[str]:
     """Axes and objectives first, then the rest in the order of the frame."""
     first = [*data.low, *data.high, x, y, *([color] if color is not None else [])]
     rest = list(data.frame.columns) if columns is None else named(columns)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LOGS = ("auto", "none", "x", "y", "xy")
 _ALL = 24  # rows up to which dominated points are named as well
-_NAMED = 40
+_NAMED = 24
 
 
 def plot_front(

@@ -102,7 +102,7 @@ def _merge(ranks, held, at, count, b, dead, start):
 
 @kernel
 def _beats(ranks, a, b, column):
-    for j in range(column, ranks.shape[1]):
+    for j in range(column, ranks.shape[1]):  # noqa: SIM110, kernels have no generators
         if ranks[a, j] > ranks[b, j]:
             return False
     return True

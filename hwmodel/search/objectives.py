@@ -15,9 +15,7 @@ def named(columns: str | Sequence[str]) -> list[str]:
     return [columns] if isinstance(columns, str) else list(columns)
 
 
-def objectives(
-    frame: pd.DataFrame, minimize: str | Sequence[str], maximize: str | Sequence[str]
-) -> tuple[list[str], list[str]]:
+def objectives(frame: pd.DataFrame, minimize: str | Sequence[str], maximize: str | Sequence[str]) -> tuple[list[str], list[str]]:
     """The names to minimize and to maximize; ValueError where there is none, or for one that cannot be compared."""
     low, high = named(minimize), named(maximize)
     if not low and not high:
