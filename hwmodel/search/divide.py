@@ -24,14 +24,14 @@ def front_of_sorted(ranks: np.ndarray, bounds: np.ndarray) -> np.ndarray:
 
 
 @kernel
-def _groups(ranks, bounds, front):
+def _groups(ranks: np.ndarray, bounds: np.ndarray, front: np.ndarray) -> None:
     for g in range(len(bounds) - 1):
         for i in _front(ranks, bounds[g], bounds[g + 1]):
             front[i] = True
 
 
 @kernel
-def _front(ranks, start, stop):
+def _front(ranks: np.ndarray, start: int, stop: int) -> np.ndarray:
     """The front of rows start to stop, in the order of the last column: halves are joined from the bottom up."""
     last = ranks.shape[1] - 1
     rows = stop - start
@@ -75,7 +75,7 @@ def _front(ranks, start, stop):
 
 
 @kernel
-def _merge(ranks, held, at, count, b, dead, start):
+def _merge(ranks: np.ndarray, held: np.ndarray, at: int, count: int, b: np.ndarray, dead: np.ndarray, start: int) -> int:
     """Rows of a and those of b that live, in the order of the last column, at `at`; how many."""
     last = ranks.shape[1] - 1
     a = held[at : at + count].copy()
@@ -101,7 +101,7 @@ def _merge(ranks, held, at, count, b, dead, start):
 
 
 @kernel
-def _beats(ranks, a, b, column):
+def _beats(ranks: np.ndarray, a: int, b: int, column: int) -> bool:
     for j in range(column, ranks.shape[1]):  # noqa: SIM110, kernels have no generators
         if ranks[a, j] > ranks[b, j]:
             return False
@@ -109,7 +109,7 @@ def _beats(ranks, a, b, column):
 
 
 @kernel
-def _filter(ranks, a, b, column, dead, start):
+def _filter(ranks: np.ndarray, a: np.ndarray, b: np.ndarray, column: int, dead: np.ndarray, start: int) -> None:
     """Mark the rows of b that a row of a beats in `column` and all behind it. Both are in the order of the last column."""
     columns = ranks.shape[1]
     tasks = [(a, b, column)]
@@ -143,7 +143,9 @@ def _filter(ranks, a, b, column, dead, start):
 
 
 @kernel
-def _cut(ranks, rows, column, middle, dead, start):
+def _cut(
+    ranks: np.ndarray, rows: np.ndarray, column: int, middle: int, dead: np.ndarray, start: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Rows up to the middle and rows above it, without the dead, in their order."""
     low, high = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
     n, m = 0, 0
@@ -160,7 +162,7 @@ def _cut(ranks, rows, column, middle, dead, start):
 
 
 @kernel
-def _each(ranks, a, b, column, dead, start):
+def _each(ranks: np.ndarray, a: np.ndarray, b: np.ndarray, column: int, dead: np.ndarray, start: int) -> None:
     for i in b:
         if not dead[i - start]:
             for k in a:
@@ -170,7 +172,7 @@ def _each(ranks, a, b, column, dead, start):
 
 
 @kernel
-def _sweep(ranks, a, b, dead, start):
+def _sweep(ranks: np.ndarray, a: np.ndarray, b: np.ndarray, dead: np.ndarray, start: int) -> None:
     """Two columns are left and rows come by the last one: the least of the other so far decides."""
     last = ranks.shape[1] - 1
     least = ranks[a[0], last - 1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -79,4 +80,5 @@ def groups_of(frame: pd.DataFrame, per: str | Sequence[str] | None) -> np.ndarra
 
 def _plain(column: pd.Series) -> np.dtype:
     """The NumPy type of a column, also of pandas' types that can hold missing values."""
-    return np.dtype(getattr(column.dtype, "numpy_dtype", column.dtype))
+    kind: Any = column.dtype
+    return np.dtype(getattr(kind, "numpy_dtype", kind))

@@ -8,7 +8,7 @@ from numfmt.kernels.jit import kernel
 
 
 @kernel
-def volume_above(sizes):
+def volume_above(sizes: np.ndarray) -> float:
     """Boxes from 0 to sizes[i] (float64, all above 0, shape (boxes, dimensions >= 3)): the volume of their union.
 
     Boxes by falling last size: what a box adds beyond those before it is its own base, less what they cover of that base, times its
@@ -35,7 +35,7 @@ def volume_above(sizes):
 
 
 @kernel
-def _undominated(boxes):
+def _undominated(boxes: np.ndarray) -> np.ndarray:
     """Boxes that are in no other one."""
     count = 0
     kept = np.empty_like(boxes)
@@ -67,7 +67,7 @@ def _undominated(boxes):
 
 
 @kernel
-def _stairs(boxes):
+def _stairs(boxes: np.ndarray) -> float:
     """Three dimensions, by falling third size: the union of bases is a staircase, each base adds an area to it."""
     n = len(boxes)
     x, y = np.empty(n + 2), np.empty(n + 2)  # x rises, y falls; between guards
