@@ -111,11 +111,12 @@ def _cards(data: FrontData) -> list[Card]:
     front = int(data.front.sum())
     found = [Card("On the front", f"{front:,}", "rows", f"of {data.total:,}", f"{compact(100 * front / data.total, 3)} % of them")]
     rows = data.frame.reset_index(drop=True)
+    ends = np.flatnonzero(data.front)
     for name in [*data.low, *data.high]:
-        values = rows[name][data.front]
-        if values.empty or len(found) > 3:
+        values = rows[name].to_numpy(dtype=np.float64, na_value=np.nan)
+        if not len(ends) or len(found) > 3:
             continue
-        at = int(values.idxmin() if name in data.low else values.idxmax())
+        at = int(ends[np.argmin(values[ends] if name in data.low else -values[ends])])
         word = "Least" if name in data.low else "Most"
         found.append(Card(f"{word} {name}", compact(values[at], 4), "", data.labels[at], "on the front"))
     if data.knee.any():

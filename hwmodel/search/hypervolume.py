@@ -56,7 +56,8 @@ def _volume(frame: pd.DataFrame, low: Sequence[str], high: Sequence[str], corner
     points = points[better]
     if np.isneginf(points).any():
         return float("inf")
-    points = np.unique(points[on_front(pd.DataFrame(points), list(range(points.shape[1])))], axis=0)
+    names = [str(j) for j in range(points.shape[1])]
+    points = np.unique(points[on_front(pd.DataFrame(points, columns=names), names)], axis=0)
     if points.shape[1] == 1:
         return float(corner[0] - points[0, 0])
     if points.shape[1] == 2:  # in lexicographic order the second column falls
