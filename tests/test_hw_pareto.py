@@ -36,7 +36,7 @@ def test_front_is_that_of_all_pairs(frame, split):
 
 
 @pytest.mark.parametrize("columns", [2, 3, 4, 5])
-@pytest.mark.parametrize("kind", ["grid", "sphere", "flat", "falling"])
+@pytest.mark.parametrize("kind", ["grid", "sphere", "flat", "falling", "layers"])
 def test_long_fronts(columns, kind):
     rng = np.random.default_rng(columns)
     rows = rng.random((400, columns))
@@ -45,6 +45,9 @@ def test_long_fronts(columns, kind):
     elif kind == "sphere":  # everything on the front, in any number of columns
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         rows *= -1
+    elif kind == "layers":  # whole numbers with sums of 60 and 61: long fronts, beaten rows equal in all columns but one
+        rows[:, 1:] = np.floor(12 * rows[:, 1:])
+        rows[:, 0] = 60 + (rows[:, 0] < 0.5) - rows[:, 1:].sum(axis=1)
     elif kind == "flat":
         rows[:, 0] = 7
     else:  # the first column tied in blocks, the last one falling
