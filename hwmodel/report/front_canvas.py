@@ -156,9 +156,8 @@ def _front(
     """Draw the front as a staircase; its segments in data units."""
     if len(corners) < 2:
         return []
-    axes.step(
-        *zip(*corners, strict=True), where="post" if x_low else "pre", color=colours.accent, linewidth=1.3, alpha=0.75, zorder=2
-    )
+    where = "post" if x_low else "pre"
+    axes.step(*zip(*corners, strict=True), where=where, color=colours.accent, linewidth=1.3, alpha=0.75, zorder=2)
     segments = []
     for (x0, y0), (x1, y1) in pairwise(corners):
         turn = (x1, y0) if x_low else (x0, y1)

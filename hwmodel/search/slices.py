@@ -93,13 +93,12 @@ def _stairs(boxes: np.ndarray) -> float:
             added += (right - x[k]) * (b - level)
             right, level = x[k], y[k]
         total += added * boxes[i, 2]
-        stop = low + 1 if x[low] == a else low  # a lower stair at the same x goes too
-        shift = first + 1 - stop
+        shift = first + 1 - low
         if shift > 0:
-            for k in range(held - 1, stop - 1, -1):
+            for k in range(held - 1, low - 1, -1):
                 x[k + 1], y[k + 1] = x[k], y[k]
         elif shift < 0:
-            for k in range(stop, held):
+            for k in range(low, held):
                 x[k + shift], y[k + shift] = x[k], y[k]
         x[first], y[first] = a, b
         held += shift
