@@ -25,7 +25,7 @@ def costs(frame, maximize=()):
     return [tuple(-v if n in maximize else v for n, v in zip(frame.columns, row, strict=True)) for row in frame.to_numpy().tolist()]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(frames(), st.integers(0, 5))
 def test_front_is_that_of_all_pairs(frame, split):
     names = list(frame.columns)
@@ -70,7 +70,7 @@ def test_order_of_rows_does_not_matter(columns):
     assert sorted(hw.pareto(shuffled, names).index) == list(hw.pareto(frame, names).index)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(frames(most=4, rows=40), st.data())
 def test_groups_have_their_own_fronts(frame, data):
     models = data.draw(st.lists(st.sampled_from(["x", "y", None]), min_size=len(frame), max_size=len(frame)))

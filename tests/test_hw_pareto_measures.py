@@ -21,7 +21,7 @@ def points(draw, least=1, rows=6, top=8):
     return pd.DataFrame(data, columns=NAMES[:columns], dtype=float)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=30)
 @given(points(), st.integers(0, 6), st.integers(4, 9))
 def test_volume_of_whole_numbers_is_exact(frame, split, corner):
     names = list(frame.columns)
@@ -32,7 +32,7 @@ def test_volume_of_whole_numbers_is_exact(frame, split, corner):
     assert hw.hypervolume(flipped, low, high, reference=reference) == want
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(st.integers(2, 6), st.integers(1, 7), st.integers(0, 2**32 - 1))
 def test_volume_of_fractions(columns, rows, seed):
     data = np.random.default_rng(seed).random((rows, columns))
@@ -79,7 +79,7 @@ def test_bad_references(reference, words):
         hw.hypervolume(pd.DataFrame({"e": [1], "q": [2]}), ["e"], ["q"], reference=reference)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=30)
 @given(points(least=2, rows=20, top=30), st.sampled_from(["distance", "trade_off"]))
 def test_knee_is_that_of_the_definition(frame, method):
     names = list(frame.columns)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hwmodel.report.canvas import figure, margins, style, text_inches, wrapped
 from hwmodel.report.labels import place
@@ -156,7 +156,7 @@ def _front(
     """Draw the front as a staircase; its segments in data units."""
     if len(corners) < 2:
         return []
-    where = "post" if x_low else "pre"
+    where: Literal["post", "pre"] = "post" if x_low else "pre"
     axes.step(*zip(*corners, strict=True), where=where, color=colours.accent, linewidth=1.3, alpha=0.75, zorder=2)
     segments = []
     for (x0, y0), (x1, y1) in pairwise(corners):
