@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -105,6 +105,21 @@ def text_inches(text: str, size: float, weight: str = "normal") -> float:
 
     font = FontProperties(family="DejaVu Sans", size=size, weight=weight)
     return float(TextToPath().get_text_width_height_descent(text, font, ismath=False)[0]) / 72 if text else 0.0
+
+
+def wrapped(notes: Sequence[str], inches: float, size: float) -> list[str]:
+    """The notes in lines of print no longer than that."""
+    lines: list[str] = []
+    for note in notes:
+        line = ""
+        for word in note.split(" "):
+            longer = f"{line} {word}".strip()
+            if line and text_inches(longer, size) > inches:
+                lines.append(line)
+                longer = word
+            line = longer
+        lines.append(line)
+    return lines
 
 
 def svg(made: Figure) -> str:

@@ -147,11 +147,13 @@ def missing(text: str) -> Markup | str:
     return tag("span", text, title="not measured") if text == NOTHING else text
 
 
-def page(title: str, header: Any, main: Any, footer: Any) -> str:
-    """A whole document that asks the network for nothing: style and script are inside, everything else is forbidden by policy."""
-    style, script = _file("page.css"), _file("page.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+def page(title: str, header: Any, main: Any, footer: Any, *, also: Sequence[str] = ()) -> str:
+    """A whole document that asks the network for nothing: style and script are inside, everything else is forbidden by policy.
+
+    also: names of further styles and scripts, of which data/ has NAME.css and NAME.js."""
+    style, scripts = "".join(_file(f"{name}.css") for name in ("page", *also)), [_file(f"{name}.js") for name in ("page", *also)]
+    digests = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in scripts)
+    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {digests}"
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
@@ -160,7 +162,8 @@ def page(title: str, header: Any, main: Any, footer: Any) -> str:
         f'<title>{esc(title)}</title>\n<link rel="icon" href="data:,">\n<style>\n{style}</style>\n</head>\n<body>\n'
         f'<a class="skip" href="#main">Skip to the results</a>\n'
         f"{tag('header', header)}\n{tag('main', main, id='main')}\n{tag('footer', footer)}\n"
-        f"<script>{script}</script>\n</body>\n</html>\n"
+        + "".join(f"<script>{script}</script>\n" for script in scripts)
+        + "</body>\n</html>\n"
     )
 
 

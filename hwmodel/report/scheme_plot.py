@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from hwmodel._checks import unknown
-from hwmodel.report.canvas import check_width, figure, margins, style, text_inches
+from hwmodel.report.canvas import check_width, figure, margins, style, text_inches, wrapped
 from hwmodel.report.labels import Box, Point, nearest, place
 from hwmodel.report.save import check_suffix, save
 from hwmodel.report.scheme_groups import GROUPS, group_of, short_name
@@ -72,7 +72,7 @@ def plot_schemes(
     notes = _notes(points, drawn, low, high)
     with style(colours):
         size = _SIZE[narrow]
-        lines = _wrapped(notes, size[0] - 0.2)
+        lines = wrapped(notes, size[0] - 0.2, _NOTE)
         rows = _legend_rows(_groups(drawn), size[0])
         below, above = 0.46 + 0.11 * len(lines), 0.08 + 0.15 * len(rows)
         made = figure(size[0], size[1] + 0.11 * len(lines) + 0.15 * max(len(rows) - 5, 0))
@@ -144,21 +144,6 @@ def _notes(points: pd.DataFrame, drawn: pd.DataFrame, low: float, high: float) -
     if not drawn["whole"].all():
         notes.append("faint: tensors of other shapes left out")
     return notes
-
-
-def _wrapped(notes: Sequence[str], inches: float) -> list[str]:
-    """The notes in lines no longer than that."""
-    lines: list[str] = []
-    for note in notes:
-        line = ""
-        for word in note.split(" "):
-            longer = f"{line} {word}".strip()
-            if line and text_inches(longer, _NOTE) > inches:
-                lines.append(line)
-                longer = word
-            line = longer
-        lines.append(line)
-    return lines
 
 
 def _frame(axes: Axes, drawn: pd.DataFrame, of: str) -> None:
