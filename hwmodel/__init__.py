@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from hwmodel.fpga import Device, device, devices
     from hwmodel.models import load_network
     from hwmodel.scoring import Score, score
+    from hwmodel.search.executors import ray_executor
+    from hwmodel.search.reading import read_failures, read_store
+    from hwmodel.search.result import Sweep
+    from hwmodel.search.sweep import sweep
     from hwmodel.technology import Technology, technologies, technology
     from hwmodel.units import Cost, Unit, unit
     from hwmodel.workloads import (
@@ -49,7 +53,12 @@ _HOMES = {
     "evaluate": "hwmodel.evaluation",
     "load_network": "hwmodel.models",
     "Study": "hwmodel.study",
+    "Sweep": "hwmodel.search.result",
     "pareto": "hwmodel.search",
+    "ray_executor": "hwmodel.search.executors",
+    "read_failures": "hwmodel.search.reading",
+    "read_store": "hwmodel.search.reading",
+    "sweep": "hwmodel.search.sweep",
     "plot_formats": "hwmodel.report.format_pictures",
     "plot_roofline": "hwmodel.report.roofline_plot",
     "plot_schemes": "hwmodel.report.scheme_plot",
@@ -77,6 +86,7 @@ __all__ = [
     "Machine",
     "Score",
     "Study",
+    "Sweep",
     "Technology",
     "Unit",
     "accelerator",
@@ -92,11 +102,15 @@ __all__ = [
     "plot_roofline",
     "plot_schemes",
     "presets",
+    "ray_executor",
+    "read_failures",
+    "read_store",
     "roofline",
     "scheme_gallery",
     "score",
     "score_many",
     "studies",
+    "sweep",
     "technologies",
     "technology",
     "to_scalesim",
