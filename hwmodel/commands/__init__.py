@@ -4,5 +4,6 @@ from hwmodel.commands.compare import add_compare
 from hwmodel.commands.cost import add_cost
 from hwmodel.commands.known import add_list
 from hwmodel.commands.study import add_study
+from hwmodel.commands.sweep import add_sweep
 
-__all__ = ["add_compare", "add_cost", "add_list", "add_study"]
+__all__ = ["add_compare", "add_cost", "add_list", "add_study", "add_sweep"]

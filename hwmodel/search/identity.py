@@ -7,8 +7,8 @@ import hashlib
 import inspect
 import textwrap
 from collections.abc import Callable
-from functools import partial
-from importlib import metadata
+from functools import lru_cache, partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,13 +36,26 @@ def identity(evaluate: Any, version: Any, work: pd.DataFrame | None, accelerator
     """
     found: dict[str, Any] = {}
     if own(evaluate):
-        found = {"evaluator": "hwmodel", "version": version or metadata.version("numfmt-hwmodel")}
+        found = {"evaluator": "hwmodel", "version": version or _packages()}
         found["accelerators"] = {name: _accelerator_digest(name) for name in accelerators}
     else:
         found = {"evaluator": _name(evaluate), "version": version if version is not None else _code(evaluate)}
     if work is not None:
         found["work"] = digest(work.to_json(orient="split", double_precision=15) + canonical(sorted(map(str, work.columns))))
     return found
+
+
+@lru_cache(maxsize=1)
+def _packages() -> str:
+    """The code and tables of this package as they are installed: any change of them may change a price."""
+    made = hashlib.blake2b(digest_size=16)
+    for name in ("hwmodel", "numfmt"):
+        spec = find_spec(name)
+        for folder in (spec.submodule_search_locations if spec else None) or ():
+            files = (p for p in Path(folder).rglob("*") if p.suffix in (".py", ".csv", ".yaml"))
+            for path in sorted(files, key=lambda p: p.relative_to(folder).as_posix()):
+                made.update(f"{name}/{path.relative_to(folder).as_posix()}\n".encode() + path.read_bytes())
+    return f"source {made.hexdigest()}"
 
 
 def network_digest(name: str) -> str:

@@ -203,7 +203,7 @@ def _search(job: Job, space: Space, chosen: Mapping[str, Any]) -> None:
             elif stored[key][0] != places[key]:
                 raise StoreError(
                     f"store {job.store.path!r}: the search asks for point {point} as number {places[key]}, it was"
-                    f" number {stored[key][0]} when the store was made; other versions of its libraries do that: start with another store"
+                    f" number {stored[key][0]} when the store was made; other versions of libraries do that: name another store"
                 )
         job.step(len(codes) - len(fresh))
         job.run([(p, p) for p in sorted(fresh)], fresh.__getitem__)
