@@ -23,7 +23,7 @@ def add_sweep(commands: Any) -> None:
         "sweep",
         help="many designs, stored as they are done",
         description="Price every point of a space (a YAML file: lists are axes, single values are fixed) and store the results as "
-        "they come. The same command goes on where the last one stood. With --show and no space: what a store holds, also while it runs.",
+        "they come. The same command goes on where the last one stood. With --show, without a space: what a store holds.",
     )
     made.add_argument("space", nargs="?", help="YAML file of axes: see docs/sweeps.md")
     made.add_argument("--store", metavar="FILE", help="SQLite file of the results; without it they are kept for --out only")

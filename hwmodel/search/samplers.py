@@ -149,7 +149,7 @@ def _hypercube(space: Space, count: int, seed: int) -> Points:
 
 def _new(space: Space, codes: list[np.ndarray], seen: set[tuple[Any, ...]], most: int) -> list[np.ndarray]:
     """The points that fulfil the constraints and were not seen, at most so many; they are seen then."""
-    chosen = []
+    chosen: list[int] = []
     holds = space.holds(codes).tolist()
     for i, point in enumerate(zip(*(column.tolist() for column in codes), strict=True)):
         if len(chosen) == most:

@@ -176,4 +176,4 @@ def _number(what: str, value: Any) -> float:
     if isinstance(value, np.generic):
         value = value.item()
     finite(what, value)
-    return value  # type: ignore[no-any-return]
+    return value
