@@ -103,7 +103,7 @@ def test_random_points_of_spaces_too_large_to_list():
     assert 350 < np.mean([p["c"] for p in found]) < 650
     with pytest.raises(ValueError, match="the grid has 1000000000000 points"):
         sampled(made)
-    with pytest.raises(ValueError, match="only 0 points|no point of the space"):
+    with pytest.raises(ValueError, match="no point of the space"):
         sampled(space({**axes, "constraints": ["a < 0"]}), "random", 5)
 
 
