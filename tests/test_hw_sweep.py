@@ -310,11 +310,12 @@ def test_few_points_are_under_way():
 
 def test_an_executor_that_dies(tmp_path):
     store, axes = tmp_path / "runs.db", {"a": list(range(12))}
-    with pytest.raises(
-        SweepStopped, match=r"the executor failed \(BrokenProcessPool.* (\d+) points are stored in .*goes on from there"
-    ):
+    with pytest.raises(SweepStopped, match=r"the executor failed \(BrokenProcessPool.*goes on from there") as error:
         hw.sweep(axes, dies, store=store, workers=2)
-    assert 3 <= len(hw.read_store(store)) <= 7
+    stored = hw.read_store(store)
+    assert f"{len(stored)} points are stored" in str(error.value)
+    assert 3 <= len(stored) < 12
+    assert 7 not in stored.index
     local = lambda point: {"y": 1}  # noqa: E731
     with pytest.raises(ValueError, match="define it at the top level of a module"):
         hw.sweep(axes, local, workers=2)
@@ -376,10 +377,11 @@ GOALS = {"x": list(range(21)), "w": [0, 1, 2, 3], "constraints": ["x != 4 or w !
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_searches_find_the_front_and_go_on(strategy, tmp_path, monkeypatch):
     pytest.importorskip(strategy.partition("-")[0])
-    options = {"strategy": strategy, "count": 48, "population": 12, "minimize": ["y", "z"], "seed": 5}
+    count = 48 if strategy == "optuna-tpe" else 120
+    options = {"strategy": strategy, "count": count, "population": 12, "minimize": ["y", "z"], "seed": 5}
     made = hw.sweep(GOALS, two_goals, **options)
     found = made.frame()
-    assert len(found) + len(made.failures) <= 48
+    assert len(found) + len(made.failures) <= count
     assert not found.duplicated(["x", "w"]).any()
     assert not ((found["x"] == 4) & (found["w"] == 0)).any()
     front = made.front()
@@ -487,8 +489,9 @@ def test_progress_says_rate_and_time(monkeypatch, capsys):
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     hw.sweep(AXES, cheap, progress=True)
     assert "12/12" in capsys.readouterr().err
-    hw.sweep(AXES, cheap)
     hw.sweep(AXES, cheap, progress=False)
+    monkeypatch.undo()
+    hw.sweep(AXES, cheap)
     assert capsys.readouterr().err == ""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from importlib import metadata
+from importlib import import_module, metadata
 from typing import Any, Protocol
 
 import numpy as np
@@ -60,8 +60,7 @@ def ordered(space: Space) -> list[bool]:
 
 class _Optuna:
     def __init__(self, strategy: str, space: Space, objectives: int, population: int, seed: int) -> None:
-        import optuna
-
+        optuna: Any = import_module("optuna")
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._optuna = optuna
         self._spread: dict[str, Any] = {}
@@ -94,9 +93,8 @@ class _Pymoo:
     """NSGA-II on the unit cube: the values of an axis are equal shares of its side."""
 
     def __init__(self, space: Space, objectives: int, population: int, seed: int) -> None:
-        from pymoo.algorithms.moo.nsga2 import NSGA2
-        from pymoo.core.problem import Problem
-
+        NSGA2 = import_module("pymoo.algorithms.moo.nsga2").NSGA2
+        Problem = import_module("pymoo.core.problem").Problem
         self._space, self._objectives = space, objectives
         self._problem = Problem(n_var=len(space.groups), n_obj=objectives, n_ieq_constr=1, xl=0.0, xu=1.0)
         self._search = NSGA2(pop_size=population)
@@ -109,14 +107,12 @@ class _Pymoo:
         return list(zip(*(column.tolist() for column in codes), strict=True))[:count]
 
     def tell(self, values: Sequence[Sequence[float] | None]) -> None:
-        from pymoo.core.evaluator import Evaluator
-        from pymoo.problems.static import StaticProblem
-
         if len(values) < len(self._asked):  # the last generation, cut short: nothing is asked after it
             return
         rows = [[_BAD] * self._objectives if v is None else list(v) for v in values]
         broken = [[1.0] if v is None else [0.0] for v in values]
-        Evaluator().eval(StaticProblem(self._problem, F=np.array(rows), G=np.array(broken)), self._asked)
+        static = import_module("pymoo.problems.static").StaticProblem(self._problem, F=np.array(rows), G=np.array(broken))
+        import_module("pymoo.core.evaluator").Evaluator().eval(static, self._asked)
         self._search.tell(infills=self._asked)
 
 

@@ -8,6 +8,7 @@ import queue
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
 from typing import Any
 
 from hwmodel._checks import positive_int, unknown
@@ -187,7 +188,7 @@ class RayExecutor(AbstractContextManager["RayExecutor"]):
 
     def __init__(self, **options: Any) -> None:
         try:
-            import ray
+            ray: Any = import_module("ray")
         except ImportError as error:
             raise ImportError("Ray is not installed: install ray, or use executor='processes'") from error
         self._ray, self._own = ray, not ray.is_initialized()

@@ -162,7 +162,7 @@ def single(points: Points) -> Callable[[int], dict[str, Any]]:
         if held["first"] != first:
             held["points"] = points.points(first, min(first + size, points.count))
             held["first"] = first
-        return held["points"][position - first]  # type: ignore[index,no-any-return]
+        return held["points"][position - first]  # type: ignore[index]
 
     return get
 
