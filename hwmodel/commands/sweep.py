@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     for name in arguments.out:
         if Path(name).suffix.lower() not in _OUT:
             raise ValueError(f"--out {name!r} has suffix {Path(name).suffix!r}; use one of {', '.join(_OUT)}")
-    goals = {"minimize": listed(arguments.minimize), "maximize": listed(arguments.maximize)}
+    goals: dict[str, Any] = {"minimize": listed(arguments.minimize), "maximize": listed(arguments.maximize)}
     if arguments.show:
         if not arguments.store or arguments.space or arguments.out:
             raise ValueError("--show takes --store FILE, and neither a space nor --out")
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     from hwmodel.search.executors import SweepStopped
     from hwmodel.search.sweep import sweep
 
-    options = {n: getattr(arguments, n) for n in ("strategy", "count", "seed", "population", "store", "workers")}
+    options: dict[str, Any] = {n: getattr(arguments, n) for n in ("strategy", "count", "seed", "population", "store", "workers")}
     options |= {n: getattr(arguments, n) for n in ("retry_failed", "stop_on_failure")}
     try:
         made = sweep(Path(arguments.space), _function(arguments.evaluate), **options, **goals)

@@ -46,5 +46,5 @@ def sources_of(evaluate: Pricing, points: pd.DataFrame, space: Space, most: int)
             found.append(frame(dram(point["dram"]).facts()))
     fixed = [(n, v) for n, v in space.fixed.items() if n in NUMBERS]
     found.append(frame(Fact(n, float(v), "see the name", "fixed value of the space", "user") for n, v in fixed))  # type: ignore[arg-type]
-    made = [f for f in found if len(f)]
-    return pd.concat(made, ignore_index=True).drop_duplicates(ignore_index=True) if made else pd.DataFrame(columns=list(COLUMNS))
+    full = [f for f in found if len(f)]
+    return pd.concat(full, ignore_index=True).drop_duplicates(ignore_index=True) if full else pd.DataFrame(columns=list(COLUMNS))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hwmodel.accelerators import Accelerator, Hierarchy
 from hwmodel.search.designs import FPGAS, NUMBERS, element_of, loaded, numbers_of, plan_of, sized, work_of
 from hwmodel.search.tasks import Failed, message
 
@@ -44,6 +45,7 @@ class Pricing:
             whole = {**self.fixed, **point}
             try:
                 acc, plan, work = element_of(whole), plan_of(whole), work_of(whole, self.work)
+                assert isinstance(acc, Accelerator)
                 mine = numbers_of(acc, {**whole, **{name: column[rows] for name, column in numbers.items()}})
                 designs = pd.DataFrame(mine, index=range(len(rows)))
             except Exception as error:
@@ -110,13 +112,12 @@ def _joined(made: list[tuple[np.ndarray, pd.DataFrame]], count: int) -> dict[str
 
 
 def _cost(work: pd.DataFrame, acc: Any, plan: str, point: Mapping[str, Any]) -> dict[str, Any]:
-    from hwmodel.accelerators import Hierarchy
     from hwmodel.batch import score_many
     from hwmodel.scoring import score
 
     if isinstance(acc, Hierarchy):
         made = score(work, sized(acc, point), plan, phase=point.get("phase"), objective=point.get("objective"))
-        return {**made.total.to_dict(), "area_mm2": made.area_mm2}
+        return {**_named(made.total), "area_mm2": made.area_mm2}
     if point.get("objective") is not None:
         raise ValueError(f"accelerator {acc} has two buffers and one way to run a layer; leave objective out")
     designs = pd.DataFrame(numbers_of(acc, point), index=[0])
@@ -147,4 +148,8 @@ def _on_fpga(point: Mapping[str, Any], work: pd.DataFrame | None) -> dict[str, A
             raise ValueError(f"folding is {options['folding']!r}; give inferences a second, or rows and columns such as 16x8")
         options["folding"] = tuple(int(s) for s in sides)
     made = score(work_of(point, work), device(str(point["device"])), plan_of(point), **options)
-    return {**made.total.to_dict(), **{name: getattr(made, name) for name in _FPGA_TEXTS}}
+    return {**_named(made.total), **{name: getattr(made, name) for name in _FPGA_TEXTS}}
+
+
+def _named(total: pd.Series) -> dict[str, Any]:
+    return {str(name): value for name, value in total.to_dict().items()}

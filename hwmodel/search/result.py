@@ -107,7 +107,7 @@ class Sweep:
         """A page with the front, points that say what they are under the mouse (hw.front_page, with its options)."""
         import hwmodel
 
-        return hwmodel.front_page(self.frame().reset_index(), path, **options)  # type: ignore[attr-defined]
+        return hwmodel.front_page(self.frame().reset_index(), path, **options)
 
     def __repr__(self) -> str:
         found = self.counts

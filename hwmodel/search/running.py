@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -37,28 +39,28 @@ class Job:
     def run(self, tasks: Iterable[Task], points: Callable[[int], dict[str, Any]], columns: Any = None) -> None:
         """Compute and store every task; at most a few more than there are workers are under way.
 
-        Raises SweepStopped where the executor fails, or where a point does and that stops the sweep; KeyboardInterrupt after
-        what has ended is stored.
+        Raises SweepStopped where the executor fails, or where a point does and that stops the sweep. Ctrl-C: nothing new begins,
+        what runs is awaited and stored, then KeyboardInterrupt; a second one drops what runs.
         """
-        todo, running, kept = iter(tasks), 0, None
+        todo, running = iter(tasks), 0
         most = 1 if isinstance(self.work, Here) else 2 * (self.work.workers or 1)
-        try:
-            more = True
+        more = True
+        with _asked_to_stop() as stop:
             while more or running:
-                while more and running < most:
+                while more and running < most and not stop:
                     task = next(todo, None)
                     more = task is not None
                     if task is not None:
                         self._submit(task, points, columns)
                         running += 1
+                if stop and more:
+                    running, more = self.work.cancel(), False
                 if running:
-                    kept = self._ended()
+                    self._keep(*self._ended())
                     running -= 1
-                    self._keep(*kept)
-                    kept = None
-        except KeyboardInterrupt:
-            self._interrupted(kept)
-            raise
+        if stop:
+            print(f"interrupted: {self.safe()}", file=sys.stderr)
+            raise KeyboardInterrupt
 
     def _submit(self, task: Task, points: Callable[[int], dict[str, Any]], columns: Any) -> None:
         start, stop = task
@@ -119,16 +121,29 @@ class Job:
         values = {n: c[row] for n, c in columns.items()}
         return {**self.evaluate.fixed, **{n: v.item() if isinstance(v, np.generic) else v for n, v in values.items()}}
 
-    def _interrupted(self, kept: Any) -> None:
-        """Store what has ended and what still runs; a second Ctrl-C drops that."""
-        if kept is not None:
-            self._keep(*kept)
-        running = self.work.cancel()
-        if running:
-            print(f"interrupted: waiting for {running} running points; Ctrl-C again drops them", file=sys.stderr)
-        for _ in range(running):
-            self._keep(*self._ended())
-        print(f"interrupted: {self.safe()}", file=sys.stderr)
+
+@contextmanager
+def _asked_to_stop() -> Iterator[list[int]]:
+    """A list that is no longer empty after the first Ctrl-C; the second raises KeyboardInterrupt. Only the main thread listens."""
+    asked: list[int] = []
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
+        yield asked
+        return
+
+    def note(number: int, frame: Any) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+        print("interrupted: finishing the points that run; Ctrl-C again drops them", file=sys.stderr)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pending(store: Store, count: int, together: bool, retry_failed: bool) -> list[Task]:
