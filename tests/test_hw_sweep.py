@@ -319,6 +319,8 @@ def test_an_executor_that_dies(tmp_path):
     local = lambda point: {"y": 1}  # noqa: E731
     with pytest.raises(ValueError, match="define it at the top level of a module"):
         hw.sweep(axes, local, workers=2)
+    with ThreadPoolExecutor(2) as pool:  # threads need not send it
+        assert len(hw.sweep(axes, local, executor=pool).frame()) == 12
 
 
 def test_failures_are_kept_and_computed_again(tmp_path):

@@ -137,8 +137,11 @@ def work(executor: Any, workers: int | None) -> Iterator[Work]:
     yield There(executor, int(found or 1))
 
 
-def check_sendable(what: str, thing: Any, executor: Any) -> None:
-    """ValueError where other processes could not get it: functions must be at the top level of a module."""
+def check_sendable(what: str, thing: Any, executor: Any, workers: int | None) -> None:
+    """ValueError where processes of concurrent.futures could not get it: functions must be at the top level of a module."""
+    own = executor == "processes" or (executor is None and (workers or 1) > 1)
+    if not own and type(executor).__name__ != "ProcessPoolExecutor":
+        return
     try:
         pickle.dumps(thing)
     except Exception as error:

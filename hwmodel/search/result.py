@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ class Sweep:
         self._place, self.question, self.space, self._evaluate = place, question, space, evaluate
         self._goals, self.computed = goals, computed
         self._frame: pd.DataFrame | None = None
+        if isinstance(place, Store):
+            weakref.finalize(self, place.close)
 
     @property
     def store(self) -> Path | None:

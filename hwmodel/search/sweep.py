@@ -71,8 +71,7 @@ def sweep(
     goals = _goals(strategy, minimize, maximize)
     points = None if strategy in SEARCHES else sampled(made, strategy, count, seed)
     chosen = _strategy(strategy, made, count, seed, goals, population, points)
-    if executor is not None or (workers or 1) > 1:
-        check_sendable("evaluate", found, executor) if executor != "serial" else None
+    check_sendable("evaluate", found, executor, workers)
     asked = {
         "names": list(made.names),
         "space": made.document(),
