@@ -456,6 +456,36 @@ def test_exports_and_sources(tmp_path):
     assert len(hw.sweep(AXES, cheap).sources) == 0
 
 
+@pytest.mark.parametrize(
+    ("options", "want"),
+    [
+        ({}, {"x": "latency_s", "y": "energy_j", "minimize": ["latency_s", "energy_j"]}),
+        ({"y": "latency_s"}, {"x": "energy_j", "y": "latency_s", "minimize": ["energy_j", "latency_s"]}),
+        (
+            {"minimize": ["area_mm2"], "maximize": ["height"]},
+            {"x": "area_mm2", "y": "height", "minimize": ["area_mm2"], "maximize": ["height"]},
+        ),
+        (
+            {"minimize": ["area_mm2"], "label": "height"},
+            {"x": "area_mm2", "y": "latency_s", "minimize": ["area_mm2"], "maximize": [], "label": "height"},
+        ),
+    ],
+)
+def test_the_page_of_a_front(options, want, monkeypatch, tmp_path):
+    given = {}
+
+    def page(frame, path, **named):
+        given.update(named, rows=len(frame), point="point" in frame.columns)
+        return "page"
+
+    monkeypatch.setattr(hw, "front_page", page, raising=False)
+    made = hw.sweep({"accelerator": "bitmod@j25", "plan": "bitmod4", "height": [8, 16], **SMALL})
+    assert made.to_html(tmp_path / "f.html", **options) == "page"
+    assert given == {**want, "rows": 2, "point": True}
+    with pytest.raises(ValueError, match="a front needs two columns"):
+        hw.sweep(AXES, cheap).to_html(tmp_path / "f.html")
+
+
 def test_the_command(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
     file, store, out = tmp_path / "s.yaml", tmp_path / "runs.db", tmp_path / "front.csv"

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _SOURCES = 64  # designs whose constants are listed
 
+Names = Sequence[str]
+
 
 class Sweep:
     """A sweep that is done: its table, the front, the failures.
@@ -106,11 +108,35 @@ class Sweep:
         frames = {"frame": self.frame().reset_index()}
         write_parquet("sweep", {"question": self.question}, frames, {"sources": self.sources}, path)
 
-    def to_html(self, path: str | Path, **options: Any) -> Any:
-        """A page with the front, points that say what they are under the mouse (hw.front_page, with its options)."""
+    def to_html(
+        self,
+        path: str | Path,
+        *,
+        x: str | None = None,
+        y: str | None = None,
+        minimize: Names = (),
+        maximize: Names = (),
+        **options: Any,
+    ) -> str:
+        """A page with the front that says what each point is (hw.front_page, with its options); needs no network.
+
+        Without names the objectives are those that the sweep was given, or x and y downwards; x and y are the first two of them, or
+        latency_s and energy_j. Raises ValueError where there is nothing to draw.
+        """
         import hwmodel
 
-        return hwmodel.front_page(self.frame().reset_index(), path, **options)
+        if not minimize and not maximize:
+            minimize, maximize = self._goals
+        frame = self.frame().reset_index()
+        names = [*minimize, *maximize, *(n for n in ("latency_s", "energy_j") if n in frame.columns)]
+        names = list(dict.fromkeys([*([x] if x else []), *([y] if y else []), *names]))
+        if len(names) < 2:
+            raise ValueError("a front needs two columns: give x= and y=, or minimize= and maximize=")
+        x = x or next(n for n in names if n != y)
+        y = y or next(n for n in names if n != x)
+        goals = {"minimize": list(minimize), "maximize": list(maximize)} if minimize or maximize else {"minimize": [x, y]}
+        page: Any = getattr(hwmodel, "front_page")  # noqa: B009
+        return str(page(frame, path, x=x, y=y, **goals, **options))
 
     def __repr__(self) -> str:
         found = self.counts
