@@ -55,12 +55,12 @@ def main() -> None:
         for workers in (1, 2):
             store = Path(folder) / f"designs{workers}.db"
             made, seconds = timed(lambda store=store, workers=workers: hw.sweep(hardware(), store=store, workers=workers))
-            peak = megabytes()
+            peak, size = megabytes(), store.stat().st_size / 1e6
             _, again = timed(lambda store=store: hw.sweep(hardware(), store=store))
-            frame, read = timed(made.frame)
-            size = store.stat().st_size / 1e6
-            print(f"{len(frame)} designs, {workers} workers: {seconds:.1f} s, {size:.0f} MB stored, {peak:.0f} MB peak,", end=" ")
-            print(f"resumed in {again:.2f} s, table in {read:.2f} s")
+            print(f"{made.counts['stored']} designs, {workers} workers: {seconds:.1f} s, {size:.0f} MB stored,", end=" ")
+            print(f"{peak:.0f} MB peak, resumed in {again:.2f} s")
+        frame, read = timed(made.frame)
+        print(f"table of {len(frame)} rows in {read:.2f} s, {megabytes():.0f} MB peak")
         for workers in (1, 2):
             print(f"own time for a point, {workers} workers: {own_time(Path(folder), workers) * 1e3:.3f} ms")
 
