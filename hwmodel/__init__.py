@@ -23,6 +23,10 @@ if TYPE_CHECKING:
         allocation_forms,
         allocation_table,
     )
+    from hwmodel.search.executors import ray_executor
+    from hwmodel.search.reading import read_failures, read_store
+    from hwmodel.search.result import Sweep
+    from hwmodel.search.sweep import sweep
     from hwmodel.technology import Technology, technologies, technology
     from hwmodel.units import Cost, Unit, unit
     from hwmodel.workloads import (
@@ -70,6 +74,12 @@ _HOMES = {
     "pareto": "hwmodel.search",
     "front_page": "hwmodel.report.front_page",
     "plot_front": "hwmodel.report.front_plot",
+    "Sweep": "hwmodel.search.result",
+    "pareto": "hwmodel.search",
+    "ray_executor": "hwmodel.search.executors",
+    "read_failures": "hwmodel.search.reading",
+    "read_store": "hwmodel.search.reading",
+    "sweep": "hwmodel.search.sweep",
     "plot_formats": "hwmodel.report.format_pictures",
     "plot_roofline": "hwmodel.report.roofline_plot",
     "plot_schemes": "hwmodel.report.scheme_plot",
@@ -99,6 +109,7 @@ __all__ = [
     "Machine",
     "Score",
     "Study",
+    "Sweep",
     "Technology",
     "Unit",
     "accelerator",
@@ -123,11 +134,15 @@ __all__ = [
     "plot_roofline",
     "plot_schemes",
     "presets",
+    "ray_executor",
+    "read_failures",
+    "read_store",
     "roofline",
     "scheme_gallery",
     "score",
     "score_many",
     "studies",
+    "sweep",
     "technologies",
     "technology",
     "to_scalesim",

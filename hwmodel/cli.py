@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hwmodel.commands import add_allocate, add_compare, add_cost, add_list, add_pareto, add_study
+from hwmodel.commands import add_allocate, add_compare, add_cost, add_list, add_pareto, add_study, add_sweep
 from hwmodel.commands.arguments import plans, positive
 from hwmodel.quantizing import add_parser as add_quantize
 from hwmodel.show import add_parser as add_show
@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     add_cost(commands)
     add_pareto(commands)
     add_study(commands)
+    add_sweep(commands)
     add_list(commands)
     return parser
 
