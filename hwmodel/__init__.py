@@ -23,10 +23,10 @@ if TYPE_CHECKING:
         allocation_forms,
         allocation_table,
     )
-    from hwmodel.search.executors import ray_executor
-    from hwmodel.search.reading import read_failures, read_store
-    from hwmodel.search.result import Sweep
-    from hwmodel.search.sweep import sweep
+    from hwmodel.search.sweeps.executors import ray_executor
+    from hwmodel.search.sweeps.reading import read_failures, read_store
+    from hwmodel.search.sweeps.result import Sweep
+    from hwmodel.search.sweeps.sweep import sweep
     from hwmodel.technology import Technology, technologies, technology
     from hwmodel.units import Cost, Unit, unit
     from hwmodel.workloads import (
@@ -69,17 +69,16 @@ _HOMES = {
     "allocation_form": "hwmodel.search.allocation",
     "allocation_forms": "hwmodel.search.allocation",
     "allocation_table": "hwmodel.search.allocation",
-    "hypervolume": "hwmodel.search",
-    "knee": "hwmodel.search",
-    "pareto": "hwmodel.search",
+    "hypervolume": "hwmodel.search.fronts",
+    "knee": "hwmodel.search.fronts",
+    "pareto": "hwmodel.search.fronts",
     "front_page": "hwmodel.report.front_page",
     "plot_front": "hwmodel.report.front_plot",
-    "Sweep": "hwmodel.search.result",
-    "pareto": "hwmodel.search",
-    "ray_executor": "hwmodel.search.executors",
-    "read_failures": "hwmodel.search.reading",
-    "read_store": "hwmodel.search.reading",
-    "sweep": "hwmodel.search.sweep",
+    "Sweep": "hwmodel.search.sweeps.result",
+    "ray_executor": "hwmodel.search.sweeps.executors",
+    "read_failures": "hwmodel.search.sweeps.reading",
+    "read_store": "hwmodel.search.sweeps.reading",
+    "sweep": "hwmodel.search.sweeps.sweep",
     "plot_formats": "hwmodel.report.format_pictures",
     "plot_roofline": "hwmodel.report.roofline_plot",
     "plot_schemes": "hwmodel.report.scheme_plot",

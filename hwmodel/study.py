@@ -13,7 +13,7 @@ from hwmodel.accelerators.native import check_activation, weight_mode
 from hwmodel.evaluation import Evaluation, baseline_quality, evaluate, samples_in, workload_of
 from hwmodel.models import LoadedModel
 from hwmodel.scoring import score
-from hwmodel.search import pareto
+from hwmodel.search.fronts import pareto
 from numfmt import LayerPlan, Plan, scheme
 from numfmt.layers.convnet import ConvNet
 from numfmt.layers.llama import Llama

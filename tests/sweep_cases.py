@@ -59,7 +59,7 @@ def live(store, log):
     """One sweep on two threads."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from hwmodel.search.sweep import sweep
+    from hwmodel.search.sweeps.sweep import sweep
 
     with ThreadPoolExecutor(2) as pool:
         sweep(logged_space(log), logged, store=store, executor=pool, workers=2, progress=False)
@@ -68,7 +68,7 @@ def live(store, log):
 def serve():
     """A process that has no threads and has loaded what a sweep needs; each line (store, log) forks one that sweeps, in a group of
     its own. Its number goes out, and then how it ended."""
-    import hwmodel.search.sweep  # noqa: F401
+    import hwmodel.search.sweeps.sweep  # noqa: F401
 
     for line in sys.stdin:
         number = os.fork()

@@ -17,7 +17,7 @@ import pytest
 
 import hwmodel as hw
 from hwmodel.cli import main
-from hwmodel.search.executors import SweepStopped
+from hwmodel.search.sweeps.executors import SweepStopped
 
 from .reference import sweeps as plain
 from .sweep_cases import cheap, dies, logged, logged_space, some_fail, two_goals, wrong_kind
@@ -83,7 +83,7 @@ def test_executors_give_the_same_table(kind, tmp_path):
 
 
 def test_blocks_on_threads_give_the_same_table(monkeypatch):
-    from hwmodel.search import running
+    from hwmodel.search.sweeps import running
 
     monkeypatch.setattr(running, "BLOCK", 16)
     axes = {"height": list(range(1, 12)), "width": [1, 3], "accelerator": ["bitmod@j25", "fp16@j25"], "plan": "bitmod4", **SMALL}

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hwmodel as hw
-from hwmodel.search.samplers import decoded, sampled
-from hwmodel.search.space import Space, space
-from hwmodel.search.values import axis_values
+from hwmodel.search.sweeps.samplers import decoded, sampled
+from hwmodel.search.sweeps.space import Space, space
+from hwmodel.search.sweeps.values import axis_values
 
 from .reference import sweeps as plain
 from .sweep_cases import cheap

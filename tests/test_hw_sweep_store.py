@@ -15,10 +15,10 @@ import pandas as pd
 import pytest
 
 import hwmodel as hw
-from hwmodel.search import running
-from hwmodel.search import store as store_module
-from hwmodel.search.blocks import Damaged, pack, unpack
-from hwmodel.search.checked import StoreError
+from hwmodel.search.sweeps import running
+from hwmodel.search.sweeps import store as store_module
+from hwmodel.search.sweeps.blocks import Damaged, pack, unpack
+from hwmodel.search.sweeps.checked import StoreError
 
 from .sweep_cases import cheap, logged, logged_space, some_fail
 

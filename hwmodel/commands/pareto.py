@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError("--epsilon thins the front that --knee looks at; give one of them")
     reference = _reference(arguments.reference)
     frame = _read(arguments.file)
-    from hwmodel.search import hypervolume, knee, pareto
+    from hwmodel.search.fronts import hypervolume, knee, pareto
 
     front = pareto(frame, low, high, per=per, epsilon=arguments.epsilon)
     if arguments.knee:

@@ -54,8 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _show(arguments.store, goals)
     if not arguments.space:
         raise ValueError("no space: give a YAML file, or --store FILE --show to see a store")
-    from hwmodel.search.executors import SweepStopped
-    from hwmodel.search.sweep import sweep
+    from hwmodel.search.sweeps.executors import SweepStopped
+    from hwmodel.search.sweeps.sweep import sweep
 
     options: dict[str, Any] = {n: getattr(arguments, n) for n in ("strategy", "count", "seed", "population", "store", "workers")}
     options |= {n: getattr(arguments, n) for n in ("retry_failed", "stop_on_failure")}
@@ -93,7 +93,7 @@ def _function(text: str | None) -> Any:
 
 
 def _show(store: str, goals: dict[str, list[str]]) -> int:
-    from hwmodel.search.reading import read_store
+    from hwmodel.search.sweeps.reading import read_store
 
     frame = read_store(store)
     said = frame.attrs["store"]
@@ -107,9 +107,9 @@ def _table(frame: Any, axes: list[str], goals: dict[str, list[str]]) -> None:
     """The front, or the first rows: axes and what is compared, or else the main results."""
     shown, what = frame, "points"
     if goals["minimize"] or goals["maximize"]:
-        from hwmodel.search.pareto import pareto
+        from hwmodel.search.fronts.pareto import pareto
 
-        shown, what = pareto(frame, **goals), "points on the front"
+        shown, what = pareto(frame, goals["minimize"], goals["maximize"]), "points on the front"
     known = [*goals["minimize"], *goals["maximize"]] or [c for c in _RESULTS if c in shown.columns]
     shown = shown[list(dict.fromkeys([*(a for a in axes if a in shown.columns), *(known or shown.columns)]))]
     more = f"{len(shown)} {what}" + (f", the first {_SHOWN} shown" if len(shown) > _SHOWN else "")

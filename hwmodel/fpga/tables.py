@@ -171,7 +171,7 @@ def _parsed(kind: str, params: list[Any], rows: np.ndarray) -> dict[str, np.ndar
             out[name][here] = found[:, i]
         for name, value in rest.items():
             out[name][here] = value
-    for i in left:
+    for i in left.tolist():
         for name, value in _in_row(int(rows[i]), key_of, kind, params[i])[1]:
             out[name][i] = value
     _in_range(kind, out, rows)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from hwmodel.search.knee import knee as knee_of
-from hwmodel.search.objectives import numbers, objectives, one
-from hwmodel.search.pareto import on_front
+from hwmodel.search.fronts.knee import knee as knee_of
+from hwmodel.search.fronts.objectives import numbers, objectives, one
+from hwmodel.search.fronts.pareto import on_front
 
 MOST_SERIES = 8
 DRAWN = 20_000

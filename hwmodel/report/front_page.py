@@ -20,7 +20,7 @@ from hwmodel.report.markup import Cell, Column, Markup, join, page, table, tag
 from hwmodel.report.numbers import compact
 from hwmodel.report.save import write_whole
 from hwmodel.report.theme import THEMES
-from hwmodel.search.objectives import named, one
+from hwmodel.search.fronts.objectives import named, one
 
 _MOST_COLUMNS = 24
 _LISTED = 500  # rows of the table

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hwmodel.search.blocks import Damaged, row_crc, unpack
-from hwmodel.search.checked import check_file, check_whole, damaged, refused_io, stored
+from hwmodel.search.sweeps.blocks import Damaged, row_crc, unpack
+from hwmodel.search.sweeps.checked import check_file, check_whole, damaged, refused_io, stored
 
 INDEX = "point"
 _AT_ONCE = 10_000  # rows whose JSON is read together

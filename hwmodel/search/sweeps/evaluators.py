@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from hwmodel.accelerators import Accelerator, Hierarchy
-from hwmodel.search.designs import FPGAS, NUMBERS, element_of, loaded, numbers_of, plan_of, sized, work_of
-from hwmodel.search.tasks import Failed, message
+from hwmodel.search.sweeps.designs import FPGAS, NUMBERS, element_of, loaded, numbers_of, plan_of, sized, work_of
+from hwmodel.search.sweeps.tasks import Failed, message
 
 _FPGA_TEXTS = ("fits", "places", "misfit")
 _SUMMARY = ("bits_per_weight", "sqnr_db", "worst_layer", "worst_sqnr_db", "max_abs_error")

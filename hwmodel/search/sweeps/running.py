@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.search.executors import Here, SweepStopped, Work
-from hwmodel.search.samplers import Points
-from hwmodel.search.store import MEMORY, Store
-from hwmodel.search.tasks import block, one
+from hwmodel.search.sweeps.executors import Here, SweepStopped, Work
+from hwmodel.search.sweeps.samplers import Points
+from hwmodel.search.sweeps.store import MEMORY, Store
+from hwmodel.search.sweeps.tasks import block, one
 
 BLOCK = 1 << 14  # points computed together
 Task = tuple[int, int]  # first point and one past the last; (p, p) is point p alone
@@ -113,7 +113,7 @@ class Job:
             raise SweepStopped(f"point {failed[0][0]} failed: {failed[0][1]}; {self.safe()}")
 
     def _row(self, position: int, point: dict[str, Any], done: bool, found: dict[str, Any], seconds: float) -> Any:
-        from hwmodel.search.blocks import row_text
+        from hwmodel.search.sweeps.blocks import row_text
 
         return position, self.key(point), done, row_text({n: point[n] for n in self.names}), found, seconds
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hwmodel.search.identity import own
-from hwmodel.search.space import Space
-from hwmodel.search.store import Store
+from hwmodel.search.sweeps.identity import own
+from hwmodel.search.sweeps.space import Space
+from hwmodel.search.sweeps.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +43,7 @@ class Sweep:
         """One row a point that has a result, in the order of the points: columns of the axes, then of the results. The index is the
         number of the point."""
         if self._frame is None:
-            from hwmodel.search.reading import frame_of, reading
+            from hwmodel.search.sweeps.reading import frame_of, reading
 
             if isinstance(self._place, Store):
                 self._frame = frame_of(self._place.db, self._place.path)
@@ -55,7 +55,7 @@ class Sweep:
     @property
     def failures(self) -> pd.DataFrame:
         """The points that have none: axes and `error`."""
-        from hwmodel.search.reading import failures_of, reading
+        from hwmodel.search.sweeps.reading import failures_of, reading
 
         if isinstance(self._place, Store):
             return failures_of(self._place.db, self._place.path)
@@ -65,7 +65,7 @@ class Sweep:
     @property
     def counts(self) -> dict[str, Any]:
         """Points stored with a result, failed, and computed by this call."""
-        from hwmodel.search.reading import facts, reading
+        from hwmodel.search.sweeps.reading import facts, reading
 
         if isinstance(self._place, Store):
             found = facts(self._place.db)
@@ -76,7 +76,7 @@ class Sweep:
 
     def front(self, minimize: Sequence[str] = (), maximize: Sequence[str] = ()) -> pd.DataFrame:
         """The rows of `.frame()` on the Pareto front (hw.pareto); without names those that the search worked towards."""
-        from hwmodel.search.pareto import pareto
+        from hwmodel.search.fronts.pareto import pareto
 
         if not minimize and not maximize:
             minimize, maximize = self._goals
@@ -90,7 +90,7 @@ class Sweep:
             from hwmodel.sources import frame
 
             return frame(())
-        from hwmodel.search.constants import sources_of
+        from hwmodel.search.sweeps.constants import sources_of
 
         return sources_of(self._evaluate, self.frame(), self.space, _SOURCES)
 

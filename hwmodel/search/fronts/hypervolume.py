@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from hwmodel._checks import finite, unknown
-from hwmodel.search.objectives import costs, groups_of, named, objectives
-from hwmodel.search.pareto import on_front
+from hwmodel.search.fronts.objectives import costs, groups_of, named, objectives
+from hwmodel.search.fronts.pareto import on_front
 
 
 def hypervolume(
@@ -63,7 +63,7 @@ def _volume(frame: pd.DataFrame, low: Sequence[str], high: Sequence[str], corner
     if points.shape[1] == 2:  # in lexicographic order the second column falls
         upper = np.append(corner[1], points[:-1, 1])
         return float(((corner[0] - points[:, 0]) * (upper - points[:, 1])).sum())
-    from hwmodel.search.slices import volume_above
+    from hwmodel.search.fronts.slices import volume_above
 
     return float(volume_above(np.ascontiguousarray(corner - points)))
 

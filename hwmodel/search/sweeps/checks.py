@@ -12,10 +12,10 @@ from hwmodel.accelerators import Accelerator, accelerator
 from hwmodel.batch import BUFFERS
 from hwmodel.fpga import device
 from hwmodel.scoring import PHASES
-from hwmodel.search.designs import AXES, FPGAS, NETWORKS, NUMBERS, PLANS, WORKLOADS
-from hwmodel.search.evaluators import Pricing
-from hwmodel.search.space import Space
-from hwmodel.search.values import Span
+from hwmodel.search.sweeps.designs import AXES, FPGAS, NETWORKS, NUMBERS, PLANS, WORKLOADS
+from hwmodel.search.sweeps.evaluators import Pricing
+from hwmodel.search.sweeps.space import Space
+from hwmodel.search.sweeps.values import Span
 from hwmodel.technology.library import technology
 from hwmodel.technology.offchip import dram
 from numfmt import Plan
@@ -68,7 +68,7 @@ def _given(space: Space, name: str) -> list[Any]:
     if name in space.fixed:
         return [space.fixed[name]]
     if name in space.templates:
-        from hwmodel.search.samplers import decoded
+        from hwmodel.search.sweeps.samplers import decoded
 
         if not all(space.sizes) or space.size > 1 << 16:
             return []

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.search.blocks import plain_result
+from hwmodel.search.sweeps.blocks import plain_result
 
 Failed = list[tuple[int, str]]
 

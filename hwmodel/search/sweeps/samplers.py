@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from hwmodel._checks import positive_int, unknown
-from hwmodel.search.space import Space
-from hwmodel.search.values import Scalar
+from hwmodel.search.sweeps.space import Space
+from hwmodel.search.sweeps.values import Scalar
 
 STRATEGIES = ("grid", "random", "lhs", "optuna-nsga2", "optuna-tpe", "pymoo-nsga2")
 SEARCHES = STRATEGIES[3:]

@@ -11,8 +11,8 @@ import numpy as np
 import yaml
 
 from hwmodel._checks import unknown
-from hwmodel.search.constraints import Constraint
-from hwmodel.search.values import NAMES, Scalar, Span, axis_values, fill, scalar
+from hwmodel.search.sweeps.constraints import Constraint
+from hwmodel.search.sweeps.values import NAMES, Scalar, Span, axis_values, fill, scalar
 
 _RESERVED = ("constraints", "linked")
 _YAML = (".yaml", ".yml")

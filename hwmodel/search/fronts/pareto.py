@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hwmodel._checks import finite, unknown
-from hwmodel.search.objectives import groups_of, objectives, rank_of
+from hwmodel.search.fronts.objectives import groups_of, objectives, rank_of
 
 Columns = str | Sequence[str]
 BoolRows = np.ndarray
@@ -85,7 +85,7 @@ def front_of_ranks(ranks: Sequence[np.ndarray], groups: np.ndarray | None) -> Bo
     if len(ranks) == 2:
         found = _sweep(distinct)
     else:
-        from hwmodel.search.divide import front_of_sorted
+        from hwmodel.search.fronts.divide import front_of_sorted
 
         starts = np.zeros(1, np.int64)
         if groups is not None:

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hwmodel.search.blocks import canonical
+from hwmodel.search.sweeps.blocks import canonical
 
 if TYPE_CHECKING:
     import pandas as pd

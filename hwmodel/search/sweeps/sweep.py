@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwmodel._checks import positive_int, unknown
-from hwmodel.search.asking import POPULATION, asker, library_version, objective_values
-from hwmodel.search.blocks import canonical
-from hwmodel.search.checked import StoreError
-from hwmodel.search.executors import check_sendable, work
-from hwmodel.search.identity import digest, identity, network_digest, own
-from hwmodel.search.result import Sweep
-from hwmodel.search.running import Job, pending, progress, single
-from hwmodel.search.samplers import SEARCHES, STRATEGIES, Points, sampled
-from hwmodel.search.space import Space
-from hwmodel.search.space import space as read_space
-from hwmodel.search.store import MEMORY, Store
+from hwmodel.search.sweeps.asking import POPULATION, asker, library_version, objective_values
+from hwmodel.search.sweeps.blocks import canonical
+from hwmodel.search.sweeps.checked import StoreError
+from hwmodel.search.sweeps.executors import check_sendable, work
+from hwmodel.search.sweeps.identity import digest, identity, network_digest, own
+from hwmodel.search.sweeps.result import Sweep
+from hwmodel.search.sweeps.running import Job, pending, progress, single
+from hwmodel.search.sweeps.samplers import SEARCHES, STRATEGIES, Points, sampled
+from hwmodel.search.sweeps.space import Space
+from hwmodel.search.sweeps.space import space as read_space
+from hwmodel.search.sweeps.store import MEMORY, Store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,9 +49,9 @@ def sweep(
 ) -> Sweep:
     """Compute the points of a space; those that are in the store already are not computed again.
 
-    space: a mapping, YAML file or text (`hwmodel.search.space.space`). Without `evaluate` its names are those of docs/sweeps.md:
-    accelerators and their numbers, plans, datapaths, technologies, DRAM, models, devices, networks. `work` is a workload for all
-    points. Two-buffer accelerators are scored in blocks (hw.score_many), memory hierarchies and FPGAs point by point (hw.score),
+    space: a mapping, YAML file or text (`hwmodel.search.sweeps.space.space`). Without `evaluate` its names are those of
+    docs/sweeps.md: accelerators and their numbers, plans, datapaths, technologies, DRAM, models, devices, networks. `work` is a
+    workload for all points. Two-buffer accelerators are scored in blocks (hw.score_many), memory hierarchies and FPGAs point by point (hw.score),
     and with `network` each point also runs the network bit for bit (hw.evaluate).
     evaluate: a function that takes a point (a dict) and returns one of numbers and texts; `version` says when its answers change.
     strategy: "grid", "random" or "lhs" (`count`, `seed`), or a search "optuna-nsga2", "optuna-tpe", "pymoo-nsga2" that asks for
@@ -94,7 +94,7 @@ def sweep(
 
 def _evaluator(space: Space, evaluate: Any, work: pd.DataFrame | None) -> Any:
     if evaluate is None:
-        from hwmodel.search.checks import pricing
+        from hwmodel.search.sweeps.checks import pricing
 
         return pricing(space, work)
     if not callable(evaluate):

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hwmodel.search.samplers import from_units
-from hwmodel.search.space import Space
-from hwmodel.search.values import Span
+from hwmodel.search.sweeps.samplers import from_units
+from hwmodel.search.sweeps.space import Space
+from hwmodel.search.sweeps.values import Span
 
 POPULATION = {"optuna-nsga2": 50, "optuna-tpe": 10, "pymoo-nsga2": 50}
 _BAD = 1e30  # an objective of a point that has none: worse than any

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hwmodel.search.blocks import canonical, row_crc
+from hwmodel.search.sweeps.blocks import canonical, row_crc
 
 MARK = 0x68775357  # of a store of sweeps: "hwSW"
 SCHEMA = 1

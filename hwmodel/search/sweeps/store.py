@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 
 from hwmodel.report.save import unique
-from hwmodel.search.blocks import canonical, pack, row_crc, row_text
-from hwmodel.search.checked import MARK, SCHEMA, StoreError, check_file, check_whole, difference, refused_io, stored
+from hwmodel.search.sweeps.blocks import canonical, pack, row_crc, row_text
+from hwmodel.search.sweeps.checked import MARK, SCHEMA, StoreError, check_file, check_whole, difference, refused_io, stored
 
 MEMORY = ":memory:"
 PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "wal_autocheckpoint=2000", "busy_timeout=10000")

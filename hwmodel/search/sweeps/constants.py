@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from hwmodel.search.designs import NUMBERS, element_of, plan_of, work_of
-from hwmodel.search.evaluators import Pricing
-from hwmodel.search.space import Space
+from hwmodel.search.sweeps.designs import NUMBERS, element_of, plan_of, work_of
+from hwmodel.search.sweeps.evaluators import Pricing
+from hwmodel.search.sweeps.space import Space
 from hwmodel.sources import COLUMNS, Fact, frame
 from hwmodel.technology.offchip import dram
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from hwmodel._checks import unknown
-from hwmodel.search.objectives import costs, groups_of, objectives
-from hwmodel.search.pareto import on_front
+from hwmodel.search.fronts.objectives import costs, groups_of, objectives
+from hwmodel.search.fronts.pareto import on_front
 
 KNEES = ("distance", "angle", "trade_off")
 _FLAT = 1e-12  # a bulge that is rounding

@@ -1,0 +1,1 @@
+"""Spaces of designs, computed into a store that survives a kill."""
