@@ -44,10 +44,14 @@ class Plan:
         datapath). A bare scheme means weights only. ` | PATTERN: w=...; a=...` behind it overrides layers whose name matches.
         YAML: the same keys under `default:` and under each pattern of `layers:`.
 
+        What holds a plan as its `plan` (the answer of `hw.allocate`) stands for it.
+
         Raises ValueError for unknown keys, schemes or datapaths; FileNotFoundError for a YAML path that does not exist.
         """
         if isinstance(spec, Plan):
             return spec
+        if isinstance(held := getattr(spec, "plan", None), Plan):
+            return held
         if isinstance(spec, Scheme):
             return cls(replace(_FLOAT16, weight=spec))
         if isinstance(spec, Mapping):

@@ -85,3 +85,13 @@ def test_refused_files(tmp_path):
         path.write_text(content, encoding="utf-8")
         with pytest.raises(ValueError, match=words):
             nf.Plan.parse(str(path))
+
+
+def test_what_holds_a_plan_stands_for_it():
+    class Answer:
+        plan = nf.Plan.parse("w=int4/g128; a=int8/token")
+
+    assert nf.Plan.parse(Answer()) is Answer.plan
+    Answer.plan = "int4"
+    with pytest.raises(ValueError, match="is not a string"):
+        nf.Plan.parse(Answer())
