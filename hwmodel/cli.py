@@ -38,6 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return 0
+    except ImportError as error:
+        if error.name is not None:  # a fault of ours, not an optional package whose remedy the message names
+            raise
+        print(f"hwmodel: error: {error}", file=sys.stderr)
+        return 2
     except (ValueError, OSError) as error:
         print(f"hwmodel: error: {error}", file=sys.stderr)
         return 2

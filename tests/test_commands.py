@@ -1,6 +1,7 @@
 """Commands beside `score` and `show`: compare, cost, study, list."""
 
 import json
+import sys
 
 import pandas as pd
 import pytest
@@ -213,3 +214,20 @@ def test_compare_with_fpgas(capsys):
     assert "hwmodel compare --accelerators" in err
     code, _, err = run(capsys, "compare", "--model", "resnet-18", "--schemes", plan, "--accelerators", "xczu3egg")
     assert "did you mean xczu3eg" in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["allocate", "--model", "digits", "--schemes", "int8/channel, int4/channel", "--budget", "size_mib=40%"],
+        ["compare", "--model", "resnet-18", "--accelerators", "xczu3eg", "--schemes", "w=int8/channel; a=int8/tensor"],
+    ],
+)
+def test_a_missing_optional_package_is_one_line_with_its_remedy(arguments, monkeypatch, capsys):
+    for name in ("scipy", "scipy.optimize"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert main(arguments) == 2
+    err = capsys.readouterr().err
+    assert "needs scipy" in err
+    assert "pip install" in err
+    assert "Traceback" not in err
