@@ -104,24 +104,33 @@ def _of_logarithms(w: Logarithmic, a: Logarithmic, target: Rounded) -> Assembly:
 
 
 @lru_cache(maxsize=512)
-def add(target: Rounded) -> Assembly:
-    """Two words of the target's format."""
+def add(target: Rounded, fed_back: bool = False) -> Assembly:
+    """Two words of the target's format.
+
+    `fed_back`: one of them is the running sum. It outgrows the terms, and the adder toggles as little as that of `fp_mac_float`
+    was seen to with its sum fed back; `fp_add` was seen with two independent words.
+    """
     e, m = target.fields
     made = target.end(floats.fp_add(e, m))
-    return _flags(target.format, 2) | made
+    return _in_role(_flags(target.format, 2) | made, fed_back)
 
 
-def fused(w: Operand, a: Operand, target: Rounded) -> Assembly:
-    """The exact product added to a word of the target's format, rounded once."""
+def _in_role(made: Assembly, fed_back: bool) -> Assembly:
+    return made.classed("float sum") if fed_back else made
+
+
+def fused(w: Operand, a: Operand, target: Rounded, fed_back: bool = True) -> Assembly:
+    """The exact product added to a word of the target's format, rounded once. `fed_back`: as in `add`."""
     e, _ = target.fields
     p, x = product_bits(w, a), max(e, w.float_fields[0], a.float_fields[0]) + 2
     settle = chain(parts.leading_zeros(p, "product leading zeros"), parts.barrel(p, name="product normalise"))
-    return exact_product(w, a) >> settle >> parts.adder(x, "product exponent") >> add_wide(p, x, target)
+    return exact_product(w, a) >> settle >> parts.adder(x, "product exponent") >> add_wide(p, x, target, fed_back)
 
 
 @lru_cache(maxsize=512)
-def add_wide(p: int, x: int, target: Rounded) -> Assembly:
-    """A normalised term of p significand bits and x exponent bits added to a word of the target's format, rounded once."""
+def add_wide(p: int, x: int, target: Rounded, fed_back: bool = False) -> Assembly:
+    """A normalised term of p significand bits and x exponent bits added to a word of the target's format, rounded once.
+    `fed_back`: as in `add`."""
     e, m = target.fields
     w = max(m + 1, p) + 3
     order = chain(parts.compare(x + max(m, p), "magnitude compare"), parts.select(x + m + p, "operand swap"))
@@ -132,8 +141,8 @@ def add_wide(p: int, x: int, target: Rounded) -> Assembly:
     )
     normal = parts.leading_zeros(w) >> (parts.barrel(w, name="normalise") | limit)
     end = chain(parts.select(m + 1, "carry"), parts.increment(e + m, "round"), parts.mask(e + m, "limits"))
-    made = chain(floats.hidden(e), order, align, summed, normal, end).classed("float sum")
-    return _flags(target.format, 1) | target.end(made)
+    made = chain(floats.hidden(e), order, align, summed, normal, end)
+    return _in_role(_flags(target.format, 1) | target.end(made), fed_back)
 
 
 def _flags(fmt: Float, count: int) -> Assembly:

@@ -32,7 +32,7 @@ def lmul_sum(ask: Request, inner: LMulAccumulator) -> Made:
     if inner.method == "formula":
         e, m = fmt.exp_bits, fmt.man_bits
         made = chain(made, parts.select(m + 1, "formula normalise"), ends.rounding(e + m, 4, name="formula round"))
-    made = made >> (add(total) if fmt == inner.sum.format else of_other(fmt, total))
+    made = made >> (add(total, fed_back=True) if fmt == inner.sum.format else of_other(fmt, total, fed_back=True))
     bits = inner.sum.format.bits
     widths = {"accumulator": bits, "product": fmt.bits}
     return Made((made | state(inner.sum.format)) * ask.lanes, ask.lanes, bits, widths)
@@ -50,7 +50,7 @@ def table_sum(ask: Request, inner: TableAccumulator) -> Made:
     target = Rounded(inner.sum.format, str(inner.sum.rounding))
     if inner.table.integers:
         made = made >> from_integer(bits, target, "product to float")
-    made = chain(made, add(target)) | state(inner.sum.format)
+    made = chain(made, add(target, fed_back=True)) | state(inner.sum.format)
     return Made(made * ask.lanes, ask.lanes, inner.sum.format.bits, {"accumulator": inner.sum.format.bits, "product": bits})
 
 
