@@ -377,3 +377,73 @@ def test_components_compute():
         unit("int_add", N=8).compute(3)
     with pytest.raises(ValueError, match="function of component"):
         unit("decoder", N=8).compute(3)
+
+
+def _per_gate(path, **options):
+    """fJ of an operation and gate equivalent, by part, as synthesised."""
+    table = hw.unit(path, **options).cost("nangate45", "area").breakdown.set_index("part")
+    return 1e3 * table.energy_pj / table.area_ge
+
+
+@pytest.mark.parametrize(
+    ("path", "operands"),
+    [
+        ("fp32", "e4m3fn"),
+        ("fp32+fma", "e4m3fn"),
+        ("fp32+rz", "e4m3fn"),
+        ("fp32+product=bf16", "e4m3fn"),
+        ("fp32+lmul<float<6,3>>", "e4m3fn"),
+        ("fp32+lmul", "e4m3fn"),
+        ("fp32+table<drum6_8s>", "int8"),
+    ],
+)
+def test_a_running_sum_toggles_alike_behind_every_product(path, operands):
+    """As that of `fp_mac_float` was measured; two independent words as those of `fp_add`."""
+    found = _per_gate(path, weight=operands, activation=operands)
+    measured = _per_gate("fp_mac_float", E1=4, M1=3, E2=4, M2=3, E=8, M=23)
+    for part in ("magnitude compare", "align", "significand sum", "carry"):
+        assert found[part] == pytest.approx(measured[part])
+    independent = _per_gate("fp32+pairwise", weight="float16", activation="float16", group=2)
+    adder = _per_gate("fp_add", E=8, M=23)
+    for part in ("magnitude compare", "align", "significand sum", "carry"):
+        assert 2 * independent[f"tree level 1: {part}"] == pytest.approx(adder[part])  # one addition for two products
+        assert adder[part] > 2 * found[part]
+
+
+def test_what_works_once_a_group_does_so_behind_a_zero_point_and_in_many_lanes():
+    values = {f.name: f.value for f in hw.unit("int_add", N=8).cost(flow="area").facts}
+    for lanes in (1, 2):
+        for weight in ("int4/g64", "int4/g64+asym"):
+            found = _per_gate("exact:fp16", weight=weight, activation="int8", lanes=lanes)
+            assert 64 * found["output normalise"] == pytest.approx(values["fj shift"])
+            assert 64 * found["output round"] == pytest.approx(values["fj data"])
+    for lanes in (1, 3):
+        found = _per_gate("h100.mma_m16n8k32_e4m3_e4m3_f32", lanes=lanes)
+        assert 2 * found["outer: align"] == pytest.approx(values["fj float sum"])  # poured after two blocks
+
+
+def test_operands_are_made_words_of_the_l_mul_adders_format():
+    def front(path, weight, activation="bfloat16"):
+        made = hw.unit(path, weight=weight, activation=activation).cost().breakdown
+        chosen = made[made.part.str.startswith(("weight to", "activation to"))]
+        return {part.split(": ")[1] for part in chosen.part}, chosen.area_um2.sum()
+
+    assert front("fp32+lmul<bf16>", "bfloat16") == (set(), 0)
+    assert front("fp32+lmul<bf16>", "float<8,3>")[0] == set()  # the same exponents: zeros below the mantissa
+    names, kept = front("fp32+lmul<bf16>", "e4m3fn")
+    assert names == {"hidden bit", "hidden bit, upper levels", "leading zeros", "normalise", "exponent"}
+    names, flushed = front("fp32+lmul<bf16>", FlushedFloat(nf.parse("e4m3fn")))
+    assert names == {"exponent"}  # no subnormals, a new bias
+    assert 0 < flushed < kept
+    assert front("fp32+lmul<bf16>", "int8")[0] >= {"magnitude", "leading zeros", "normalise", "exponent"}
+    both = front("fp32+lmul<float<6,3>>", "e4m3fn", "e4m3fn")[1]
+    assert both == pytest.approx(2 * front("fp32+lmul<float<6,3>>", "e4m3fn", "float<6,3>")[1])
+    flags = hw.unit("fp32+lmul<bf16>", weight="bfloat16", activation="bfloat16").cost().breakdown.part
+    assert "special products" in set(flags)
+    plain = nf.Float(4, 3, 7, "none")
+    assert (
+        not hw.unit("fp32+lmul<float<4,3>>", weight=plain, activation=plain)
+        .cost()
+        .breakdown.part.str.contains("special prod")
+        .any()
+    )

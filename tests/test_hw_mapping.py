@@ -4,6 +4,7 @@ checked.
 
 import itertools
 import math
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -315,22 +316,27 @@ def test_a_buffer_too_small_for_any_tile_says_so(tmp_path):
         hw.score(work, "edge-npu", "int8/channel")
 
 
-PEERS = hw.studies.peers()
+@cache
+def peers():
+    """Seconds long, so not at import: every process that collects tests would pay."""
+    return hw.studies.peers()
 
 
 def rows_of(tool, metric):
-    rows = PEERS[PEERS.tool.str.startswith(tool) & (PEERS.metric == metric)]
+    table = peers()
+    rows = table[table.tool.str.startswith(tool) & (table.metric == metric)]
     assert len(rows)
     return rows
 
 
 def test_peers_keep_the_columns_and_every_comparable_row_is_compared():
-    recorded = PEERS[[c for c in PEERS.columns if c not in ("accelerator", "mapping", "ours", "error_percent", "best", "why")]]
+    table = peers()
+    recorded = table[[c for c in table.columns if c not in ("accelerator", "mapping", "ours", "error_percent", "best", "why")]]
     names = "tool,version,workload,hardware,options,metric,value,unit,wall_s,cpu_s,peak_MB,status"
     assert list(recorded.columns) == names.split(",")
-    numbers = pd.to_numeric(PEERS.value, errors="coerce").notna()
-    assert PEERS.ours[numbers].notna().all()
-    assert (PEERS.why[numbers].str.len() > 10).all()
+    numbers = pd.to_numeric(table.value, errors="coerce").notna()
+    assert table.ours[numbers].notna().all()
+    assert (table.why[numbers].str.len() > 10).all()
 
 
 @pytest.mark.parametrize(

@@ -95,9 +95,16 @@ def compare(case):
         assert got[OPERANDS.index(operand), i, MOVES.index(move)] == words, (operand, acc.levels[i].name, move, str(mapping), layer)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(cases())
 def test_traffic_is_what_a_walk_of_the_loops_counts(case):
+    compare(case)
+
+
+@pytest.mark.exhaustive
+@settings(max_examples=2000, deadline=None)
+@given(cases())
+def test_traffic_is_what_a_walk_of_many_more_loops_counts(case):
     compare(case)
 
 

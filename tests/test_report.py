@@ -475,7 +475,7 @@ def test_every_text_is_escaped(tmp_path):
 
 
 @pytest.mark.parametrize("metric", ["accuracy", None])
-def test_other_metrics(metric, tmp_path):
+def test_other_metrics(metric, tmp_path, quick):
     study = make_study(metric)
     report.write(study, tmp_path / "r")
     text = " ".join(Page(read(tmp_path / "r")).text)

@@ -57,7 +57,9 @@ def outer_sum(ask: Request, made: Made) -> Assembly:
     source = _float_of(inner, made, goal)
     if isinstance(inner, BitSerialAccumulator) and inner.mode != "ideal":
         # the element multiplies by its eight bits of scale itself; the outer accumulator stands once a column
-        join = chain(parts.adder(goal.fields[0], "exponent"), from_integer(made.widths["dequantized"], goal), add(goal))
+        join = chain(
+            parts.adder(goal.fields[0], "exponent"), from_integer(made.widths["dequantized"], goal), add(goal, fed_back=True)
+        )
         return _shared(named("outer", seldom(join, 1 / ask.group)) | register(acc.format.bits, "outer: register"), ask.share)
     fields = [_scale_fields(f) for f in formats]
     exponent, mantissa = max(e for e, _ in fields), max(m for _, m in fields)
@@ -69,7 +71,9 @@ def outer_sum(ask: Request, made: Made) -> Assembly:
             mantissa = fields[0][1] + fields[1][1] + 1
     bits, first = source
     times = chain(both, scaled(first, bits, exponent, mantissa, goal))
-    return seldom(chain(times, named("outer", add(goal))), 1 / ask.group) | register(acc.format.bits, "outer: register")
+    return seldom(chain(times, named("outer", add(goal, fed_back=True))), 1 / ask.group) | register(
+        acc.format.bits, "outer: register"
+    )
 
 
 def _float_of(inner: Accumulator, made: Made, goal: Rounded) -> tuple[int, Assembly]:
@@ -109,7 +113,7 @@ def _join(name: str, acc: Accumulator, rate: float, bits: int = 0) -> Assembly:
     if goal is not None:
         e, m = goal.fields
         first = ends.rounding(e + m, 4, goal.rounding, name="round piece") if bits > goal.format.bits else Assembly()
-        return named(name, seldom(chain(first, add(goal)), min(rate, 1.0)) | state(goal.format, "register"))
+        return named(name, seldom(chain(first, add(goal, fed_back=True)), min(rate, 1.0)) | state(goal.format, "register"))
     k = getattr(acc, "width", 32)
     wide = chain(parts.adder(k, "sum"), ends.saturate(k + 1, k) if getattr(acc, "saturate", False) else Assembly())
     return named(name, seldom(wide, min(rate, 1.0)) | register(k, "register"))

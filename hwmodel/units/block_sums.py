@@ -48,7 +48,9 @@ def block_sum(ask: Request, rule: Rule) -> Made:
     held_bits = out.bits
     made = made | register(held_bits, "accumulator register")
     if rule.pour:
-        made = made | named("outer", seldom(add(Rounded(out)), 1 / rule.pour) | register(held_bits, "accumulator register"))
+        made = made | named(
+            "outer", seldom(add(Rounded(out), fed_back=True), 1 / rule.pour) | register(held_bits, "accumulator register")
+        )
     return Made(made * ask.lanes, rule.terms * ask.lanes, held_bits, widths)
 
 

@@ -14,6 +14,7 @@ from hwmodel.units.structure import ends, floats, parts
 from hwmodel.units.structure.assembly import Assembly, total
 from hwmodel.units.structure.registers import chain, named, register, without
 from numfmt import Float
+from numfmt.formats.flushed import FlushedFloat
 from numfmt.formats.shift import Logarithmic
 
 
@@ -61,10 +62,13 @@ def exact_product(w: Operand, a: Operand) -> Assembly:
             made = chain(parts.invert(whole.bits, "magnitude"), parts.increment(whole.bits, "magnitude increment")) >> made
     else:
         made = floats.fp_mul_exact(w.exponent, w.mantissa, a.exponent, a.mantissa)
+    return front >> (made | product_flags(w, a))
+
+
+def product_flags(w: Operand, a: Operand) -> Assembly:
+    """Detection of NaN and infinity in both operands, and of products without a value."""
     flags = named("weight", w.special) | named("activation", a.special)
-    if flags.parts:
-        flags = flags >> parts.gates(4, 2, "special products", "count")
-    return front >> (made | flags)
+    return flags >> parts.gates(4, 2, "special products", "count") if flags.parts else flags
 
 
 def product_bits(w: Operand, a: Operand) -> int:
@@ -104,24 +108,33 @@ def _of_logarithms(w: Logarithmic, a: Logarithmic, target: Rounded) -> Assembly:
 
 
 @lru_cache(maxsize=512)
-def add(target: Rounded) -> Assembly:
-    """Two words of the target's format."""
+def add(target: Rounded, fed_back: bool = False) -> Assembly:
+    """Two words of the target's format.
+
+    `fed_back`: one of them is the running sum. It outgrows the terms, and the adder toggles as little as that of `fp_mac_float`
+    was seen to with its sum fed back; `fp_add` was seen with two independent words.
+    """
     e, m = target.fields
     made = target.end(floats.fp_add(e, m))
-    return _flags(target.format, 2) | made
+    return _in_role(_flags(target.format, 2) | made, fed_back)
 
 
-def fused(w: Operand, a: Operand, target: Rounded) -> Assembly:
-    """The exact product added to a word of the target's format, rounded once."""
+def _in_role(made: Assembly, fed_back: bool) -> Assembly:
+    return made.classed("float sum") if fed_back else made
+
+
+def fused(w: Operand, a: Operand, target: Rounded, fed_back: bool = True) -> Assembly:
+    """The exact product added to a word of the target's format, rounded once. `fed_back`: as in `add`."""
     e, _ = target.fields
     p, x = product_bits(w, a), max(e, w.float_fields[0], a.float_fields[0]) + 2
     settle = chain(parts.leading_zeros(p, "product leading zeros"), parts.barrel(p, name="product normalise"))
-    return exact_product(w, a) >> settle >> parts.adder(x, "product exponent") >> add_wide(p, x, target)
+    return exact_product(w, a) >> settle >> parts.adder(x, "product exponent") >> add_wide(p, x, target, fed_back)
 
 
 @lru_cache(maxsize=512)
-def add_wide(p: int, x: int, target: Rounded) -> Assembly:
-    """A normalised term of p significand bits and x exponent bits added to a word of the target's format, rounded once."""
+def add_wide(p: int, x: int, target: Rounded, fed_back: bool = False) -> Assembly:
+    """A normalised term of p significand bits and x exponent bits added to a word of the target's format, rounded once.
+    `fed_back`: as in `add`."""
     e, m = target.fields
     w = max(m + 1, p) + 3
     order = chain(parts.compare(x + max(m, p), "magnitude compare"), parts.select(x + m + p, "operand swap"))
@@ -132,8 +145,8 @@ def add_wide(p: int, x: int, target: Rounded) -> Assembly:
     )
     normal = parts.leading_zeros(w) >> (parts.barrel(w, name="normalise") | limit)
     end = chain(parts.select(m + 1, "carry"), parts.increment(e + m, "round"), parts.mask(e + m, "limits"))
-    made = chain(floats.hidden(e), order, align, summed, normal, end).classed("float sum")
-    return _flags(target.format, 1) | target.end(made)
+    made = chain(floats.hidden(e), order, align, summed, normal, end)
+    return _in_role(_flags(target.format, 1) | target.end(made), fed_back)
 
 
 def _flags(fmt: Float, count: int) -> Assembly:
@@ -146,6 +159,25 @@ def from_integer(bits: int, target: Rounded, name: str = "to float") -> Assembly
     sign = chain(parts.invert(bits, "magnitude"), parts.increment(bits, "magnitude increment"))
     made = chain(sign, parts.leading_zeros(bits), parts.barrel(bits, name="normalise"), parts.adder(e, "exponent"))
     return named(name, chain(made, ends.rounding(m + 1, bits - m - 1, target.rounding)))
+
+
+def widened(source: Operand, target: Rounded, name: str) -> Assembly:
+    """An operand to a word of a format that holds its values: a new bias; subnormals that become normal are normalised first.
+
+    Tables give words of any bias, and so do the decoders of posits and takums.
+    """
+    if source.integer:
+        return from_integer(source.factor_bits, target, name)
+    fmt, goal = source.format.base if isinstance(source.format, FlushedFloat) else source.format, target.format
+    if not isinstance(fmt, Float) or (fmt.exp_bits, fmt.bias) == (goal.exp_bits, goal.bias):
+        return Assembly()
+    if source.subnormals and fmt.emin > goal.emin:
+        p = fmt.man_bits + 1
+        normal = parts.leading_zeros(p) >> (parts.barrel(p, name="normalise") | parts.adder(goal.exp_bits, "exponent"))
+        return named(name, floats.hidden(fmt.exp_bits) >> normal)
+    change = goal.bias - fmt.bias
+    fixed = (change & -change).bit_length() - 1 if change else goal.exp_bits  # low bits of the exponent that stay
+    return named(name, parts.increment(goal.exp_bits - fixed, "exponent")) if fixed < goal.exp_bits else Assembly()
 
 
 def to_integer(fmt: Float, bits: int, rounding: str = "ties_even", name: str = "to integer") -> Assembly:

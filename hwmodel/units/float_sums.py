@@ -25,12 +25,15 @@ def float_sum(ask: Request, inner: FloatAccumulator) -> Made:
         return Made(leaf * ask.lanes | adders | start | registers | held, ask.lanes, fmt.bits, widths)
     if inner.kahan:
         first = (
-            fused(ask.w, ask.a, target) if inner.fused else product(ask, inner) >> named("compensated term", added(inner, target))
+            fused(ask.w, ask.a, target, fed_back=False)
+            if inner.fused
+            else product(ask, inner) >> named("compensated term", added(inner, target))
         )
-        rest = chain(*(named(what, add(target)) for what in ("sum", "sum less accumulator", "compensation")))
+        steps = (("sum", True), ("sum less accumulator", True), ("compensation", False))  # the last subtracts the term again
+        rest = chain(*(named(what, add(target, fed_back)) for what, fed_back in steps))
         made = chain(first, rest) | held | state(fmt, "compensation register")
         return Made(made * ask.lanes, ask.lanes, fmt.bits, widths)
-    made = fused(ask.w, ask.a, target) if inner.fused else product(ask, inner) >> added(inner, target)
+    made = fused(ask.w, ask.a, target) if inner.fused else product(ask, inner) >> added(inner, target, fed_back=True)
     return Made((made | held) * ask.lanes, ask.lanes, fmt.bits, widths)
 
 
@@ -39,13 +42,13 @@ def product(ask: Request, inner: FloatAccumulator) -> Assembly:
     return rounded_product(ask.w, ask.a, Rounded(inner.product_format or inner.format, str(inner.rounding)))
 
 
-def added(inner: FloatAccumulator, target: Rounded) -> Assembly:
-    """Addition of the rounded product."""
+def added(inner: FloatAccumulator, target: Rounded, fed_back: bool = False) -> Assembly:
+    """Addition of the rounded product, to the running sum where `fed_back`."""
     if inner.product_format is None or inner.product_format == inner.format:
-        return add(target)
-    return of_other(inner.product_format, target)
+        return add(target, fed_back)
+    return of_other(inner.product_format, target, fed_back)
 
 
-def of_other(fmt: Float, target: Rounded) -> Assembly:
+def of_other(fmt: Float, target: Rounded, fed_back: bool = False) -> Assembly:
     """Addition of a word of another format."""
-    return add_wide(fmt.man_bits + 1, max(fmt.exp_bits, target.fields[0]) + 2, target)
+    return add_wide(fmt.man_bits + 1, max(fmt.exp_bits, target.fields[0]) + 2, target, fed_back)

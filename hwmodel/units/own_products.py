@@ -7,7 +7,7 @@ from math import frexp
 
 import numpy as np
 
-from hwmodel.units.float_parts import Rounded, add, from_integer, state
+from hwmodel.units.float_parts import Rounded, add, from_integer, product_flags, state, widened
 from hwmodel.units.float_sums import of_other
 from hwmodel.units.integer_sums import saturating_add
 from hwmodel.units.request import Made, Request
@@ -15,8 +15,9 @@ from hwmodel.units.structure import ends, fixed, multipliers, parts
 from hwmodel.units.structure.assembly import Assembly
 from hwmodel.units.structure.heap import compress, word
 from hwmodel.units.structure.parts import bits_of
-from hwmodel.units.structure.registers import chain, register
+from hwmodel.units.structure.registers import beside, chain, register
 from numfmt import ProductTable
+from numfmt.arith.float_format import short
 from numfmt.arith.float_steps import FloatAccumulator
 from numfmt.arith.integer_steps import IntAccumulator
 from numfmt.arith.lmul_product import LMulAccumulator
@@ -25,14 +26,17 @@ from numfmt.arith.table_product import TableAccumulator
 
 
 def lmul_sum(ask: Request, inner: LMulAccumulator) -> Made:
-    """The adder of bit patterns, then the float sum. The paper's formula normalises and rounds the sum of mantissas."""
+    """The adder of bit patterns, then the float sum. The paper's formula normalises and rounds the sum of mantissas.
+
+    Operands of another format than the adder's are made words of it first."""
     fmt, total = inner.format, Rounded(inner.sum.format, str(inner.sum.rounding))
-    made = ask.w.decode | ask.a.decode
-    made = made >> fixed.lmul(fmt.exp_bits, fmt.man_bits)
+    sides = (("weight", ask.w), ("activation", ask.a))
+    words = (side.decode >> widened(side, Rounded(fmt), f"{name} to {short(fmt)}") for name, side in sides)
+    made = beside(*words) >> (fixed.lmul(fmt.exp_bits, fmt.man_bits) | product_flags(ask.w, ask.a))
     if inner.method == "formula":
         e, m = fmt.exp_bits, fmt.man_bits
         made = chain(made, parts.select(m + 1, "formula normalise"), ends.rounding(e + m, 4, name="formula round"))
-    made = made >> (add(total) if fmt == inner.sum.format else of_other(fmt, total))
+    made = made >> (add(total, fed_back=True) if fmt == inner.sum.format else of_other(fmt, total, fed_back=True))
     bits = inner.sum.format.bits
     widths = {"accumulator": bits, "product": fmt.bits}
     return Made((made | state(inner.sum.format)) * ask.lanes, ask.lanes, bits, widths)
@@ -50,7 +54,7 @@ def table_sum(ask: Request, inner: TableAccumulator) -> Made:
     target = Rounded(inner.sum.format, str(inner.sum.rounding))
     if inner.table.integers:
         made = made >> from_integer(bits, target, "product to float")
-    made = chain(made, add(target)) | state(inner.sum.format)
+    made = chain(made, add(target, fed_back=True)) | state(inner.sum.format)
     return Made(made * ask.lanes, ask.lanes, inner.sum.format.bits, {"accumulator": inner.sum.format.bits, "product": bits})
 
 

@@ -78,7 +78,9 @@ class Unit:
         unit, median error 4 % on area, 5 % on energy, 8 % on delay (`hwmodel.studies.synthesis`); datapaths are composed of
         the same parts, so their errors are larger and unknown. Registers are outside of it: a flip-flop of the library each.
 
-        activity: of the logic and of data in registers, in units of random operands; clocks run every cycle. Energies count
+        activity: of the logic and of data in registers, in units of random operands; clocks run every cycle. With a flow, adders of
+        a running float sum toggle as measured with the sum fed back (less: it outgrows the terms), others as those of independent
+        words. Energies count
         settled transitions and clocks, no wires; `glitches`, with a flow: the share of the glitches of a unit-delay
         simulation that is added, 0 (lower bound) to 1 (upper bound).
         tech "xc7", "ice40", "xcup", "versal": the fabric of an FPGA, with or without DSP blocks, cut into so many stages, or into

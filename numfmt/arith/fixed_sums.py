@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._threads import SERIAL, in_pieces
 from ..formats import Fixed
 from ..kernels import fixed_steps as kernels
 from . import fixed_rule
@@ -89,7 +90,19 @@ def spread(words: np.ndarray, into: np.ndarray, fmt: Fixed) -> None:
         if words.flags.c_contiguous:
             into[: words.shape[0], : words.shape[1]] = words
         else:
-            kernels.spread(words, into, np.int64(-1), np.int64(0))
+            _spread(words, into, np.int64(-1), np.int64(0))
         return
-    mask, sign = np.int64((1 << fmt.bits) - 1), np.int64((1 << fmt.bits >> 1) if fmt.signed else 0)
-    kernels.spread(words, into, mask, sign)
+    _spread(words, into, np.int64((1 << fmt.bits) - 1), np.int64((1 << fmt.bits >> 1) if fmt.signed else 0))
+
+
+def _spread(words: np.ndarray, into: np.ndarray, mask: np.int64, sign: np.int64) -> None:
+    """`kernels.spread` on several threads where there are many words."""
+
+    def rows(start: int, stop: int) -> int:
+        kernels.spread(words[start:stop], into[start:stop], mask, sign)
+        return 0
+
+    if words.size < SERIAL:
+        rows(0, len(words))
+    else:
+        in_pieces(len(words), rows, max(32, (SERIAL >> 2) // words.shape[1] // 32 * 32), 0)

@@ -308,18 +308,19 @@ def assign(values, rule):
         assign_all(values, rule, MIRROR_FLOOR)
 
 
-@parallel_kernel
+@kernel
 def spread(source, into, mask, sign):
     """into[:n, :m] = the integers of source (n, m): two's complement of `mask` bits with its sign bit in `sign` (0: none).
 
-    Both of any layout; in square blocks, so that a transposed source costs little.
+    Both of any layout; in square blocks, so that a transposed source costs little. Not a parallel kernel: it is compiled for many
+    types and layouts, which takes four times as long for those.
     """
     rows = source.shape[0]
-    for block in numba.prange((rows + 31) // 32):
-        last = min(block * 32 + 32, rows)
+    for top in range(0, rows, 32):
+        last = min(top + 32, rows)
         for first in range(0, source.shape[1], 32):
             end = min(first + 32, source.shape[1])
-            for i in range(block * 32, last):
+            for i in range(top, last):
                 for j in range(first, end):
                     word = both(like(source[i, j], mask), mask)
                     into[i, j] = like(sub(differ(word, sign), sign), into[i, j])

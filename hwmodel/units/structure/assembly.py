@@ -86,7 +86,7 @@ class Assembly:
         """`other` works on the results of this one."""
         later = other.parts
         if self.travel:
-            later = tuple(Part(p.name, p.cells, p.activity, total(p.depth, self.travel)) for p in later)
+            later = tuple(replace(p, depth=total(p.depth, self.travel)) for p in later)
         return Assembly(self.parts + later, total(self.path, other.path), total(self.travel, other.travel))
 
     def __or__(self, other: Assembly) -> Assembly:
@@ -95,12 +95,12 @@ class Assembly:
 
     def __mul__(self, count: int) -> Assembly:
         """`count` of it side by side."""
-        parts = tuple(Part(p.name, scaled(count, p.cells), p.activity, p.depth) for p in self.parts)
+        parts = tuple(replace(p, cells=scaled(count, p.cells)) for p in self.parts)
         return Assembly(parts, self.path, self.travel)
 
     def classed(self, activity: str) -> Assembly:
         """The same with another class of activity."""
-        return Assembly(tuple(Part(p.name, p.cells, activity, p.depth) for p in self.parts), self.path, self.travel)
+        return Assembly(tuple(replace(p, activity=activity) for p in self.parts), self.path, self.travel)
 
     def bounded(self, inputs: int, outputs: int) -> Assembly:
         """No synthesis takes more than a table of `outputs` functions of `inputs` bits: 2**inputs / inputs gates each, and a mux
