@@ -20,6 +20,7 @@ from hwmodel.dequantize import dequantizers
 from hwmodel.mapped_scoring import sum_bits
 from hwmodel.planning import Planned
 from hwmodel.scoring import prepared, widest_weight
+from hwmodel.targets import is_part
 from hwmodel.technology.memory import memory
 
 # Column -> (field of Hardware, whole number, least value; a value equal to it is refused where `above`).
@@ -91,7 +92,13 @@ def score_many(
     groups = _groups(keys, len(table))
     blocks: list[tuple[np.ndarray, dict[str, np.ndarray]]] = []
     for (name, text), rows in groups:
-        design = accelerator(name) if name is not None else accelerator(acc)
+        spec = acc if name is None else name
+        if is_part(spec):
+            raise ValueError(
+                f"{spec} is an FPGA part, whose foldings are searched for each network; score it with hw.score or hw.compare, or"
+                " many plans and parts with hw.sweep"
+            )
+        design = accelerator(spec)
         if not isinstance(design, Accelerator):
             raise ValueError(
                 f"accelerator {design} has a hierarchy of memories, whose mappings are searched layer by layer; score it with"

@@ -31,9 +31,14 @@ def target(spec: Target | str | Path) -> Target:
     return accelerator(spec)
 
 
+def is_part(spec: object) -> bool:
+    """Whether this is an FPGA part or board, or the name of one."""
+    return isinstance(spec, Device) or (isinstance(spec, str) and spec.strip().lower() in device_names())
+
+
 def runner(spec: AnyAccelerator | str | Path, what: str) -> AnyAccelerator:
     """The accelerator of a name where `what` needs one; parts of FPGAs are refused with the remedy. Raises as `hw.accelerator`."""
-    if isinstance(spec, Device) or (isinstance(spec, str) and spec.strip().lower() in device_names()):
+    if is_part(spec):
         raise ValueError(
             f"{spec} is an FPGA, on which {what} has no datapath to emulate; price workloads on it with hw.score or hw.compare"
             " (`hwmodel compare --accelerators`), or give an accelerator"

@@ -2,7 +2,6 @@
 
 import csv
 import math
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -150,12 +149,9 @@ def test_undominated_rows(seed):
     assert len(search.undominated(costs)) == len(want)
 
 
-def test_a_search_of_resnet18_takes_seconds():
+def test_a_search_of_resnet18():
     work = hw.workload("resnet-18")
-    hw_score(NET, "xcu250", PLAN, {})  # imports
-    start = time.process_time()
     fast = hw_score(work, "xcu250", "w=int3/channel; a=int4/token")
-    assert time.process_time() - start < 5
     assert fast.fits
     assert (fast.utilisation["share"] <= fast.utilisation["advised"]).all()
     least = hw_score(work, "xcu250", "w=int3/channel; a=int4/token", 500)
@@ -163,12 +159,15 @@ def test_a_search_of_resnet18_takes_seconds():
     assert least.total["lut"] < fast.total["lut"]
 
 
-def test_a_hundred_thousand_units_a_second():
+def test_arrays_of_units_are_the_units_one_by_one():
     rng = np.random.default_rng(0)
-    pe, simd = 2 ** rng.integers(0, 6, 200_000), 2 ** rng.integers(0, 6, 200_000)
-    start = time.process_time()
-    fl.mvau(64, 576, pe, simd, rng.integers(1, 9, len(pe)), rng.integers(1, 9, len(pe)), multiplier="dsp")
-    assert time.process_time() - start < 2
+    pe, simd = 2 ** rng.integers(0, 6, 40), 2 ** rng.integers(0, 6, 40)
+    w, a = rng.integers(1, 9, 40), rng.integers(1, 9, 40)
+    many = fl.mvau(64, 576, pe, simd, w, a)
+    for i in range(len(pe)):
+        one = fl.mvau(64, 576, int(pe[i]), int(simd[i]), int(w[i]), int(a[i]))
+        assert [int(getattr(many, r)[i]) for r in units_of.RESOURCES] == [int(getattr(one, r)) for r in units_of.RESOURCES]
+        assert int(many.cycles[i]) == int(one.cycles)
 
 
 def test_architectures_of_one_network():

@@ -125,6 +125,43 @@ def test_registers_inside_dsp_blocks_are_free():
     assert {"recalled", "read"} <= set(cost(2).sources.status)
 
 
+# Bits of the results of modules as they were synthesised (source: their ports, reference data/synth_fpga.csv).
+PORTS = [
+    ("bin_mac", "L=4;A=8;K=20", 20),
+    ("bitserial_fp16", "L=4;X=3;T=5;K=32", 39),
+    ("bitserial_int", "A=16;X=4;K=40", 40),
+    ("fp_add", "E=5;M=7", 13),
+    ("fp_mac_float", "E1=2;M1=1;E2=5;M2=10;E=5;M=14", 20),
+    ("fp_mac_kulisch", "E1=2;M1=1;E2=4;M2=3;G=8", 31),
+    ("fp_mul", "E=5;M=10;FTZ=0", 16),
+    ("fp_mul_exact", "E1=2;M1=1;E2=4;M2=3", 12),
+    ("fpint_mac", "E1=2;M1=1;A=4;K=20", 20),
+    ("int_add", "N=14", 15),
+    ("int_dot", "L=2;W=4;A=8;K=24", 24),
+    ("int_mac", "W=16;A=16;K=40", 40),
+    ("int_mul", "W=14;A=14;S=1", 28),
+    ("lmul", "E=5;M=2", 8),
+    ("lzc", "N=12", 5),
+    ("lzc", "N=32", 6),
+    ("requant", "A=32;MB=16;O=8;SB=5", 8),
+    ("shift_mac", "W=4;A=8;K=20", 20),
+    ("shifter", "N=20;AR=1", 20),
+    ("tern_mac", "L=1;A=8;K=20", 20),
+    ("xnor_popcount", "N=64", 7),
+]
+
+
+@pytest.mark.parametrize(("kind", "params", "bits"), PORTS)
+def test_the_last_rank_holds_the_result(kind, params, bits):
+    assert {p[0] for p in PORTS} == set(KINDS)
+    for target in FABRICS:
+        one, many = (fpga.unit_cost(kind, params, target, dsp=False, stages=n) for n in (1, 100))
+        assert one.ff == bits
+        assert many.stages.ff.iloc[-1] == bits
+    inside = fpga.unit_cost(kind, params, "xc7", dsp=True, stages=40).stages
+    assert (inside[inside["parts"] == "delay"].ff == bits).all()  # ranks that only delay find no room in a block
+
+
 def test_registers_that_a_unit_has_are_its_last_rank():
     one = fpga.unit_cost("int_mac", "W=4;A=4;K=20", "xc7", registered=True, stages=1)
     assert one.ff == 20

@@ -84,3 +84,10 @@ def test_what_is_not_modelled_is_said(made, tmp_path):
     assert [note.split()[0] for note in made.notes] == ["energy_j", "area_mm2"]
     made.to_json(tmp_path / "a.json")
     assert json.loads((tmp_path / "a.json").read_text())["notes"] == list(made.notes)
+
+
+@pytest.mark.parametrize("part", ["xczu3eg", " Ultra96", hw.device("xcu250")])
+def test_tables_of_designs_name_the_remedy_for_parts(part):
+    for given in (({"clock_ghz": [1, 2]}, part), ({"accelerator": [part, "bitmod@j25"]},)):
+        with pytest.raises(ValueError, match=r"is an FPGA part, .* hw\.score or hw\.compare"):
+            hw.score_many(hw.workload("resnet-18"), *given)

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwmodel import fpga
-from hwmodel.fpga import fabrics, trees
-from hwmodel.fpga.blocks import CELLS
+from hwmodel.fpga import fabrics, parts, trees
+from hwmodel.fpga.blocks import CELLS, STEPS, Block
 from hwmodel.fpga.counting import bits_of, zero_muxes
 from hwmodel.fpga.kinds import KINDS, PARAMETERS
 from hwmodel.fpga.tables import PREDICTED
@@ -91,6 +91,53 @@ def test_distinct_trees_are_told_apart_whatever_their_size():
     rows = np.array([(4096, 4096, 1, 2, 2, 1, 4000, 4000, 3, 4096), (6, 0, 1, 3, 3, 0, 0, 0, 1, 0)])
     one = np.array([trees._one(tuple(r.tolist())) for r in rows])
     assert (trees._distinct(rows[[0, 1, 0, 1]]) == one[[0, 1, 0, 1]]).all()
+
+
+def test_repeated_is_one_after_another():
+    """Steps add up, but the carries of a run of chains overlap; numbers and arrays, parts and paths."""
+    one = parts.chain(9) >> parts.cells("mix", {"swap": 3}, 0.5, 2) >> parts.chain(5).settled()
+    count = np.array([0, 1, 2, 5])
+    many = one.repeated(count)
+    row = Block()
+    for i in range(6):
+        if i in count:
+            where = count.tolist().index(i)
+            for made in (one.repeated(i), many):
+                for step in STEPS:
+                    found = np.broadcast_to(made.path.get(step, 0.0), (4,))[where]
+                    assert found == pytest.approx(row.path.get(step, 0.0)), (step, i)
+                cells = {c: np.broadcast_to(n, (4,))[where] for c, n in made.cells().items()}
+                assert {c: n for c, n in cells.items() if n} == row.cells()
+                for bits in (1, 4, 8):
+                    mine = sum(np.broadcast_to(fabrics.carry_cells(p, bits), (4,))[where] for p in made.parts)
+                    assert mine == sum(fabrics.carry_cells(p, bits) for p in row.parts)
+        row = row >> one if row.parts else one
+
+
+def serial_steps(L, X, T, K):
+    """Steps on the path of bitserial_fp16, counted by hand: exponents, largest of the lanes, alignment, sum, accumulator."""
+    e, w = max(X, 5) + 1, 11 + T
+    log = lambda n: (n - 1).bit_length()  # noqa: E731
+    wide, chains, bits = w + log(L), 1 + (L - 1) + 1 + 3, [e, w + 1, K]
+    gates = 0.5 + 0.5 * (L - 1) + 0.5
+    mux, levels = log(w) + log(max(K, wide)), 0
+    if L > 1:
+        made = fpga_trees.tree(width=wide, first=0, lanes=L, a=0, b=0, signed=0, bits=w, span=wide, behind=1, last=0)
+        levels, chains, gates = made.get("levels", 0), chains + 1 + made["adder"], gates + 0.5
+        bits.append(made["bit"])
+    return {"chain": chains, "bit": max(bits), "gate": gates, "mux2": mux, "compress": levels}
+
+
+@pytest.mark.parametrize("target", ["xc7", "ice40"])
+def test_delay_of_bit_serial_floats_by_hand(target):
+    grid = [(lanes, x, t, k) for lanes in (1, 2, 3, 4, 7, 12) for x in (0, 2, 9) for t in (0, 3, 6) for k in (4, 15, 60)]
+    lanes, x, t, k = np.array(grid).T
+    found = fpga.unit_costs("bitserial_fp16", {"L": lanes, "X": x, "T": t, "K": k}, target, dsp=False)
+    c = fabrics.values()
+    for row, one in zip(found.itertuples(), grid, strict=True):
+        steps = serial_steps(*one)
+        ps = sum(n * c[f"{target} ps {step}"] for step, n in steps.items())
+        assert row.delay_ps == pytest.approx(ps, rel=1e-12), (one, steps)
 
 
 def test_small_numbers_and_arrays_agree():

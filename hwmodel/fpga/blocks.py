@@ -104,11 +104,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Block:
-    """Parts and the longest path through them. `table`: inputs and outputs of a function small enough to be one table."""
+    """Parts and the longest path through them. `table`: inputs and outputs of a function small enough to be one table. `result`:
+    bits that come out, where known."""
 
     parts: tuple[Part, ...] = ()
     path: Counts = field(default_factory=dict)
     table: tuple[Number, Number] | None = None
+    result: int | None = None
 
     def __rshift__(self, other: Block) -> Block:
         """`other` works on the results of this one."""

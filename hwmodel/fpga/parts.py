@@ -57,7 +57,7 @@ def barrel(bits: Number, stages: Number | None = None, name: str = "shift") -> B
 def place(bits: Number, stages: Number, limit: Number, name: str = "align") -> tuple[Block, Number]:
     """Left shift into a word that grows with each stage up to `limit`; and its width. Zeros come in."""
     muxes = fill = pairs = 0
-    width = bits
+    width = smaller(bits, limit)
     for s in range(most(stages)):
         step = 1 << min(s, _FAR)
         here = s < stages

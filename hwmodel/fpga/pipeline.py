@@ -200,7 +200,7 @@ def _stages(line: Line, ends: list[int], number: int, made: Block, wire_ps: floa
             Stage(names, float(line.logic[first : end + 1].sum()), float(line.wire[first : end + 1].sum()), int(line.live[end]))
         )
         first = end + 1
-    last = int(line.live[-1])
+    last = int(line.live[-1]) if made.result is None else made.result  # a rank that only delays is outside of DSP blocks
     out += [Stage("delay", 0.0, wire_ps, last)] * (number - len(ends))
     if any(p.ff for p in made.parts):
         out[-1] = replace(out[-1], ff=0)

@@ -7,7 +7,7 @@ Parts side by side share the steps of the path between them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, log2, sqrt
 
 from hwmodel.fpga.blocks import Block, Part
@@ -87,7 +87,8 @@ def _own(p: Part) -> _Own:
 def steps_of(made: Block, lut: int) -> tuple[Step, ...]:
     """The line of steps of a block on a fabric with LUTs of `lut` inputs; their counts add up to those of its path.
 
-    DSP blocks multiply and add, one add a block where sums stay inside. Bits are inferred: a word waits until an adder takes it.
+    DSP blocks multiply and add, one add a block where sums stay inside. Bits are inferred: a word waits until an adder takes it;
+    the last step leaves the result, where its bits are known.
     """
     own = [_own(p) for p in made.parts]
     path = made.path
@@ -127,4 +128,6 @@ def steps_of(made: Block, lut: int) -> tuple[Step, ...]:
     rest = {name: n for name, n in path.items() if n and not any(s.counts.get(name) for s in out)}
     if rest or not out:  # a path that no part explains
         out.append(Step("logic", rest, live))
+    if made.result is not None and not inside:  # what was left of words that no part is seen to take
+        out[-1] = replace(out[-1], live=made.result)
     return tuple(out)

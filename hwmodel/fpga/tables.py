@@ -12,6 +12,7 @@ import pandas as pd
 
 from hwmodel._checks import unknown
 from hwmodel._data import csv_rows
+from hwmodel._frames import beside, checked_frame
 from hwmodel.fpga import fabrics as model
 from hwmodel.fpga.fabrics import Fabric
 from hwmodel.fpga.kinds import KINDS, PARAMETERS
@@ -23,6 +24,7 @@ NEEDED = ("kind", "params", "target")
 _WHOLE = ("carry", "dsp", "ff")
 
 _LAYOUTS = 8
+_WORDS = {"": 0, "0": 0, "false": 0, "true": 1}
 _VALUES = re.compile("(?<==)[0-9]+")
 
 Group = tuple[str, Mapping[str, np.ndarray]]  # a kind and its parameters, an array each
@@ -40,14 +42,16 @@ def synthesised_units(frame: pd.DataFrame | None = None) -> pd.DataFrame:
     """
     if frame is None:
         frame = measured()
-    if not isinstance(frame, pd.DataFrame):
-        raise ValueError(f"frame is {type(frame).__name__}; give a DataFrame with columns {', '.join(NEEDED)}")
-    missing = [name for name in NEEDED if name not in frame.columns]
-    if missing:
-        raise ValueError(f"frame lacks the columns {', '.join(missing)}; give {', '.join(NEEDED)}")
-    dsp, registered = _flags(frame, "dsp_allowed"), _flags(frame, "acc_registered")
+    return beside(frame, rows_of(frame))
+
+
+def rows_of(frame: pd.DataFrame, at: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """Predictions of `synthesised_units`, an array each. at: places of the rows in a larger table, which errors name."""
+    checked_frame(frame, NEEDED)
+    at = np.arange(len(frame)) if at is None else at
+    dsp, registered = _flags(frame, "dsp_allowed", at), _flags(frame, "acc_registered", at)
     which, names = pd.factorize(frame["target"].to_numpy(object), use_na_sentinel=False)
-    on = [_in_row(int(np.argmax(which == i)), model.fabric, name) for i, name in enumerate(names)]
+    on = [_in_row(int(at[np.argmax(which == i)]), model.fabric, name) for i, name in enumerate(names)]
     code, kinds = pd.factorize(frame["kind"].to_numpy(object), use_na_sentinel=False)
     order = np.argsort(code, kind="stable")
     ends = np.cumsum(np.bincount(code, minlength=len(kinds)))
@@ -56,16 +60,15 @@ def synthesised_units(frame: pd.DataFrame | None = None) -> pd.DataFrame:
     for i, kind in enumerate(kinds):
         rows = order[ends[i - 1] if i else 0 : ends[i]]
         if kind not in KINDS:
-            raise ValueError(f"row {rows[0]}: {unknown('kind of unit', str(kind), KINDS)}")
+            raise ValueError(f"row {at[rows[0]]}: {unknown('kind of unit', str(kind), KINDS)}")
         with_register = rows[registered[rows]]
         if len(with_register):
-            _in_row(int(with_register[0]), refuse_registers, kind)
-        groups.append((kind, _parsed(kind, params[rows].tolist(), rows)))
+            _in_row(int(at[with_register[0]]), refuse_registers, kind)
+        groups.append((kind, _parsed(kind, params[rows].tolist(), at[rows])))
     found = _predict(groups, on, which[order], dsp[order], registered[order])
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
-    kept = frame.rename(columns={name: f"{name}_measured" for name in PREDICTED})
-    return kept.assign(**{name: found[name][back] for name in PREDICTED})
+    return {name: found[name][back] for name in PREDICTED}
 
 
 def unit_costs(kind: str, params: Mapping[str, Any], target: Any = "xc7", dsp: Any = True, registered: Any = False) -> pd.DataFrame:
@@ -217,11 +220,16 @@ def measured() -> pd.DataFrame:
     return table
 
 
-def _flags(frame: pd.DataFrame, name: str) -> np.ndarray:
+def _flags(frame: pd.DataFrame, name: str, at: np.ndarray) -> np.ndarray:
+    """A column of 0 and 1, as numbers or as text (also true and false); missing or empty: 0."""
     if name not in frame.columns:
         return np.zeros(len(frame), dtype=bool)
-    values = pd.to_numeric(frame[name], errors="coerce").fillna(0)
-    wrong = ~values.isin([0, 1]).to_numpy()
+    given = frame[name].astype(object).where(frame[name].notna(), "").to_numpy(object)
+    values = pd.to_numeric(frame[name], errors="coerce").to_numpy(float, copy=True, na_value=np.nan)
+    for i in np.flatnonzero(np.isnan(values)):
+        values[i] = _WORDS.get(str(given[i]).strip().lower(), np.nan)
+    wrong = ~np.isin(values, (0, 1))
     if wrong.any():
-        raise ValueError(f"row {int(np.argmax(wrong))}: {name} is {values[wrong].iloc[0]}; give 0 or 1")
-    return values.to_numpy() == 1
+        first = int(np.argmax(wrong))
+        raise ValueError(f"row {at[first]}: {name} is {given[first]}; give 0 or 1")
+    return values == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -13,7 +13,7 @@ from hwmodel._checks import positive_int, unknown
 from hwmodel.fpga import fabrics as model
 from hwmodel.fpga.blocks import CHAINED, Block, part
 from hwmodel.fpga.fabrics import Key
-from hwmodel.fpga.kinds import KINDS, PARAMETERS
+from hwmodel.fpga.kinds import KINDS, PARAMETERS, RESULT_BITS
 from hwmodel.sources import Fact, frame
 from hwmodel.units.unit import checked
 
@@ -121,7 +121,7 @@ def unit_block(kind: str, params: Mapping[str, int] | str, target: str, dsp: boo
     if registered:
         bits = _registers(key, any(p.dsp for p in made.parts) and not made.cells())
         made = made >> part("accumulator", ff=bits)
-    return made
+    return replace(made, result=int(RESULT_BITS[key[0]](**dict(key[1]))))
 
 
 def unit_cost(

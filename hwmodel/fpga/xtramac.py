@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import ceil, log2
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -185,7 +186,18 @@ def published() -> pd.DataFrame:
 
 
 def macs_of(frame: pd.DataFrame) -> list[Mac]:
-    """The configurations of the rows of a frame, each checked once."""
+    """The configurations of the rows of a frame, each checked once; ValueError names the row, counted from 0."""
     rows = list(zip(*(frame[name] for name in COLUMNS), strict=True))
-    made = {row: mac(str(row[0]), str(row[1]), str(row[2]), row[3], row[4]) for row in dict.fromkeys(rows)}
+    made: dict[tuple[Any, ...], Mac] = {}
+    for i, row in enumerate(rows):
+        if row not in made:
+            try:
+                made[row] = mac(str(row[0]), str(row[1]), str(row[2]), _whole(row[3]), _whole(row[4]))
+            except ValueError as error:
+                raise ValueError(f"row {i}: {error}") from error
     return [made[row] for row in rows]
+
+
+def _whole(value: Any) -> Any:
+    """Columns of whole numbers are floats where a table lacks some."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -10,6 +10,7 @@ import pandas as pd
 
 from hwmodel._checks import unknown
 from hwmodel._data import csv_rows
+from hwmodel._frames import beside, checked_frame
 from hwmodel.studies.synth_blocks import COLUMNS, as_kinds, has_blocks
 from hwmodel.units.structure import model
 from hwmodel.units.structure.features import Key, features
@@ -42,8 +43,16 @@ def synthesis(frame: pd.DataFrame | None = None) -> pd.DataFrame:
         frame = measured()
     if not isinstance(frame, pd.DataFrame):
         raise ValueError(f"frame is {type(frame).__name__}; give a DataFrame with columns {', '.join(NEEDED)}")
-    if "target" in frame.columns and bool(frame["target"].notna().any()):
-        return _with_fpga(frame)
+    checked_frame(frame, ())
+    if "target" in frame.columns:
+        fabric = (frame["target"].notna() & (frame["target"] != "")).to_numpy(bool)
+        if fabric.any() or (frame.empty and "lib" not in frame.columns and "library" not in frame.columns):
+            return _with_fpga(frame, fabric)
+    return beside(frame, _rows_of(frame))
+
+
+def _rows_of(frame: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Predictions of rows of libraries, an array each."""
     blocks = has_blocks(frame)
     if blocks:
         pairs, cases = as_kinds(frame)
@@ -72,20 +81,26 @@ def synthesis(frame: pd.DataFrame | None = None) -> pd.DataFrame:
         here = np.array(chosen, dtype=np.intp)
         for name, values in zip(PREDICTED, found, strict=True):
             out[name][here] = values[index[here]]
-    kept = frame.rename(columns={name: f"{name}_measured" for name in PREDICTED})
-    return kept.assign(**out)
+    return out
 
 
-def _with_fpga(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows with a target go to the FPGA model, the others to the libraries; in the order they came."""
+def _with_fpga(frame: pd.DataFrame, fabric: np.ndarray) -> pd.DataFrame:
+    """Rows with a target go to the FPGA model, the others to the libraries, in the order they came; NaN where a row has no such
+    figure."""
     from hwmodel.fpga import synthesised_units
+    from hwmodel.fpga.tables import rows_of
 
-    fabric = frame["target"].notna().to_numpy()
     if fabric.all():
         return synthesised_units(frame)
-    rows = frame.reset_index(drop=True)
-    both = pd.concat([synthesised_units(rows[fabric]), synthesis(rows[~fabric].drop(columns="target"))])
-    return both.sort_index().set_axis(frame.index)
+    found: dict[str, np.ndarray] = {}
+    for here, columns in (
+        (fabric, rows_of(frame[fabric], np.flatnonzero(fabric))),
+        (~fabric, _rows_of(frame[~fabric].drop(columns="target"))),
+    ):
+        for name, values in columns.items():
+            found[name] = np.full(len(frame), np.nan)
+            found[name][here] = values
+    return beside(frame, found)
 
 
 def measured() -> pd.DataFrame:

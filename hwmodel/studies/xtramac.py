@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from hwmodel._frames import beside, checked_frame
 from hwmodel.fpga.xtramac import COLUMNS, PREDICTED, macs_of, predict, published
 
 
@@ -16,15 +17,10 @@ def xtramac(frame: pd.DataFrame | None = None) -> pd.DataFrame:
 
     Errors on configurations that the fit did not see, median and worst: LUT 4 % and 16 %, FF 7 % and 21 %, clock 12 % and
     46 % (by the stages of `hwmodel.fpga.pipeline`).
-    Raises ValueError for missing columns, unknown formats, and products that do not fit one DSP block.
+    Raises ValueError for missing columns, unknown formats, and products that do not fit one DSP block; it names the row, counted
+    from 0.
     """
     if frame is None:
         frame = published()
-    if not isinstance(frame, pd.DataFrame):
-        raise ValueError(f"frame is {type(frame).__name__}; give a DataFrame with columns {', '.join(COLUMNS)}")
-    missing = [name for name in COLUMNS if name not in frame.columns]
-    if missing:
-        raise ValueError(f"frame lacks the columns {', '.join(missing)}; give {', '.join(COLUMNS)}")
-    found = predict(macs_of(frame))
-    kept = frame.rename(columns={name: f"{name}_measured" for name in PREDICTED})
-    return kept.assign(**{name: found[name].to_numpy() for name in PREDICTED})
+    found = predict(macs_of(checked_frame(frame, COLUMNS)))
+    return beside(frame, {name: found[name].to_numpy() for name in PREDICTED})
