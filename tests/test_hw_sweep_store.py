@@ -228,7 +228,7 @@ def test_other_files_are_refused(tmp_path):
     db = sqlite3.connect(store)
     db.execute("PRAGMA user_version=99")
     db.close()
-    with pytest.raises(StoreError, match="has schema 99, this version of hwmodel reads 1"):
+    with pytest.raises(StoreError, match="has schema 99, this version of hwmodel reads 2"):
         hw.sweep(AXES, cheap, store=store)
     with pytest.raises(StoreError, match="is a folder"):
         hw.sweep(AXES, cheap, store=tmp_path)
@@ -280,8 +280,8 @@ def test_places_that_cannot_be_written(tmp_path, monkeypatch):
     ],
 )
 def test_columns_come_back_bit_for_bit(column):
-    data, crc = pack({"x": column, "other": np.arange(4)})
-    found = unpack(data, crc)
+    data, crc = pack({"x": column, "other": np.arange(4)}, 8)
+    found = unpack(data, crc, 8, 4)
     assert found["x"].dtype == column.dtype
     if column.dtype == object:
         assert [(type(v), v) for v in found["x"]] == [(type(v), v) for v in column]
@@ -289,4 +289,6 @@ def test_columns_come_back_bit_for_bit(column):
         assert found["x"].tobytes() == column.tobytes()
     for at in range(len(data)):
         with pytest.raises(Damaged):
-            unpack(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :], crc)
+            unpack(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :], crc, 8, 4)
+    with pytest.raises(Damaged):
+        unpack(data, crc, 4, 4)

@@ -56,8 +56,7 @@ class Job:
                 if stop and more:
                     running, more = self.work.cancel(), False
                 if running:
-                    self._keep(*self._ended())
-                    running -= 1
+                    running -= self._ended()
         if stop:
             print(f"interrupted: {self.safe()}", file=sys.stderr)
             raise KeyboardInterrupt
@@ -75,11 +74,13 @@ class Job:
         except Exception as error:
             raise self._died(error) from error
 
-    def _ended(self) -> tuple[Any, Any]:
-        try:
-            return self.work.ended()
-        except Exception as error:
+    def _ended(self) -> int:
+        """Wait for tasks, store all that have ended; how many."""
+        found, error = self.work.ended()
+        self._keep(found)
+        if error is not None:
             raise self._died(error) from error
+        return len(found)
 
     def _died(self, error: Exception) -> SweepStopped:
         text = str(error) or type(error).__name__
@@ -95,20 +96,25 @@ class Job:
             return f"{count} points were computed, but there is no store (store=), so that they are lost"
         return f"{count} points are stored in {self.store.path!r}; the same call with the same store goes on from there"
 
-    def _keep(self, tag: Any, result: Any) -> None:
-        start, stop, given = tag
+    def _keep(self, ended: Iterable[tuple[Any, Any]]) -> None:
+        """Points that ended together in one transaction, each block in one of its own."""
         failed: list[tuple[int, str]] = []
-        if start == stop:
-            done, found, seconds = result
-            self.store.put_points([self._row(start, given, done, found, seconds)])
-            failed = [] if done else [(start, found["error"])]
-        else:
-            columns, errors, seconds = result
-            failed = [(start + row, text) for row, text in errors]
-            rows = [self._row(start + row, self._point(given, row), False, {"error": text}, 0.0) for row, text in errors]
-            self.store.put_block(start, {**given, **columns}, rows)
-        self.computed += max(1, stop - start)
-        self.step(max(1, stop - start))
+        rows, number = [], 0
+        for (start, stop, given), result in ended:
+            number += max(1, stop - start)
+            if start == stop:
+                done, found, seconds = result
+                rows.append(self._row(start, given, done, found, seconds))
+                failed += [] if done else [(start, found["error"])]
+            else:
+                columns, errors, seconds = result
+                failed += [(start + row, text) for row, text in errors]
+                lost = [self._row(start + row, self._point(given, row), False, {"error": text}, 0.0) for row, text in errors]
+                self.store.put_block(start, {**given, **columns}, lost)
+        if rows:
+            self.store.put_points(rows)
+        self.computed += number
+        self.step(number)
         if failed and self.stop_on_failure:
             raise SweepStopped(f"point {failed[0][0]} failed: {failed[0][1]}; {self.safe()}")
 

@@ -78,8 +78,8 @@ def sweep(
         "strategy": chosen,
         "evaluator": _identity(made, found, version, work),
     }
-    where = MEMORY if store is None else store
-    kept = Store(where, asked)
+    place = None if store is None else Path(store).expanduser().absolute()  # evaluators may change the folder
+    kept = Store(MEMORY if store is None else store, asked)
     done = False
     try:
         if points is not None and kept.meta("count") != points.count:
@@ -89,7 +89,7 @@ def sweep(
     finally:
         if not (done and store is None):
             kept.close()
-    return Sweep(kept if store is None else Path(where), asked, made, found, goals, computed)
+    return Sweep(place or kept, asked, made, found, goals, computed)
 
 
 def _evaluator(space: Space, evaluate: Any, work: pd.DataFrame | None) -> Any:
