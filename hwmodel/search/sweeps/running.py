@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from hwmodel.search.sweeps.store import MEMORY, Store
 from hwmodel.search.sweeps.tasks import block, one
 
 BLOCK = 1 << 14  # points computed together
+_COPIED = 1000  # points of other stores written together
 Task = tuple[int, int]  # first point and one past the last; (p, p) is point p alone
 Progress = Callable[[int], None]
 
@@ -34,6 +37,7 @@ class Job:
     names: tuple[str, ...]
     stop_on_failure: bool
     step: Progress
+    known: Mapping[bytes, tuple[str, float]] = field(default_factory=dict)
     computed: int = 0
 
     def run(self, tasks: Iterable[Task], points: Callable[[int], dict[str, Any]], columns: Any = None) -> None:
@@ -60,6 +64,25 @@ class Job:
         if stop:
             print(f"interrupted: {self.safe()}", file=sys.stderr)
             raise KeyboardInterrupt
+
+    def unknown(self, tasks: Iterable[Task], points: Callable[[int], dict[str, Any]]) -> Iterator[Task]:
+        """The tasks that other stores do not answer; what they do is stored."""
+        rows = []
+        for task in tasks:
+            found = self.known.get(self.key(points(task[0]))) if self.known else None
+            if found is None:
+                yield task
+                continue
+            rows.append(self._row(task[0], points(task[0]), True, json.loads(found[0]), found[1]))
+            if len(rows) == _COPIED:
+                self._take(rows)
+        self._take(rows)
+
+    def _take(self, rows: list[Any]) -> None:
+        if rows:
+            self.store.put_points(rows)
+            self.step(len(rows))
+            rows.clear()
 
     def _submit(self, task: Task, points: Callable[[int], dict[str, Any]], columns: Any) -> None:
         start, stop = task
@@ -152,16 +175,23 @@ def _asked_to_stop() -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pending(store: Store, count: int, together: bool, retry_failed: bool) -> list[Task]:
-    """What is still to be computed: blocks where points are computed together, else single points."""
+def pending(store: Store, count: int, together: bool, retry_failed: bool) -> tuple[Iterator[Task], int]:
+    """What is still to be computed, and how many points that is: blocks where points are computed together, else single points."""
     open_ = np.ones(count, dtype=np.bool_)
     for first, number in store.blocks():
         open_[first : first + number] = False
     open_[store.positions(done=True)] = False
     failed = store.positions(done=False)
     open_[failed] = False
-    tasks = list(_runs(open_)) if together else [(int(p), int(p)) for p in np.flatnonzero(open_)]
-    return tasks + ([(int(p), int(p)) for p in failed] if retry_failed else [])
+    again = failed.tolist() if retry_failed else []
+    fresh = _runs(open_) if together else ((p, p) for p in _places(open_))
+    return itertools.chain(fresh, ((p, p) for p in again)), int(open_.sum()) + len(again)
+
+
+def _places(open_: np.ndarray) -> Iterator[int]:
+    """Open points, listed a stretch at a time."""
+    for start in range(0, len(open_), BLOCK):
+        yield from (start + np.flatnonzero(open_[start : start + BLOCK])).tolist()
 
 
 def _runs(open_: np.ndarray) -> Iterator[Task]:
