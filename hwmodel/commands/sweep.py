@@ -27,9 +27,7 @@ def add_sweep(commands: Any) -> None:
     )
     made.add_argument("space", nargs="?", help="YAML file of axes: see docs/sweeps.md")
     made.add_argument("--store", metavar="FILE", help="SQLite file of the results; without it they are kept for --out only")
-    made.add_argument(
-        "--reuse", action="append", default=[], metavar="FILE", help="take points over from this store; may be repeated"
-    )
+    made.add_argument("--reuse", action="append", default=[], metavar="FILE", help="copy points from this store; may be repeated")
     made.add_argument("--show", action="store_true", help="print the store instead of computing")
     made.add_argument("--workers", type=positive, default=1, help="processes (default: 1)")
     made.add_argument("--strategy", default="grid", help="grid (default), random, lhs, optuna-nsga2, optuna-tpe, pymoo-nsga2")
