@@ -41,21 +41,27 @@ def check_whole(db: sqlite3.Connection, path: str) -> None:
     if found != ["ok"]:
         raise damaged(path, "; ".join(found).replace("\n", " "))
     for first, count, data, crc in db.execute("SELECT first, count, data, crc FROM blocks"):
-        if block_crc(first, count, data) != crc:
+        if not isinstance(data, bytes) or block_crc(first, count, data) != crc:
             raise damaged(path, f"the block of points from {first} on does not fit its checksum")
-    number = db.execute("SELECT count(*) FROM points").fetchone()[0]
-    if number <= CHECKED:
-        for *row, crc in db.execute("SELECT position, key, done, point, result, seconds, crc FROM points"):
-            if row_crc(*row) != crc:
-                raise damaged(path, f"point {row[0]} does not fit its checksum")
+    if db.execute("SELECT count(*) FROM points").fetchone()[0] <= CHECKED:
+        for _ in sound_rows(db, path):
+            pass
     _check_tally(db, path)
+
+
+def sound_rows(db: sqlite3.Connection, path: str, which: str = "") -> Iterator[tuple[Any, ...]]:
+    """Points computed one by one (position, key, done, point, result, seconds). StoreError for one that has changed."""
+    for *row, crc in db.execute(f"SELECT position, key, done, point, result, seconds, crc FROM points {which}"):
+        if not isinstance(row[1], bytes) or row_crc(*row) != crc:
+            raise damaged(path, f"point {row[0]} does not fit its checksum")
+        yield tuple(row)
 
 
 def _check_tally(db: sqlite3.Connection, path: str) -> None:
     """StoreError where rows are missing, or the question is no longer the one that was asked."""
     told = db.execute("SELECT entries, total, question FROM tally").fetchall()
     text = db.execute("SELECT value FROM meta WHERE name = 'question'").fetchone()
-    if len(told) != 1 or not text or zlib.crc32(text[0].encode()) != told[0][2]:
+    if len(told) != 1 or not text or not isinstance(text[0], str) or zlib.crc32(text[0].encode()) != told[0][2]:
         raise damaged(path, "the question that it answers does not fit its checksum")
     sums = "SELECT count(*) AS entries, coalesce(sum(crc), 0) AS total FROM"
     found = db.execute(f"SELECT sum(entries), sum(total) FROM ({sums} blocks UNION ALL {sums} points)").fetchone()
@@ -76,6 +82,8 @@ def refused_io(path: str, what: str, db: sqlite3.Connection | None = None) -> It
     """Errors of SQLite as StoreError or OSError that say what to do."""
     try:
         yield
+    except UnicodeDecodeError as error:
+        raise damaged(path, f"a text that is none: {error}") from error
     except sqlite3.Error as error:
         text, name = str(error), getattr(error, "sqlite_errorname", "") or ""
         if name.startswith("SQLITE_NOTADB"):

@@ -1,4 +1,4 @@
-"""The log (NAME-wal) that a process leaves when it is killed: SQLite passes over what it cannot read in it, so that is looked for here.
+"""The log (NAME-wal) that a process leaves when it is killed: SQLite passes over what it cannot read in it, so this looks.
 
 Format: a header of 32 bytes (magic, version, page size, sequence, two salts, two checksums), then frames of 24 bytes (page, size
 of the database or 0 where the transaction goes on, the salts, two checksums over everything so far) and a page each. Source:

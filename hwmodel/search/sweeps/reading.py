@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hwmodel.search.sweeps.blocks import Damaged, row_crc, unpack
-from hwmodel.search.sweeps.checked import check_file, check_whole, damaged, refused_io, stored
+from hwmodel.search.sweeps.blocks import Damaged, unpack
+from hwmodel.search.sweeps.checked import check_file, check_whole, damaged, refused_io, sound_rows, stored
 from hwmodel.search.sweeps.log import check_log
 
 INDEX = "point"
@@ -63,9 +63,9 @@ def reading(path: str | Path, named: str | None = None) -> Iterator[sqlite3.Conn
 
 def facts(db: sqlite3.Connection) -> dict[str, Any]:
     """What a store says about itself."""
-    found = {name: json.loads(value) for name, value in db.execute("SELECT name, value FROM meta")}
+    question = json.loads(db.execute("SELECT value FROM meta WHERE name = 'question'").fetchone()[0])
     failed = db.execute("SELECT count(*) FROM points WHERE NOT done").fetchone()[0]
-    return {"question": found["question"], "count": found.get("count"), "stored": stored(db), "failed": int(failed)}
+    return {"question": question, "count": question.get("count"), "stored": stored(db), "failed": int(failed)}
 
 
 def frame_of(db: sqlite3.Connection, path: str) -> pd.DataFrame:
@@ -73,9 +73,7 @@ def frame_of(db: sqlite3.Connection, path: str) -> pd.DataFrame:
     frames, lost = [], set()
     records: list[dict[str, Any]] = []
     places, texts = [], []
-    for *row, crc in db.execute("SELECT position, key, done, point, result, seconds, crc FROM points ORDER BY position"):
-        if row_crc(*row) != crc:
-            raise damaged(path, f"point {row[0]} does not fit its checksum")
+    for row in sound_rows(db, path, "ORDER BY position"):
         lost.add(row[0])
         if row[2]:
             places.append(row[0])

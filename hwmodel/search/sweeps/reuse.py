@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hwmodel.search.sweeps.blocks import canonical, row_crc
-from hwmodel.search.sweeps.checked import StoreError, damaged, difference
+from hwmodel.search.sweeps.blocks import canonical
+from hwmodel.search.sweeps.checked import StoreError, difference, sound_rows
 from hwmodel.search.sweeps.identity import digest
 from hwmodel.search.sweeps.reading import reading
 
@@ -36,9 +36,7 @@ def known_points(paths: Iterable[str | Path], evaluator: Mapping[str, Any]) -> K
                     f"store {str(path)!r} was filled by another evaluator, so that its points are of no use here: {said}"
                 )
             fixed = question["space"]["fixed"]
-            for *row, crc in db.execute("SELECT position, key, done, point, result, seconds, crc FROM points WHERE done"):
-                if row_crc(*row) != crc:
-                    raise damaged(str(path), f"point {row[0]} does not fit its checksum")
+            for row in sound_rows(db, str(path), "WHERE done"):
                 found[key_of({**fixed, **json.loads(row[3])}, evaluator)] = row[4], row[5]
     return found
 
@@ -48,5 +46,5 @@ def _other(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     pair = []
     for mine, others in ((old, new), (new, old)):
         shared = {n: {k: v for k, v in mine[n].items() if k in others.get(n, {})} for n in _NAMED if n in mine}
-        pair.append({**mine, **dict.fromkeys(_NAMED, {}), **shared})
+        pair.append({**mine, **{name: {} for name in _NAMED}, **shared})
     return difference(*pair, "evaluator")

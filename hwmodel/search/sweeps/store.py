@@ -122,10 +122,6 @@ class Store:
         row = self.db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         return json.loads(row[0]) if row else None
 
-    def put_meta(self, name: str, value: Any) -> None:
-        with self._writing():
-            self._set(name, value)
-
     def put_block(self, first: int, columns: Mapping[str, np.ndarray], failed: Iterable[tuple[Any, ...]] = ()) -> None:
         """Columns of the points first, first + 1, ...; `failed`: those without results, as for `put_points`."""
         data, crc = pack(columns, first)
@@ -142,7 +138,7 @@ class Store:
     def _put(self, rows: Iterable[tuple[Any, ...]], entries: int = 0, total: int = 0) -> None:
         """Rows and the tally of all that is stored. A failed point may be computed again; one with a result stays."""
         db = self.db
-        for row in map(lambda given: _row(*given), rows):
+        for row in (_row(*given) for given in rows):
             old = db.execute("SELECT done, crc FROM points WHERE position = ?", row[:1]).fetchone()
             if old is None or not old[0]:
                 db.execute("INSERT OR REPLACE INTO points VALUES (?,?,?,?,?,?,?)", row)

@@ -52,8 +52,8 @@ def sweep(
 
     space: a mapping, YAML file or text (`hwmodel.search.sweeps.space.space`). Without `evaluate` its names are those of
     docs/sweeps.md: accelerators and their numbers, plans, datapaths, technologies, DRAM, models, devices, networks. `work` is a
-    workload for all points. Two-buffer accelerators are scored in blocks (hw.score_many), memory hierarchies and FPGAs point by point (hw.score),
-    and with `network` each point also runs the network bit for bit (hw.evaluate).
+    workload for all points. Two-buffer accelerators are scored in blocks (hw.score_many), memory hierarchies and FPGAs point by
+    point (hw.score), and with `network` each point also runs the network bit for bit (hw.evaluate).
     evaluate: a function that takes a point (a dict) and returns one of numbers and texts; `version` says when its answers change.
     strategy: "grid", "random" or "lhs" (`count`, `seed`), or a search "optuna-nsga2", "optuna-tpe", "pymoo-nsga2" that asks for
     `count` points, `population` at a time, to improve `minimize` and `maximize`.
@@ -79,6 +79,7 @@ def sweep(
         "names": list(made.names),
         "space": made.document(),
         "strategy": chosen,
+        "count": None if points is None else points.count,
         "evaluator": _identity(made, found, version, work),
     }
     if reuse and own(found) and found.together:
@@ -90,8 +91,6 @@ def sweep(
     kept = Store(MEMORY if store is None else store, asked)
     done = False
     try:
-        if points is not None and kept.meta("count") != points.count:
-            kept.put_meta("count", points.count)
         computed = _run(kept, made, points, found, chosen, executor, workers, retry_failed, stop_on_failure, progress, known)
         done = True
     finally:
