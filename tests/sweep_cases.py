@@ -74,10 +74,10 @@ def numbered(point):
 
 
 def pool(store, log):
-    """One sweep on four processes."""
+    """One sweep on two processes."""
     from hwmodel.search.sweeps.sweep import sweep
 
-    sweep(logged_space(log, 5000), numbered, store=store, workers=4)
+    sweep(logged_space(log, 5000), numbered, store=store, workers=2)
 
 
 def serve():

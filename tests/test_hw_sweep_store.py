@@ -272,7 +272,7 @@ def test_a_damaged_log_is_reported(tmp_path, monkeypatch):
     assert lost_transactions(log) == 0
     rng = random.Random(3)
     said = 0
-    for at in [0, 4, 16, 24, *(rng.randrange(32, len(log)) for _ in range(40))]:
+    for at in [0, 4, 16, 24, *(rng.randrange(32, len(log)) for _ in range(20))]:
         victim = tmp_path / f"v{at}"
         victim.mkdir()
         (victim / "runs.db").write_bytes(whole["runs.db"])
@@ -284,7 +284,7 @@ def test_a_damaged_log_is_reported(tmp_path, monkeypatch):
         assert (len(made) == 7) == (not given), at
         assert all(w.category is StoreWarning and "counts as not computed" in str(w.message) for w in given)
         said += bool(given)
-    assert said >= 40
+    assert said >= 20
     for cut in (0, 32, 40, frame * 9 + 32, len(log) - 1):  # as after a loss of power: earlier, and whole
         victim = tmp_path / f"c{cut}"
         victim.mkdir()
@@ -319,7 +319,7 @@ def test_links_and_folders_do_not_make_a_second_store(tmp_path, monkeypatch):
 def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     store, log = tmp_path / "runs.db", tmp_path / "log"
     process = child("pool", store, log)
-    while len(set(log.read_text().split()) if log.exists() else ()) < 4:
+    while len(set(log.read_text().split()) if log.exists() else ()) < 2:
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.01)
     workers = {int(n) for n in log.read_text().split()}

@@ -38,6 +38,7 @@ _CALLS: dict[str, tuple[int, Callable[..., Any]]] = {  # name -> least number of
     "ceil": (1, np.ceil),
 }
 _LONGEST = 2000  # characters
+_DEEPEST = 200  # operations within each other
 _ALLOWED = f"names of axes, numbers, texts, + - * / // % **, comparisons, in, and, or, not, {', '.join(_CALLS)}"
 
 
@@ -58,10 +59,7 @@ class Constraint:
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise ValueError(f"constraint {self.text!r} cannot be read: {error}; use {_ALLOWED}") from error
         self.names: set[str] = set()
-        try:
-            self._check(self._tree, tuple(known))
-        except RecursionError as error:
-            raise self._deep() from error
+        self._check(self._tree, tuple(known))
 
     def __str__(self) -> str:
         return self.text
@@ -79,8 +77,6 @@ class Constraint:
             raise ValueError(
                 f"constraint {self.text!r} has no value at some point ({error}); rewrite it, without division for example"
             ) from error
-        except RecursionError as error:
-            raise self._deep() from error
         except TypeError as error:
             raise ValueError(f"constraint {self.text!r} mixes texts with numbers: {error}") from error
         found = np.asarray(found)
@@ -88,10 +84,9 @@ class Constraint:
             raise ValueError(f"constraint {self.text!r} is neither true nor false; compare with something")
         return found
 
-    def _deep(self) -> ValueError:
-        return ValueError(f"constraint {self.text[:40]!r}... is nested too deeply; give several shorter ones")
-
-    def _check(self, node: ast.AST, known: tuple[str, ...]) -> None:
+    def _check(self, node: ast.AST, known: tuple[str, ...], depth: int = 0) -> None:
+        if depth > _DEEPEST:
+            raise ValueError(f"constraint {self.text[:40]!r}... is nested too deeply; give several shorter ones")
         if isinstance(node, ast.Name):
             if node.id not in known:
                 raise unknown(f"name in constraint {self.text!r}", node.id, known)
@@ -129,7 +124,7 @@ class Constraint:
         else:
             raise self._refused(node)
         for part in parts:
-            self._check(part, known)
+            self._check(part, known, depth + 1)
 
     def _refused(self, node: ast.AST) -> ValueError:
         return ValueError(f"constraint {self.text!r}: {ast.unparse(node)!r} is not allowed; use {_ALLOWED}")
