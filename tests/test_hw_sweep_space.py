@@ -56,7 +56,7 @@ def spaces(draw):
 
 
 @given(spaces())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_points_are_those_of_the_plain_model(drawn):
     axes, linked, constraints = drawn
     want = plain.points(axes, linked, constraints, {"k": "held"})
@@ -119,7 +119,7 @@ def test_a_latin_hypercube_meets_every_value_once():
 
 
 @given(st.integers(-50, 50), st.integers(0, 60), st.integers(1, 9), st.sampled_from([1, 10, 100]))
-@settings(max_examples=100)
+@settings(max_examples=50)
 def test_steps_are_exact_in_decimal(low, more, step, scale):
     ends = [v if scale == 1 else v / scale for v in (low, low + more, step)]
     found = axis_values("x", dict(zip(("from", "to", "step"), ends, strict=True)))

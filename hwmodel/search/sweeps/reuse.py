@@ -47,4 +47,4 @@ def _other(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     for mine, others in ((old, new), (new, old)):
         shared = {n: {k: v for k, v in mine[n].items() if k in others.get(n, {})} for n in _NAMED if n in mine}
         pair.append({**mine, **{name: {} for name in _NAMED}, **shared})
-    return difference(*pair, "evaluator")
+    return difference(pair[0], pair[1], "evaluator")

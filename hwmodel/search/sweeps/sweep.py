@@ -75,18 +75,19 @@ def sweep(
     points = None if strategy in SEARCHES else sampled(made, strategy, count, seed)
     chosen = _strategy(strategy, made, count, seed, goals, population, points)
     check_sendable("evaluate", found, executor, workers)
+    evaluator = _identity(made, found, version, work)
     asked = {
         "names": list(made.names),
         "space": made.document(),
         "strategy": chosen,
         "count": None if points is None else points.count,
-        "evaluator": _identity(made, found, version, work),
+        "evaluator": evaluator,
     }
     if reuse and own(found) and found.together:
         raise ValueError(
             "reuse is for points that are computed one by one; those of this space are scored in blocks, which takes less"
         )
-    known = known_points([reuse] if isinstance(reuse, str | Path) else reuse, asked["evaluator"])
+    known = known_points([reuse] if isinstance(reuse, str | Path) else reuse, evaluator)
     place = None if store is None else Path(store).expanduser().absolute()  # evaluators may change the folder
     kept = Store(MEMORY if store is None else store, asked)
     done = False
