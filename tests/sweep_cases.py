@@ -65,6 +65,21 @@ def live(store, log):
         sweep(logged_space(log), logged, store=store, executor=pool, workers=2, progress=False)
 
 
+def numbered(point):
+    """Says in a file which process it was computed in."""
+    with open(point["log"], "a") as log:
+        log.write(f"{os.getpid()}\n")
+    time.sleep(0.02)
+    return {"y": point["i"]}
+
+
+def pool(store, log):
+    """One sweep on two processes."""
+    from hwmodel.search.sweeps.sweep import sweep
+
+    sweep(logged_space(log, 5000), numbered, store=store, workers=2)
+
+
 def serve():
     """A process that has no threads and has loaded what a sweep needs; each line (store, log) forks one that sweeps, in a group of
     its own. Its number goes out, and then how it ended."""
@@ -82,8 +97,10 @@ def serve():
 
 if __name__ == "__main__":
     sys.modules["tests.sweep_cases"] = sys.modules["__main__"]
-    logged.__module__ = "tests.sweep_cases"
+    logged.__module__ = numbered.__module__ = "tests.sweep_cases"
     if sys.argv[1] == "serve":
         serve()
+    elif sys.argv[1] == "pool":
+        pool(*sys.argv[2:])
     else:
         live(*sys.argv[1:])

@@ -66,7 +66,7 @@ def test_serial_is_the_plain_table():
     }
 
 
-@pytest.mark.parametrize("kind", ["processes", "pool", "threads", "late"])
+@pytest.mark.parametrize("kind", ["processes", pytest.param("pool", marks=pytest.mark.exhaustive), "threads", "late"])
 def test_executors_give_the_same_table(kind, tmp_path):
     store = tmp_path / "runs.db"
     if kind == "pool":
@@ -111,6 +111,29 @@ def test_ray_gives_the_same_table():
     with hw.ray_executor(**options) as executor:
         made = hw.sweep(AXES, cheap, executor=executor)
     pd.testing.assert_frame_equal(made.frame(), hw.sweep(AXES, cheap).frame())
+
+
+class Breaks:
+    """The seventh point is lost, the one after it is not."""
+
+    def __init__(self):
+        self.futures = []
+
+    def submit(self, task, *arguments):
+        made = Future()
+        self.futures.append(made)
+        if len(self.futures) % 8 == 0:  # eight end at once, in reverse
+            for number, (future, given) in reversed(list(enumerate(zip(self.futures, [*self.given, arguments], strict=True)))):
+                future.set_exception(OSError("lost")) if number == 6 else future.set_result(task(*given))
+        self.given = [*getattr(self, "given", []), arguments]
+        return made
+
+
+def test_points_that_ended_beside_a_failure_are_stored(tmp_path):
+    store = tmp_path / "runs.db"
+    with pytest.raises(SweepStopped, match=r"the executor failed \(OSError: lost\).*7 points are stored"):
+        hw.sweep(AXES, cheap, store=store, executor=Breaks(), workers=4)
+    assert hw.read_store(store).index.tolist() == [0, 1, 2, 3, 4, 5, 7]
 
 
 class Bounded(ThreadPoolExecutor):

@@ -56,7 +56,7 @@ def spaces(draw):
 
 
 @given(spaces())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_points_are_those_of_the_plain_model(drawn):
     axes, linked, constraints = drawn
     want = plain.points(axes, linked, constraints, {"k": "held"})
@@ -119,7 +119,7 @@ def test_a_latin_hypercube_meets_every_value_once():
 
 
 @given(st.integers(-50, 50), st.integers(0, 60), st.integers(1, 9), st.sampled_from([1, 10, 100]))
-@settings(max_examples=100)
+@settings(max_examples=50)
 def test_steps_are_exact_in_decimal(low, more, step, scale):
     ends = [v if scale == 1 else v / scale for v in (low, low + more, step)]
     found = axis_values("x", dict(zip(("from", "to", "step"), ends, strict=True)))
@@ -195,6 +195,16 @@ def test_yaml_text_and_files(tmp_path):
         ({"a": [1, 2], "constraints": ["a.__class__ == 1"]}, "is not allowed"),
         ({"a": [1, 2], "constraints": ["(lambda: 1)() == a"]}, "is not allowed"),
         ({"a": [1, 2], "constraints": [3]}, "is no text"),
+        ({"a": [1, 2], "constraints": {"a": 1}}, "constraints is {'a': 1}; give a list of texts"),
+        ({"a": [1, 2], "constraints": ["a == (1, 2)"]}, r"'\(1, 2\)' is not allowed"),
+        ({"a": [1, 2], "constraints": ["+".join(["a"] * 950) + " > 1"]}, "is nested too deeply"),
+        ({"a": [1, 2], "constraints": ["not " * 600 + "a > 1"]}, "has 2405 characters"),
+        ({"a": [1], "linked": [3]}, "linked holds 3; give lists"),
+        ({"a": [1], "b": [2], "linked": [{"a", "b"}]}, "linked holds {"),
+        ({"a": range(10**12)}, "axis a has 1000000000000 values; an axis has at most"),
+        ({"a": {"from": 1, "to": 2, "count": 10**12}}, "axis a has 1000000000000 values"),
+        ({"a": {"template": "{x}{y}", "x": range(9999), "y": range(9999)}}, "axis a has 99980001 values"),
+        ({"point": [1, 2]}, "an axis cannot be called point"),
     ],
 )
 def test_bad_spaces_are_refused(given_, words):
@@ -208,6 +218,11 @@ def test_bad_spaces_are_refused(given_, words):
         ("a + 1", "neither true nor false"),
         ("1 / (a - 1) > 0", "has no value at some point"),
         ("b * 2 > 1", "mixes texts with numbers"),
+        ("b * 1000000000000 == 'x'", "'x' is no number"),
+        ("'%1000000000000d' % a == b", "is no number"),
+        ("a < 9**9**9", "has no value at some point"),
+        ("10000000000000000000000000 ** 10000000000000000000000000 > a", "has no value at some point"),
+        ("b + b == 'xx'", "mixes texts with numbers"),
         ("a and b == 'x'", "'a' is neither true nor false"),
         ("a > 9", r"no point of the space fulfils the constraints \(a > 9\)"),
     ],
@@ -215,6 +230,27 @@ def test_bad_spaces_are_refused(given_, words):
 def test_constraints_without_an_answer(constraint, words):
     with pytest.raises(ValueError, match=words):
         sampled(space({"a": [1, 2], "b": ["x", "y"], "constraints": [constraint]}))
+
+
+def test_truths_count_as_numbers_in_arithmetic():
+    made = space({"t": [True, False], "u": [True, False], "constraints": ["t + u == 2 or -t - u == 0"]})
+    assert [(p["t"], p["u"]) for p in all_points(made)] == [(True, True), (False, False)]
+
+
+def test_yaml_as_people_write_it():
+    made = space("a: &a {from: 1, to: 3, step: 1}\nb: {<<: *a, step: 2}\nc: [1e3, 2.5E-3]\n")
+    assert made.axes == {"a": (1, 2, 3), "b": (1, 3), "c": (1000.0, 0.0025)}
+
+
+def test_grids_that_are_too_large():
+    thousand = list(range(1000))
+    huge = {"a": thousand, "b": thousand, "c": thousand, "d": thousand}
+    for more in ({}, {"constraints": ["a == 1"]}):
+        with pytest.raises(ValueError, match="the grid has 1000000000000 points, more than 100000000"):
+            sampled(space(huge | more))
+    assert len({tuple(p.values()) for p in sampled(space(huge), "random", 50).points(0, 50)}) == 50
+    with pytest.raises(ValueError, match="a sample has at most 10000000 points"):
+        sampled(space(huge), "random", 10**9)
 
 
 def test_constraints_do_not_wrap():

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -19,8 +20,9 @@ from hwmodel.search.sweeps import running
 from hwmodel.search.sweeps import store as store_module
 from hwmodel.search.sweeps.blocks import Damaged, pack, unpack
 from hwmodel.search.sweeps.checked import StoreError
+from hwmodel.search.sweeps.log import StoreWarning, lost_transactions
 
-from .sweep_cases import cheap, logged, logged_space, some_fail
+from .sweep_cases import cheap, logged, logged_space, some_fail, two_goals
 
 ROOT = Path(__file__).parent.parent
 AXES = {"a": list(range(6)), "b": [0.5, 1.5]}
@@ -195,6 +197,174 @@ def test_damage_is_reported_and_nothing_is_overwritten(tmp_path, blocks):
     assert refused >= 8
 
 
+def changed(store, *statements):
+    db = sqlite3.connect(store)
+    for statement in statements:
+        db.execute(statement)
+    db.commit()
+    db.close()
+
+
+@pytest.mark.parametrize(
+    ("blocks", "statement", "said"),
+    [
+        (False, "DELETE FROM points WHERE position = 11", "12 blocks and points were stored, 11 are there"),
+        (False, "DELETE FROM points", "12 blocks and points were stored, 0 are there"),
+        (False, "UPDATE points SET seconds = 1.0 WHERE position = 3", "point 3 does not fit"),
+        (False, "UPDATE points SET position = 99 WHERE position = 3", "point 99 does not fit"),
+        (False, "UPDATE meta SET value = replace(value, '1.5', '2.5') WHERE name = 'question'", "the question that it answers"),
+        (True, "DELETE FROM blocks WHERE first = 64", "8 blocks and points were stored, 7 are there"),
+        (True, "UPDATE blocks SET count = 63 WHERE first = 64", "from 64 on does not fit"),
+        (True, "UPDATE blocks SET first = -first", "does not fit its checksum"),
+        (
+            True,
+            "UPDATE blocks SET (data, crc) = (SELECT data, crc FROM blocks AS o WHERE o.first = 192 - blocks.first)"
+            " WHERE first IN (64, 128)",
+            "from 64 on does not fit",
+        ),
+    ],
+)
+def test_rows_that_are_missing_or_exchanged_are_found(tmp_path, monkeypatch, blocks, statement, said):
+    monkeypatch.setattr(running, "BLOCK", 64)
+    store = tmp_path / "runs.db"
+    space = (PRICED | {"height": list(range(1, 33)), "width": list(range(1, 17))}, None) if blocks else (AXES, cheap)
+    hw.sweep(*space, store=store)
+    changed(store, statement)
+    before = store.read_bytes()
+    for call in (lambda: hw.read_store(store), lambda: hw.sweep(*space, store=store)):
+        with pytest.raises(StoreError, match=f"is damaged .*{said}"):
+            call()
+    assert store.read_bytes() == before
+
+
+def copied(self):
+    folder = Path(self.path).parent / "copy"
+    folder.mkdir()
+    for name in ("runs.db", "runs.db-wal"):
+        (folder / name).write_bytes((folder.parent / name).read_bytes())
+    self._db.close()
+    self._lock.close()
+
+
+def killed(folder):
+    """A store whose process ended without closing it: its file and its log."""
+    store = folder / "runs.db"
+    with pytest.raises(KeyboardInterrupt):
+        hw.sweep(AXES, stops, store=store)
+    return store
+
+
+def stops(point):
+    """Ends the sweep after seven points."""
+    if (point["a"], point["b"]) == (3, 1.5):
+        raise KeyboardInterrupt
+    return cheap(point)
+
+
+def test_a_damaged_log_is_reported(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_module.Store, "close", lambda self: self._copy())
+    monkeypatch.setattr(store_module.Store, "_copy", copied, raising=False)
+    killed(tmp_path)
+    monkeypatch.undo()
+    names, alone = ("runs.db", "runs.db-wal"), hw.sweep(AXES, cheap).frame().to_dict("index")
+    whole = {n: (tmp_path / "copy" / n).read_bytes() for n in names}
+    frame, log = 4096 + 24, whole["runs.db-wal"]
+    assert lost_transactions(log) == 0
+    rng = random.Random(3)
+    said = 0
+    for at in [0, 4, 16, 24, *(rng.randrange(32, len(log)) for _ in range(20))]:
+        victim = tmp_path / f"v{at}"
+        victim.mkdir()
+        (victim / "runs.db").write_bytes(whole["runs.db"])
+        (victim / "runs.db-wal").write_bytes(log[:at] + bytes([log[at] ^ 4]) + log[at + 1 :])
+        with warnings.catch_warnings(record=True) as given:
+            warnings.simplefilter("always")
+            made = hw.read_store(victim / "runs.db")
+        assert made.to_dict("index") == dict(list(alone.items())[: len(made)])
+        assert (len(made) == 7) == (not given), at
+        assert all(w.category is StoreWarning and "counts as not computed" in str(w.message) for w in given)
+        said += bool(given)
+    assert said >= 20
+    for cut in (0, 32, 40, frame * 9 + 32, len(log) - 1):  # as after a loss of power: earlier, and whole
+        victim = tmp_path / f"c{cut}"
+        victim.mkdir()
+        (victim / "runs.db").write_bytes(whole["runs.db"])
+        (victim / "runs.db-wal").write_bytes(log[:cut])
+        made = hw.read_store(victim / "runs.db")
+        assert len(made) < 7
+        assert made.to_dict("index") == dict(list(alone.items())[: len(made)])
+
+
+def test_links_and_folders_do_not_make_a_second_store(tmp_path, monkeypatch):
+    (tmp_path / "a b").mkdir()
+    (tmp_path / "ü").mkdir()
+    link = tmp_path / "link.db"
+    link.symlink_to(tmp_path / "a b" / "runs.db")
+    monkeypatch.chdir(tmp_path / "a b")
+    held = store_module.Store("runs.db", {"names": []})
+    with pytest.raises(StoreError, match=f"in use by process {os.getpid()}"):
+        store_module.Store(link, {"names": []})
+    held.close()
+
+    def moves(point):
+        os.chdir(tmp_path / "ü")
+        return {"y": point["a"]}
+
+    made = hw.sweep({"a": [1, 2]}, moves, store="other.db")
+    assert made.frame()["y"].tolist() == [1, 2]
+    assert (tmp_path / "a b" / "other.db").exists()
+    assert not list((tmp_path / "ü").iterdir())
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path):
+    store, log = tmp_path / "runs.db", tmp_path / "log"
+    process = child("pool", store, log)
+    while len(set(log.read_text().split()) if log.exists() else ()) < 2:
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    workers = {int(n) for n in log.read_text().split()}
+    assert process.pid not in workers
+    process.kill()
+    process.communicate(timeout=60)  # its workers hold the ends of its pipes until they end
+    assert not [n for n in workers if Path(f"/proc/{n}/stat").exists() and " Z " not in Path(f"/proc/{n}/stat").read_text()]
+
+
+def test_a_larger_space_takes_points_over(tmp_path):
+    old, new, log = tmp_path / "old.db", tmp_path / "new.db", tmp_path / "log"
+    hw.sweep({"i": [0, 2, 4], "log": str(log)}, logged, store=old)
+    log.unlink()
+    made = hw.sweep({"i": [0, 1, 2, 3, 4, 5], "log": [str(log)]}, logged, store=new, reuse=old)
+    assert sorted(lines(log)) == [1, 3, 5]
+    assert made.computed == 3
+    log.unlink()
+    pd.testing.assert_frame_equal(made.frame(), hw.sweep({"i": [0, 1, 2, 3, 4, 5], "log": [str(log)]}, logged).frame())
+    assert hw.sweep({"i": [0, 1, 2, 3, 4, 5], "log": [str(log)]}, logged, store=new).computed == 0
+    log.unlink()
+    assert hw.sweep({"i": [0.0, 2.0], "log": str(log)}, logged, reuse=[old, new]).computed == 2  # 0.0 is not 0
+    assert hw.sweep({"i": [0, 2], "log": str(tmp_path / "elsewhere")}, logged, reuse=old).computed == 2
+    with pytest.raises(StoreError, match=r"filled by another evaluator.*evaluator\.version was"):
+        hw.sweep({"i": [0, 2], "log": str(log)}, logged, reuse=old, version="2")
+    with pytest.raises(FileNotFoundError, match="none"):
+        hw.sweep({"i": [0]}, cheap, reuse=tmp_path / "none.db")
+    with pytest.raises(ValueError, match="scored in blocks"):
+        hw.sweep(PRICED | {"height": [1, 2]}, reuse=old)
+
+
+def test_a_longer_sample_and_search_take_points_over(tmp_path):
+    old, axes = tmp_path / "old.db", {"x": list(range(40)), "w": list(range(10))}
+    few = hw.sweep(axes, two_goals, strategy="random", count=30, store=old)
+    more = hw.sweep(axes, two_goals, strategy="random", count=90, reuse=old)
+    assert more.computed == 90 - len(few.frame())
+    pd.testing.assert_frame_equal(more.frame(), hw.sweep(axes, two_goals, strategy="random", count=90).frame())
+    pytest.importorskip("optuna")
+    options = {"strategy": "optuna-nsga2", "population": 10, "minimize": ["y", "z"]}
+    first = hw.sweep(axes, two_goals, count=30, store=tmp_path / "search.db", **options)
+    longer = hw.sweep(axes, two_goals, count=60, reuse=tmp_path / "search.db", **options)
+    alone = hw.sweep(axes, two_goals, count=60, **options)
+    pd.testing.assert_frame_equal(longer.frame(), alone.frame())
+    assert longer.computed == alone.computed - len(first.frame())
+
+
 def test_changed_values_are_found_by_the_checksums(tmp_path):
     store = tmp_path / "runs.db"
     hw.sweep(AXES, cheap, store=store)
@@ -228,7 +398,7 @@ def test_other_files_are_refused(tmp_path):
     db = sqlite3.connect(store)
     db.execute("PRAGMA user_version=99")
     db.close()
-    with pytest.raises(StoreError, match="has schema 99, this version of hwmodel reads 1"):
+    with pytest.raises(StoreError, match="has schema 99, this version of hwmodel reads 2"):
         hw.sweep(AXES, cheap, store=store)
     with pytest.raises(StoreError, match="is a folder"):
         hw.sweep(AXES, cheap, store=tmp_path)
@@ -280,8 +450,8 @@ def test_places_that_cannot_be_written(tmp_path, monkeypatch):
     ],
 )
 def test_columns_come_back_bit_for_bit(column):
-    data, crc = pack({"x": column, "other": np.arange(4)})
-    found = unpack(data, crc)
+    data, crc = pack({"x": column, "other": np.arange(4)}, 8)
+    found = unpack(data, crc, 8, 4)
     assert found["x"].dtype == column.dtype
     if column.dtype == object:
         assert [(type(v), v) for v in found["x"]] == [(type(v), v) for v in column]
@@ -289,4 +459,6 @@ def test_columns_come_back_bit_for_bit(column):
         assert found["x"].tobytes() == column.tobytes()
     for at in range(len(data)):
         with pytest.raises(Damaged):
-            unpack(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :], crc)
+            unpack(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :], crc, 8, 4)
+    with pytest.raises(Damaged):
+        unpack(data, crc, 4, 4)

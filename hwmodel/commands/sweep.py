@@ -27,6 +27,7 @@ def add_sweep(commands: Any) -> None:
     )
     made.add_argument("space", nargs="?", help="YAML file of axes: see docs/sweeps.md")
     made.add_argument("--store", metavar="FILE", help="SQLite file of the results; without it they are kept for --out only")
+    made.add_argument("--reuse", action="append", default=[], metavar="FILE", help="copy points from this store; may be repeated")
     made.add_argument("--show", action="store_true", help="print the store instead of computing")
     made.add_argument("--workers", type=positive, default=1, help="processes (default: 1)")
     made.add_argument("--strategy", default="grid", help="grid (default), random, lhs, optuna-nsga2, optuna-tpe, pymoo-nsga2")
@@ -58,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     from hwmodel.search.sweeps.sweep import sweep
 
     options: dict[str, Any] = {n: getattr(arguments, n) for n in ("strategy", "count", "seed", "population", "store", "workers")}
-    options |= {n: getattr(arguments, n) for n in ("retry_failed", "stop_on_failure")}
+    options |= {n: getattr(arguments, n) for n in ("retry_failed", "stop_on_failure", "reuse")}
     try:
         made = sweep(Path(arguments.space), _function(arguments.evaluate), **options, **goals)
     except SweepStopped as error:

@@ -16,9 +16,9 @@ class Damaged(ValueError):
     """Bytes that do not have their checksum."""
 
 
-def pack(columns: Mapping[str, np.ndarray]) -> tuple[bytes, int]:
-    """Columns of one length as bytes, and their CRC-32. Columns of one value take its room; whole numbers the narrowest type;
-    texts a table and codes. Values come back bit for bit, whole numbers as int64."""
+def pack(columns: Mapping[str, np.ndarray], first: int = 0) -> tuple[bytes, int]:
+    """Columns of the points `first`, `first` + 1, ... as bytes, and their checksum. Columns of one value take its room; whole
+    numbers the narrowest type; texts a table and codes. Values come back bit for bit, whole numbers as int64."""
     head, parts = [], []
     for name, column in columns.items():
         entry, data = _packed(np.asarray(column))
@@ -27,16 +27,21 @@ def pack(columns: Mapping[str, np.ndarray]) -> tuple[bytes, int]:
     count = len(next(iter(columns.values()))) if columns else 0
     text = json.dumps({"count": count, "columns": head}, separators=(",", ":")).encode()
     whole = b"".join([len(text).to_bytes(4, "little"), text, *parts])
-    return whole, zlib.crc32(whole)
+    return whole, block_crc(first, count, whole)
 
 
-def unpack(data: bytes, crc: int) -> dict[str, np.ndarray]:
-    """What `pack` was given. Raises Damaged where the bytes have changed."""
-    if zlib.crc32(data) != crc:
+def block_crc(first: int, count: int, data: bytes) -> int:
+    """CRC-32 of a block and of its place, so that two blocks cannot change places."""
+    return zlib.crc32(data, zlib.crc32(f"{first} {count} ".encode()))
+
+
+def unpack(data: bytes, crc: int, first: int, count: int) -> dict[str, np.ndarray]:
+    """What `pack` was given. Raises Damaged where the bytes or their place have changed."""
+    if block_crc(first, count, data) != crc:
         raise Damaged("the checksum of a block of points does not fit its bytes")
     size = int.from_bytes(data[:4], "little")
     head = json.loads(data[4 : 4 + size])
-    found, at, count = {}, 4 + size, head["count"]
+    found, at = {}, 4 + size
     for entry in head["columns"]:
         found[entry["name"]] = _unpacked(entry, data[at : at + entry["bytes"]], count)
         at += entry["bytes"]
@@ -110,6 +115,6 @@ def _refuse(value: Any) -> Any:
     raise ValueError(f"{value!r} is neither text nor number")
 
 
-def row_crc(position: int, key: bytes, done: int, point: str, result: str) -> int:
+def row_crc(position: int, key: bytes, done: int, point: str, result: str, seconds: float) -> int:
     """CRC-32 of a row."""
-    return zlib.crc32(f"{position} {key.hex()} {done} {point} {result}".encode())
+    return zlib.crc32(f"{position} {key.hex()} {done} {point} {result} {seconds!r}".encode())

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hwmodel.search.sweeps.blocks import canonical, row_crc
+from hwmodel.search.sweeps.blocks import block_crc, canonical, row_crc
 
 MARK = 0x68775357  # of a store of sweeps: "hwSW"
-SCHEMA = 1
+SCHEMA = 2
 CHECKED = 250_000  # single rows whose checksums are compared on opening; of more only when they are read, which takes seconds
 
 
@@ -40,14 +40,33 @@ def check_whole(db: sqlite3.Connection, path: str) -> None:
     found = [row[0] for row in db.execute("PRAGMA quick_check(3)")]
     if found != ["ok"]:
         raise damaged(path, "; ".join(found).replace("\n", " "))
-    for first, data, crc in db.execute("SELECT first, data, crc FROM blocks"):
-        if zlib.crc32(data) != crc:
+    for first, count, data, crc in db.execute("SELECT first, count, data, crc FROM blocks"):
+        if not isinstance(data, bytes) or block_crc(first, count, data) != crc:
             raise damaged(path, f"the block of points from {first} on does not fit its checksum")
-    if db.execute("SELECT count(*) FROM points").fetchone()[0] > CHECKED:
-        return
-    for row in db.execute("SELECT position, key, done, point, result, crc FROM points"):
-        if row_crc(*row[:5]) != row[5]:
+    if db.execute("SELECT count(*) FROM points").fetchone()[0] <= CHECKED:
+        for _ in sound_rows(db, path):
+            pass
+    _check_tally(db, path)
+
+
+def sound_rows(db: sqlite3.Connection, path: str, which: str = "") -> Iterator[tuple[Any, ...]]:
+    """Points computed one by one (position, key, done, point, result, seconds). StoreError for one that has changed."""
+    for *row, crc in db.execute(f"SELECT position, key, done, point, result, seconds, crc FROM points {which}"):
+        if not isinstance(row[1], bytes) or row_crc(*row) != crc:
             raise damaged(path, f"point {row[0]} does not fit its checksum")
+        yield tuple(row)
+
+
+def _check_tally(db: sqlite3.Connection, path: str) -> None:
+    """StoreError where rows are missing, or the question is no longer the one that was asked."""
+    told = db.execute("SELECT entries, total, question FROM tally").fetchall()
+    text = db.execute("SELECT value FROM meta WHERE name = 'question'").fetchone()
+    if len(told) != 1 or not text or not isinstance(text[0], str) or zlib.crc32(text[0].encode()) != told[0][2]:
+        raise damaged(path, "the question that it answers does not fit its checksum")
+    sums = "SELECT count(*) AS entries, coalesce(sum(crc), 0) AS total FROM"
+    found = db.execute(f"SELECT sum(entries), sum(total) FROM ({sums} blocks UNION ALL {sums} points)").fetchone()
+    if found != told[0][:2]:
+        raise damaged(path, f"{told[0][0]} blocks and points were stored, {found[0]} are there, or others than were stored")
 
 
 def damaged(path: str, what: object) -> StoreError:
@@ -63,6 +82,8 @@ def refused_io(path: str, what: str, db: sqlite3.Connection | None = None) -> It
     """Errors of SQLite as StoreError or OSError that say what to do."""
     try:
         yield
+    except UnicodeDecodeError as error:
+        raise damaged(path, f"a text that is none: {error}") from error
     except sqlite3.Error as error:
         text, name = str(error), getattr(error, "sqlite_errorname", "") or ""
         if name.startswith("SQLITE_NOTADB"):

@@ -37,6 +37,8 @@ _CALLS: dict[str, tuple[int, Callable[..., Any]]] = {  # name -> least number of
     "floor": (1, np.floor),
     "ceil": (1, np.ceil),
 }
+_LONGEST = 2000  # characters
+_DEEPEST = 200  # operations within each other
 _ALLOWED = f"names of axes, numbers, texts, + - * / // % **, comparisons, in, and, or, not, {', '.join(_CALLS)}"
 
 
@@ -48,6 +50,10 @@ class Constraint:
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f"constraint {text!r} is no text; write for example 'height * width <= 4096'")
         self.text = text.strip()
+        if len(self.text) > _LONGEST:
+            raise ValueError(
+                f"constraint {self.text[:40]!r}... has {len(self.text)} characters; give several of at most {_LONGEST}"
+            )
         try:
             self._tree = ast.parse(self.text, mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -61,14 +67,15 @@ class Constraint:
     def holds(self, columns: Mapping[str, Any]) -> np.ndarray:
         """Which rows fulfil it; columns are arrays of one length, or single values. Numbers are computed in float64.
 
-        Raises ValueError for a division by 0, for texts in arithmetic, and where the result is no true or false.
+        Raises ValueError for a division by 0, for numbers beyond float64, for texts in arithmetic, and where the result is no true
+        or false.
         """
         try:
-            with np.errstate(divide="raise", invalid="raise", over="ignore"):
+            with np.errstate(divide="raise", invalid="raise", over="raise"):
                 found = self._value(self._tree, columns)
-        except FloatingPointError as error:
+        except (FloatingPointError, OverflowError) as error:
             raise ValueError(
-                f"constraint {self.text!r} has no value at some point ({error}); rewrite it without division"
+                f"constraint {self.text!r} has no value at some point ({error}); rewrite it, without division for example"
             ) from error
         except TypeError as error:
             raise ValueError(f"constraint {self.text!r} mixes texts with numbers: {error}") from error
@@ -77,7 +84,9 @@ class Constraint:
             raise ValueError(f"constraint {self.text!r} is neither true nor false; compare with something")
         return found
 
-    def _check(self, node: ast.AST, known: tuple[str, ...]) -> None:
+    def _check(self, node: ast.AST, known: tuple[str, ...], depth: int = 0) -> None:
+        if depth > _DEEPEST:
+            raise ValueError(f"constraint {self.text[:40]!r}... is nested too deeply; give several shorter ones")
         if isinstance(node, ast.Name):
             if node.id not in known:
                 raise unknown(f"name in constraint {self.text!r}", node.id, known)
@@ -104,8 +113,8 @@ class Constraint:
                 if not inside and type(op) not in _COMPARE:
                     raise self._refused(node)
             parts = [node.left]
-            for right in node.comparators:
-                parts += right.elts if isinstance(right, ast.Tuple | ast.List | ast.Set) else [right]
+            for op, right in zip(node.ops, node.comparators, strict=True):
+                parts += right.elts if isinstance(op, ast.In | ast.NotIn) else [right]  # type: ignore[attr-defined]
         elif isinstance(node, ast.BoolOp):
             parts = list(node.values)
         elif isinstance(node, ast.BinOp) and type(node.op) in _BINARY:
@@ -115,7 +124,7 @@ class Constraint:
         else:
             raise self._refused(node)
         for part in parts:
-            self._check(part, known)
+            self._check(part, known, depth + 1)
 
     def _refused(self, node: ast.AST) -> ValueError:
         return ValueError(f"constraint {self.text!r}: {ast.unparse(node)!r} is not allowed; use {_ALLOWED}")
@@ -127,7 +136,7 @@ class Constraint:
             return _plain(node.value)
         if isinstance(node, ast.Call):
             assert isinstance(node.func, ast.Name)
-            return _CALLS[node.func.id][1](*(self._value(a, columns) for a in node.args))
+            return _CALLS[node.func.id][1](*(_number(self._value(a, columns)) for a in node.args))
         if isinstance(node, ast.Compare):
             return self._compared(node, columns)
         if isinstance(node, ast.BoolOp):
@@ -137,13 +146,13 @@ class Constraint:
                 found = found & other if isinstance(node.op, ast.And) else found | other
             return found
         if isinstance(node, ast.BinOp):
-            left, right = self._value(node.left, columns), self._value(node.right, columns)
+            left, right = (_number(self._value(part, columns)) for part in (node.left, node.right))
             return _BINARY[type(node.op)](left, right)
         assert isinstance(node, ast.UnaryOp)
         if isinstance(node.op, ast.Not):
             return ~self._truth(node.operand, columns)
         value = self._value(node.operand, columns)
-        return -value if isinstance(node.op, ast.USub) else value
+        return -_number(value) if isinstance(node.op, ast.USub) else _number(value)
 
     def _truth(self, node: ast.AST, columns: Mapping[str, Any]) -> np.ndarray:
         found = np.asarray(self._value(node, columns))
@@ -168,5 +177,15 @@ class Constraint:
 
 def _plain(value: Any) -> Any:
     """Numbers as float64, so that products do not wrap; booleans and objects as they are."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
     found = np.asarray(value, dtype=object) if value is None or isinstance(value, str) else np.asarray(value)
     return found.astype(np.float64) if found.dtype.kind in "iu" else found
+
+
+def _number(value: Any) -> np.ndarray:
+    """An operand as float64. TypeError for texts and None: numpy would repeat or format a text."""
+    found = np.asarray(value)
+    if found.dtype.kind == "O" and (bad := next((v for v in found.flat if not isinstance(v, int | float)), 0)) != 0:
+        raise TypeError(f"{bad!r} is no number")
+    return found.astype(np.float64)

@@ -6,6 +6,7 @@ import os
 import pickle
 import queue
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
@@ -31,8 +32,8 @@ class Work:
         """Hand over a task."""
         raise NotImplementedError
 
-    def ended(self) -> tuple[Any, Any]:
-        """The next task that ended: its tag and result. Raises what the executor raised."""
+    def ended(self) -> tuple[list[tuple[Any, Any]], Exception | None]:
+        """Wait for a task to end; the tags and results of all that have ended, and what the executor raised for another."""
         raise NotImplementedError
 
     def cancel(self) -> int:
@@ -49,9 +50,9 @@ class Here(Work):
     def submit(self, tag: Any, task: Callable[..., Any], *arguments: Any) -> None:
         self._waiting.append((tag, task, arguments))
 
-    def ended(self) -> tuple[Any, Any]:
+    def ended(self) -> tuple[list[tuple[Any, Any]], Exception | None]:
         tag, task, arguments = self._waiting.pop(0)
-        return tag, task(*arguments)
+        return [(tag, task(*arguments))], None
 
     def cancel(self) -> int:
         self._waiting.clear()
@@ -78,21 +79,35 @@ class There(Work):
         else:
             self._asked.add(number)
 
-    def ended(self) -> tuple[Any, Any]:
-        while True:
-            for number in sorted(self._asked):
-                future = self._running[number][1]
-                if not hasattr(future, "done") or future.done():
-                    self._asked.remove(number)
-                    self._ended.put(number)
-                    break
-            try:
-                number = self._ended.get(timeout=0.02 if self._asked else 3600.0)
-            except queue.Empty:
-                continue
-            if number in self._running:  # not dropped meanwhile
+    def ended(self) -> tuple[list[tuple[Any, Any]], Exception | None]:
+        found: list[tuple[Any, Any]] = []
+        error: Exception | None = None
+        while not found and error is None:
+            for number in self._numbers():
+                if number not in self._running:  # dropped meanwhile
+                    continue
                 tag, future = self._running.pop(number)
-                return tag, future.result()
+                try:
+                    found.append((tag, future.result()))
+                except Exception as raised:  # the others are kept all the same
+                    error = error or raised
+        return found, error
+
+    def _numbers(self) -> list[int]:
+        """Tasks that have ended, after a wait for the first of them."""
+        for number in sorted(self._asked):
+            future = self._running[number][1]
+            if not hasattr(future, "done") or future.done():
+                self._asked.remove(number)
+                self._ended.put(number)
+                break
+        numbers = []
+        try:
+            numbers.append(self._ended.get(timeout=0.02 if self._asked else 3600.0))
+            while True:
+                numbers.append(self._ended.get_nowait())
+        except queue.Empty:
+            return numbers
 
     def cancel(self) -> int:
         for number, (_, future) in list(self._running.items()):
@@ -171,8 +186,18 @@ def _processes(count: int) -> Iterator[Any]:
 
 
 def _begin() -> None:
-    """Ctrl-C reaches the whole group of processes; the one that sweeps decides."""
+    """Ctrl-C reaches the whole group of processes; the one that sweeps decides. A worker ends with that one, however it ends: its
+    queue alone would keep it waiting for ever."""
+    import multiprocessing
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if (parent := multiprocessing.parent_process()) is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: Any) -> None:
+    parent.join()
+    os._exit(1)
 
 
 @contextmanager

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hwmodel.search.sweeps.blocks import Damaged, row_crc, unpack
-from hwmodel.search.sweeps.checked import check_file, check_whole, damaged, refused_io, stored
+from hwmodel.search.sweeps.blocks import Damaged, unpack
+from hwmodel.search.sweeps.checked import check_file, check_whole, damaged, refused_io, sound_rows, stored
+from hwmodel.search.sweeps.log import check_log
 
 INDEX = "point"
 _AT_ONCE = 10_000  # rows whose JSON is read together
@@ -40,15 +41,16 @@ def read_failures(path: str | Path) -> pd.DataFrame:
 
 
 @contextmanager
-def reading(path: str | Path) -> Iterator[sqlite3.Connection]:
-    """A store that was checked, read at one moment."""
-    target, given = Path(path).expanduser(), str(path)
+def reading(path: str | Path, named: str | None = None) -> Iterator[sqlite3.Connection]:
+    """A store that was checked, read at one moment; nothing is written. `named`: what errors call it."""
+    target, given = Path(path).expanduser().resolve(), named or str(path)
     if not target.is_file():
         raise FileNotFoundError(f"store {given!r} does not exist")
     check_file(target, given)
-    uri = target.resolve().as_uri()
+    check_log(target, given)
+    uri = target.as_uri()
     # Without a log there is nothing to share; a log's index cannot be made where nothing may be written.
-    alone = not target.with_name(target.name + "-wal").exists() and not os.access(target.resolve().parent, os.W_OK)
+    alone = not target.with_name(target.name + "-wal").exists() and not os.access(target.parent, os.W_OK)
     with refused_io(given, "read"):
         db = sqlite3.connect(f"{uri}?mode=ro{'&immutable=1' if alone else ''}", uri=True, isolation_level=None)
         try:
@@ -61,9 +63,9 @@ def reading(path: str | Path) -> Iterator[sqlite3.Connection]:
 
 def facts(db: sqlite3.Connection) -> dict[str, Any]:
     """What a store says about itself."""
-    found = {name: json.loads(value) for name, value in db.execute("SELECT name, value FROM meta")}
+    question = json.loads(db.execute("SELECT value FROM meta WHERE name = 'question'").fetchone()[0])
     failed = db.execute("SELECT count(*) FROM points WHERE NOT done").fetchone()[0]
-    return {"question": found["question"], "count": found.get("count"), "stored": stored(db), "failed": int(failed)}
+    return {"question": question, "count": question.get("count"), "stored": stored(db), "failed": int(failed)}
 
 
 def frame_of(db: sqlite3.Connection, path: str) -> pd.DataFrame:
@@ -71,9 +73,7 @@ def frame_of(db: sqlite3.Connection, path: str) -> pd.DataFrame:
     frames, lost = [], set()
     records: list[dict[str, Any]] = []
     places, texts = [], []
-    for *row, crc in db.execute("SELECT position, key, done, point, result, crc FROM points ORDER BY position"):
-        if row_crc(*row) != crc:
-            raise damaged(path, f"point {row[0]} does not fit its checksum")
+    for row in sound_rows(db, path, "ORDER BY position"):
         lost.add(row[0])
         if row[2]:
             places.append(row[0])
@@ -81,12 +81,11 @@ def frame_of(db: sqlite3.Connection, path: str) -> pd.DataFrame:
             if len(texts) == _AT_ONCE:
                 records += _records(texts)
     records += _records(texts)
-    for first, data, crc in db.execute("SELECT first, data, crc FROM blocks ORDER BY first"):
+    for first, count, data, crc in db.execute("SELECT first, count, data, crc FROM blocks ORDER BY first"):
         try:
-            columns = unpack(data, crc)
+            columns = unpack(data, crc, first, count)
         except Damaged as error:
             raise damaged(path, f"{error}, from point {first} on") from error
-        count = len(next(iter(columns.values())))
         frames.append(pd.DataFrame(columns, index=np.arange(first, first + count), copy=False))
     names = json.loads(db.execute("SELECT value FROM meta WHERE name = 'question'").fetchone()[0])["names"]
     if not frames:

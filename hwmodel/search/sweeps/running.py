@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from hwmodel.search.sweeps.store import MEMORY, Store
 from hwmodel.search.sweeps.tasks import block, one
 
 BLOCK = 1 << 14  # points computed together
+_COPIED = 1000  # points of other stores written together
 Task = tuple[int, int]  # first point and one past the last; (p, p) is point p alone
 Progress = Callable[[int], None]
 
@@ -34,6 +37,7 @@ class Job:
     names: tuple[str, ...]
     stop_on_failure: bool
     step: Progress
+    known: Mapping[bytes, tuple[str, float]] = field(default_factory=dict)
     computed: int = 0
 
     def run(self, tasks: Iterable[Task], points: Callable[[int], dict[str, Any]], columns: Any = None) -> None:
@@ -56,11 +60,29 @@ class Job:
                 if stop and more:
                     running, more = self.work.cancel(), False
                 if running:
-                    self._keep(*self._ended())
-                    running -= 1
+                    running -= self._ended()
         if stop:
             print(f"interrupted: {self.safe()}", file=sys.stderr)
             raise KeyboardInterrupt
+
+    def unknown(self, tasks: Iterable[Task], points: Callable[[int], dict[str, Any]]) -> Iterator[Task]:
+        """The tasks that other stores do not answer; what they do is stored."""
+        rows = []
+        for task in tasks:
+            found = self.known.get(self.key(points(task[0]))) if self.known else None
+            if found is None:
+                yield task
+                continue
+            rows.append(self._row(task[0], points(task[0]), True, json.loads(found[0]), found[1]))
+            if len(rows) == _COPIED:
+                self._take(rows)
+        self._take(rows)
+
+    def _take(self, rows: list[Any]) -> None:
+        if rows:
+            self.store.put_points(rows)
+            self.step(len(rows))
+            rows.clear()
 
     def _submit(self, task: Task, points: Callable[[int], dict[str, Any]], columns: Any) -> None:
         start, stop = task
@@ -75,11 +97,13 @@ class Job:
         except Exception as error:
             raise self._died(error) from error
 
-    def _ended(self) -> tuple[Any, Any]:
-        try:
-            return self.work.ended()
-        except Exception as error:
+    def _ended(self) -> int:
+        """Wait for tasks, store all that have ended; how many."""
+        found, error = self.work.ended()
+        self._keep(found)
+        if error is not None:
             raise self._died(error) from error
+        return len(found)
 
     def _died(self, error: Exception) -> SweepStopped:
         text = str(error) or type(error).__name__
@@ -95,20 +119,25 @@ class Job:
             return f"{count} points were computed, but there is no store (store=), so that they are lost"
         return f"{count} points are stored in {self.store.path!r}; the same call with the same store goes on from there"
 
-    def _keep(self, tag: Any, result: Any) -> None:
-        start, stop, given = tag
+    def _keep(self, ended: Iterable[tuple[Any, Any]]) -> None:
+        """Points that ended together in one transaction, each block in one of its own."""
         failed: list[tuple[int, str]] = []
-        if start == stop:
-            done, found, seconds = result
-            self.store.put_points([self._row(start, given, done, found, seconds)])
-            failed = [] if done else [(start, found["error"])]
-        else:
-            columns, errors, seconds = result
-            failed = [(start + row, text) for row, text in errors]
-            rows = [self._row(start + row, self._point(given, row), False, {"error": text}, 0.0) for row, text in errors]
-            self.store.put_block(start, {**given, **columns}, rows)
-        self.computed += max(1, stop - start)
-        self.step(max(1, stop - start))
+        rows, number = [], 0
+        for (start, stop, given), result in ended:
+            number += max(1, stop - start)
+            if start == stop:
+                done, found, seconds = result
+                rows.append(self._row(start, given, done, found, seconds))
+                failed += [] if done else [(start, found["error"])]
+            else:
+                columns, errors, seconds = result
+                failed += [(start + row, text) for row, text in errors]
+                lost = [self._row(start + row, self._point(given, row), False, {"error": text}, 0.0) for row, text in errors]
+                self.store.put_block(start, {**given, **columns}, lost)
+        if rows:
+            self.store.put_points(rows)
+        self.computed += number
+        self.step(number)
         if failed and self.stop_on_failure:
             raise SweepStopped(f"point {failed[0][0]} failed: {failed[0][1]}; {self.safe()}")
 
@@ -146,16 +175,23 @@ def _asked_to_stop() -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pending(store: Store, count: int, together: bool, retry_failed: bool) -> list[Task]:
-    """What is still to be computed: blocks where points are computed together, else single points."""
+def pending(store: Store, count: int, together: bool, retry_failed: bool) -> tuple[Iterator[Task], int]:
+    """What is still to be computed, and how many points that is: blocks where points are computed together, else single points."""
     open_ = np.ones(count, dtype=np.bool_)
     for first, number in store.blocks():
         open_[first : first + number] = False
     open_[store.positions(done=True)] = False
     failed = store.positions(done=False)
     open_[failed] = False
-    tasks = list(_runs(open_)) if together else [(int(p), int(p)) for p in np.flatnonzero(open_)]
-    return tasks + ([(int(p), int(p)) for p in failed] if retry_failed else [])
+    again = failed.tolist() if retry_failed else []
+    fresh = _runs(open_) if together else ((p, p) for p in _places(open_))
+    return itertools.chain(fresh, ((p, p) for p in again)), int(open_.sum()) + len(again)
+
+
+def _places(open_: np.ndarray) -> Iterator[int]:
+    """Open points, listed a stretch at a time."""
+    for start in range(0, len(open_), BLOCK):
+        yield from (start + np.flatnonzero(open_[start : start + BLOCK])).tolist()
 
 
 def _runs(open_: np.ndarray) -> Iterator[Task]:

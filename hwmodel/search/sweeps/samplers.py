@@ -13,7 +13,9 @@ from hwmodel.search.sweeps.values import Scalar
 
 STRATEGIES = ("grid", "random", "lhs", "optuna-nsga2", "optuna-tpe", "pymoo-nsga2")
 SEARCHES = STRATEGIES[3:]
-_MOST = 1 << 31  # points of a grid
+_MOST = 100_000_000  # points of a sweep
+_TRIED = 1 << 31  # points of a grid that are held against its constraints
+_DRAWN = 10_000_000  # points of a sample, which are all held in memory
 _LISTED = 1 << 20  # points of a grid from which some are drawn by listing all that are allowed
 _CHUNK = 1 << 17
 _ROUNDS = 200
@@ -58,8 +60,8 @@ def sampled(space: Space, strategy: str = "grid", count: int | None = None, seed
     if count is None:
         raise ValueError(f"strategy {strategy!r} needs count: how many points to compute")
     positive_int("count", count)
-    if count > _MOST:
-        raise ValueError(f"count is {count}; give at most {_MOST}")
+    if count > _DRAWN:
+        raise ValueError(f"count is {count}; a sample has at most {_DRAWN} points")
     return _random(space, count, seed) if strategy == "random" else _hypercube(space, count, seed)
 
 
@@ -83,20 +85,30 @@ def _stepped(space: Space) -> None:
     for group, size in zip(space.groups, space.sizes, strict=True):
         if not size:
             raise ValueError(f"axis {group[0]} is a range without steps, which no grid can list; give a step or a count, or sample")
-    if space.size > _MOST:
-        raise ValueError(
-            f"the grid has {space.size} points, more than {_MOST}; use strategy='random', 'lhs' or a search with a count"
-        )
+    if space.size > (_TRIED if space.constraints else _MOST):
+        raise _too_many(space.size)
+
+
+def _too_many(count: int) -> ValueError:
+    return ValueError(
+        f"the grid has {count} points, more than {_MOST} (or {_TRIED} before its constraints); use strategy='random', 'lhs' or a"
+        " search with a count"
+    )
 
 
 def _grid(space: Space) -> Points:
     _stepped(space)
     if not space.constraints:
         return Points(space, space.size)
-    kept = np.concatenate([part[space.holds(decoded(space.sizes, part))] for part in _chunks(space.size)])
-    if not len(kept):
+    parts, count = [], 0
+    for part in _chunks(space.size):
+        parts.append(part[space.holds(decoded(space.sizes, part))])
+        count += len(parts[-1])
+        if count > _MOST:
+            raise _too_many(space.size)
+    if not count:
         raise space.nothing_left()
-    return Points(space, len(kept), kept)
+    return Points(space, count, np.concatenate(parts))
 
 
 def _chunks(size: int) -> Iterator[np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from hwmodel.search.sweeps.constraints import Constraint
 from hwmodel.search.sweeps.values import NAMES, Scalar, Span, axis_values, fill, scalar
 
 _RESERVED = ("constraints", "linked")
+_TAKEN = ("point", "error")  # columns that every table has
 _YAML = (".yaml", ".yml")
 
 
@@ -35,6 +37,10 @@ class Space:
                 raise ValueError(f"{where}: axis {name!r} is no name; use letters, digits and _")
             if name in _RESERVED:
                 continue
+            if name in _TAKEN:
+                raise ValueError(f"{where}: an axis cannot be called {name}, which is a column of every table; name it otherwise")
+            if getattr(value, "ndim", 0) and hasattr(value, "tolist"):  # pandas' columns too
+                value = value.tolist()
             if isinstance(value, Mapping | list | tuple | range | np.ndarray | set | frozenset):
                 if isinstance(value, set | frozenset):
                     raise ValueError(f"{where}: axis {name} is a set, which has no order; give a list")
@@ -53,13 +59,19 @@ class Space:
         self.names = tuple(n for n in names if n in self.axes or n in self.templates)
         self.groups = self._linked(given.get("linked") or ())
         texts = given.get("constraints") or ()
+        if not isinstance(texts, str | list | tuple):
+            raise ValueError(f"constraints is {texts!r}; give a list of texts, such as ['height * width <= 4096']")
         self.constraints = [Constraint(t, names) for t in ([texts] if isinstance(texts, str) else texts)]
 
     def _linked(self, given: Any) -> tuple[tuple[str, ...], ...]:
         """Axes in groups. ValueError for axes of unequal length, in two groups, or unknown."""
         if not isinstance(given, Sequence) or isinstance(given, str):
             raise ValueError(f"linked is {given!r}; give lists of axes that go together: [[height, width]]")
-        pairs = [tuple(given)] if given and all(isinstance(g, str) for g in given) else [tuple(g) for g in given]
+        if given and all(isinstance(g, str) for g in given):
+            given = [given]
+        if bad := [g for g in given if not isinstance(g, list | tuple) or not all(isinstance(n, str) for n in g)]:
+            raise ValueError(f"linked holds {bad[0]!r}; give lists of axes that go together: [[height, width]]")
+        pairs = [tuple(g) for g in given]
         home: dict[str, tuple[str, ...]] = {}
         for group in pairs:
             if len(group) < 2:
@@ -171,6 +183,8 @@ class _Strict(yaml.SafeLoader):
 def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key, _ in node.value:
+        if key.tag == "tag:yaml.org,2002:merge":
+            continue
         name = loader.construct_object(key, deep=True)
         if name in seen:
             raise yaml.constructor.ConstructorError(None, None, f"the name {name!r} stands twice", key.start_mark)
@@ -178,6 +192,8 @@ def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     return loader.construct_mapping(node, deep=True)
 
 
+# 1e3 is a text to YAML 1.1, which nobody means
+_Strict.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+\Z"), list("-+.0123456789"))
 _Strict.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 

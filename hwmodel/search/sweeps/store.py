@@ -1,6 +1,7 @@
 """The store of a sweep: one SQLite file in WAL mode that survives a kill at any moment.
 
-Every finished point (or block of points that were computed together) is one committed transaction. With `synchronous=NORMAL` a
+A point (or block of points that were computed together) is committed as soon as it is finished; those that finished at the same
+time share a transaction. With `synchronous=NORMAL` a
 kill of the process loses nothing committed; after a loss of power the file is whole, but transactions since the last checkpoint
 (at most some thousand pages) can be missing: those points are computed again.
 
@@ -10,11 +11,13 @@ ends in whatever way. Others may read at any time (`read_store`).
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import socket
 import sqlite3
 import time
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,14 +27,16 @@ import numpy as np
 
 from hwmodel.report.save import unique
 from hwmodel.search.sweeps.blocks import canonical, pack, row_crc, row_text
-from hwmodel.search.sweeps.checked import MARK, SCHEMA, StoreError, check_file, check_whole, difference, refused_io, stored
+from hwmodel.search.sweeps.checked import MARK, SCHEMA, StoreError, difference, refused_io, stored
+from hwmodel.search.sweeps.reading import reading
 
 MEMORY = ":memory:"
 PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "wal_autocheckpoint=2000", "busy_timeout=10000")
 _TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE blocks (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, data BLOB NOT NULL, crc INTEGER NOT NULL);
-CREATE TABLE points (position INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, done INTEGER NOT NULL, point TEXT NOT NULL,
+CREATE TABLE tally (entries INTEGER NOT NULL, total INTEGER NOT NULL, question INTEGER NOT NULL);
+CREATE TABLE points (position INTEGER PRIMARY KEY, key BLOB NOT NULL, done INTEGER NOT NULL, point TEXT NOT NULL,
  result TEXT NOT NULL, seconds REAL NOT NULL, crc INTEGER NOT NULL);
 """
 
@@ -55,19 +60,19 @@ class Store:
             raise
 
     def _open(self, question: Mapping[str, Any]) -> None:
-        target = Path(self.path).expanduser()
+        target = Path(self.path).expanduser().resolve()
         if self.path != MEMORY:
             _check_place(target, self.path)
             self._take(target)
             if target.exists():
-                check_file(target, self.path)
+                with reading(target, self.path):  # checked before anything is opened that could write
+                    pass
             else:
                 _make(target, self.path, question)
         with refused_io(self.path, "opened"):
             self._db = sqlite3.connect(target if self.path != MEMORY else MEMORY, isolation_level=None, check_same_thread=False)
             if self.path == MEMORY:
                 _fill(self._db, question)
-            check_whole(self._db, self.path)
             for pragma in PRAGMAS:
                 self._db.execute(f"PRAGMA {pragma}").fetchall()
             asked = self.meta("question")
@@ -117,22 +122,28 @@ class Store:
         row = self.db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         return json.loads(row[0]) if row else None
 
-    def put_meta(self, name: str, value: Any) -> None:
-        with self._writing():
-            self._set(name, value)
-
     def put_block(self, first: int, columns: Mapping[str, np.ndarray], failed: Iterable[tuple[Any, ...]] = ()) -> None:
         """Columns of the points first, first + 1, ...; `failed`: those without results, as for `put_points`."""
-        data, crc = pack(columns)
+        data, crc = pack(columns, first)
         count = len(next(iter(columns.values())))
         with self._writing() as db:
-            db.execute("INSERT OR IGNORE INTO blocks VALUES (?, ?, ?, ?)", (first, count, data, crc))
-            db.executemany(_INSERT, (_row(*row) for row in failed))
+            made = db.execute("INSERT OR IGNORE INTO blocks VALUES (?, ?, ?, ?)", (first, count, data, crc)).rowcount
+            self._put(failed, made, crc * made)
 
     def put_points(self, rows: Iterable[tuple[int, bytes, bool, str, Mapping[str, Any], float]]) -> None:
         """Points computed one by one: position, key, whether it has a result, point (JSON), result or {"error"}, seconds."""
-        with self._writing() as db:
-            db.executemany(_INSERT, (_row(*row) for row in rows))
+        with self._writing():
+            self._put(rows)
+
+    def _put(self, rows: Iterable[tuple[Any, ...]], entries: int = 0, total: int = 0) -> None:
+        """Rows and the tally of all that is stored. A failed point may be computed again; one with a result stays."""
+        db = self.db
+        for row in (_row(*given) for given in rows):
+            old = db.execute("SELECT done, crc FROM points WHERE position = ?", row[:1]).fetchone()
+            if old is None or not old[0]:
+                db.execute("INSERT OR REPLACE INTO points VALUES (?,?,?,?,?,?,?)", row)
+                entries, total = entries + (old is None), total + row[-1] - (0 if old is None else old[1])
+        db.execute("UPDATE tally SET entries = entries + ?, total = total + ?", (entries, total))
 
     def blocks(self) -> list[tuple[int, int]]:
         """First point and number of points of every block."""
@@ -169,20 +180,15 @@ class Store:
             self._lock = None
 
 
-# A failed point may be computed again; one with a result stays.
-_INSERT = (
-    "INSERT INTO points VALUES (?,?,?,?,?,?,?) ON CONFLICT (position) DO UPDATE SET done=excluded.done, result=excluded.result,"
-)
-_INSERT += " seconds=excluded.seconds, crc=excluded.crc WHERE done = 0"
-
-
 def _row(position: int, key: bytes, done: bool, point: str, result: Mapping[str, Any], seconds: float) -> tuple[Any, ...]:
-    text = row_text(result)
-    return position, key, int(done), point, text, seconds, row_crc(position, key, int(done), point, text)
+    row = position, key, int(done), point, row_text(result), float(seconds)
+    return *row, row_crc(*row)
 
 
 def _make(target: Path, given: str, question: Mapping[str, Any]) -> None:
     """An empty store in its place, complete or not at all."""
+    for left in target.parent.glob(f".{glob.escape(target.name)}.partial-*"):  # of a process that was killed here
+        left.unlink(missing_ok=True)
     part = target.with_name(unique(target))
     try:
         with refused_io(given, "made"):
@@ -202,7 +208,9 @@ def _fill(db: sqlite3.Connection, question: Mapping[str, Any]) -> None:
         db.execute(statement)
     db.execute(f"PRAGMA application_id={MARK}")
     db.execute(f"PRAGMA user_version={SCHEMA}")
-    db.execute("INSERT INTO meta VALUES ('question', ?)", (canonical(question),))
+    text = canonical(question)
+    db.execute("INSERT INTO meta VALUES ('question', ?)", (text,))
+    db.execute("INSERT INTO tally VALUES (0, 0, ?)", (zlib.crc32(text.encode()),))
     db.execute("COMMIT")
 
 

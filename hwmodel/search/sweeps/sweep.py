@@ -10,11 +10,11 @@ import numpy as np
 
 from hwmodel._checks import positive_int, unknown
 from hwmodel.search.sweeps.asking import POPULATION, asker, library_version, objective_values
-from hwmodel.search.sweeps.blocks import canonical
 from hwmodel.search.sweeps.checked import StoreError
 from hwmodel.search.sweeps.executors import check_sendable, work
-from hwmodel.search.sweeps.identity import digest, identity, network_digest, own
+from hwmodel.search.sweeps.identity import identity, network_digest, own
 from hwmodel.search.sweeps.result import Sweep
+from hwmodel.search.sweeps.reuse import Known, key_of, known_points
 from hwmodel.search.sweeps.running import Job, pending, progress, single
 from hwmodel.search.sweeps.samplers import SEARCHES, STRATEGIES, Points, sampled
 from hwmodel.search.sweeps.space import Space
@@ -40,6 +40,7 @@ def sweep(
     maximize: Sequence[str] = (),
     population: int | None = None,
     store: str | Path | None = None,
+    reuse: str | Path | Sequence[str | Path] = (),
     executor: Any = None,
     workers: int | None = None,
     version: str | None = None,
@@ -57,6 +58,8 @@ def sweep(
     strategy: "grid", "random" or "lhs" (`count`, `seed`), or a search "optuna-nsga2", "optuna-tpe", "pymoo-nsga2" that asks for
     `count` points, `population` at a time, to improve `minimize` and `maximize`.
     store: an SQLite file; None keeps the results in memory. The same call goes on where the last one stood, also after a kill.
+    reuse: other stores that the same evaluator filled (a smaller grid, a shorter sample): points that have a result in one of them
+    are copied from it, not computed. For points that are computed one by one.
     executor: None ("processes" if workers > 1, else "serial"), "serial", "processes", an executor of concurrent.futures or one like
     it (loky, mpi4py), Dask's Client, hw.ray_executor(). The table does not depend on it, nor on `workers`.
     retry_failed: failed points again. stop_on_failure: the first failure ends the sweep. progress: None shows it on terminals.
@@ -72,24 +75,29 @@ def sweep(
     points = None if strategy in SEARCHES else sampled(made, strategy, count, seed)
     chosen = _strategy(strategy, made, count, seed, goals, population, points)
     check_sendable("evaluate", found, executor, workers)
+    evaluator = _identity(made, found, version, work)
     asked = {
         "names": list(made.names),
         "space": made.document(),
         "strategy": chosen,
-        "evaluator": _identity(made, found, version, work),
+        "count": None if points is None else points.count,
+        "evaluator": evaluator,
     }
-    where = MEMORY if store is None else store
-    kept = Store(where, asked)
+    if reuse and own(found) and found.together:
+        raise ValueError(
+            "reuse is for points that are computed one by one; those of this space are scored in blocks, which takes less"
+        )
+    known = known_points([reuse] if isinstance(reuse, str | Path) else reuse, evaluator)
+    place = None if store is None else Path(store).expanduser().absolute()  # evaluators may change the folder
+    kept = Store(MEMORY if store is None else store, asked)
     done = False
     try:
-        if points is not None and kept.meta("count") != points.count:
-            kept.put_meta("count", points.count)
-        computed = _run(kept, made, points, found, chosen, executor, workers, retry_failed, stop_on_failure, progress)
+        computed = _run(kept, made, points, found, chosen, executor, workers, retry_failed, stop_on_failure, progress, known)
         done = True
     finally:
         if not (done and store is None):
             kept.close()
-    return Sweep(kept if store is None else Path(where), asked, made, found, goals, computed)
+    return Sweep(place or kept, asked, made, found, goals, computed)
 
 
 def _evaluator(space: Space, evaluate: Any, work: pd.DataFrame | None) -> Any:
@@ -152,28 +160,29 @@ def _run(
     retry_failed: bool,
     stop_on_failure: bool,
     shown: bool | None,
+    known: Known,
 ) -> int:
     """Compute what is missing; how many points that were."""
-    salt = canonical(store.meta("question")["evaluator"])
+    evaluator = store.meta("question")["evaluator"]
 
     def key(point: dict[str, Any]) -> bytes:
-        return bytes.fromhex(digest(canonical(point) + salt))
+        return key_of(point, evaluator)
 
     if points is None:
         if retry_failed:
             raise ValueError("retry_failed is for grids and samples: a search goes on from what it was told")
         with work(executor, workers) as place, progress(shown, int(chosen["count"]), 0) as step:
-            job = Job(store, evaluate, place, key, space.names, stop_on_failure, step)
+            job = Job(store, evaluate, place, key, space.names, stop_on_failure, step, known)
             _search(job, space, chosen)
             return job.computed
     together = own(evaluate) and evaluate.together
-    tasks = pending(store, points.count, together, retry_failed)
-    if not tasks:
+    tasks, left = pending(store, points.count, together, retry_failed)
+    if not left:
         return 0
-    left = sum(max(1, stop - start) for start, stop in tasks)
     with work(executor, workers) as place, progress(shown, points.count, points.count - left) as step:
-        job = Job(store, evaluate, place, key, space.names, stop_on_failure, step)
-        job.run(tasks, single(points), points.columns)
+        job = Job(store, evaluate, place, key, space.names, stop_on_failure, step, known)
+        get = single(points)
+        job.run(job.unknown(tasks, get), get, points.columns)
         return job.computed
 
 
@@ -205,7 +214,7 @@ def _search(job: Job, space: Space, chosen: Mapping[str, Any]) -> None:
                     f" number {stored[key][0]} when the store was made; other versions of libraries do that: name another store"
                 )
         job.step(len(codes) - len(fresh))
-        job.run([(p, p) for p in sorted(fresh)], fresh.__getitem__)
+        job.run(job.unknown(((p, p) for p in sorted(fresh)), fresh.__getitem__), fresh.__getitem__)
         if fresh:
             stored.update(
                 {key: (position, result if done else None) for position, key, done, result in job.store.results(min(fresh))}

@@ -18,9 +18,10 @@ def one(evaluate: Any, point: dict[str, Any]) -> tuple[bool, dict[str, Any], flo
     start = time.perf_counter()
     try:
         found, done = plain_result(evaluate(dict(point))), True
-        if clash := [n for n in found if n in point]:
+        if clash := [n for n in found if n in point or n == "point"]:
             raise ValueError(
-                f"the evaluator returned {clash[0]!r}, which is the name of an axis or of a fixed value; name it otherwise"
+                f"the evaluator returned {clash[0]!r}, which is the name of an axis, of a fixed value or of the number of a point;"
+                " name it otherwise"
             )
     except Exception as error:
         found, done = {"error": message(error)}, False

@@ -72,6 +72,7 @@ def axis_values(name: str, given: Any) -> tuple[Scalar, ...] | Span:
             return found
         values = found
     else:
+        _few(what, len(given))
         values = [scalar(what, v) for v in given]
     if not values:
         raise ValueError(f"{what} has no values; give at least one, or leave the axis out")
@@ -101,7 +102,14 @@ def _template(what: str, given: Mapping[Any, Any]) -> list[Scalar]:
         if isinstance(found, Span):
             raise ValueError(f"{what}: {name} is a range without steps; give a step")
         columns.append(found)
+    _few(what, math.prod(map(len, columns)))
     return [fill(text, dict(zip(names, point, strict=True))) for point in itertools.product(*columns)]
+
+
+def _few(what: str, count: int) -> None:
+    """ValueError for more values than an axis can list."""
+    if count > MOST:
+        raise ValueError(f"{what} has {count} values; an axis has at most {MOST}, a range without steps has any number")
 
 
 def listed(given: Any) -> Any:
@@ -134,6 +142,7 @@ def _range(what: str, given: Mapping[Any, Any]) -> list[Scalar] | Span:
         return _steps(what, low, high, _number(f"{what}.step", given["step"]))
     if "count" in given:
         count = positive_int(f"{what}.count", given["count"], minimum=2)
+        _few(what, count)
         numbers = Span(low, high, log).at(np.linspace(0.0, 1.0, count)).tolist()
         numbers[0], numbers[-1] = float(low), float(high)
         return list(numbers)
@@ -148,8 +157,7 @@ def _steps(what: str, low: float, high: float, step: float) -> list[Scalar]:
         raise ValueError(f"{what}.step is {step!r}; give a number above 0")
     start, end, each = (Fraction(repr(v)) for v in (low, high, step))
     count = int((end - start) / each) + 1
-    if count > MOST:
-        raise ValueError(f"{what} has {count} values; an axis has at most {MOST}")
+    _few(what, count)
     exact = (start + i * each for i in range(count))
     whole = isinstance(low, int) and isinstance(step, int)
     return [int(v) if whole else float(v) for v in exact]
