@@ -200,6 +200,9 @@ def test_each_part_alone(seed):
     everything = 10**9 * bound.scale
     found = window.within(made, bound, everything, 10**7)
     assert (made.value(found.choice), made.uses(found.choice)) == want
+    found = window.within(made, bound, everything, 10**5, nodes=True)
+    assert found.ended
+    assert (made.value(found.choice), made.uses(found.choice)) == want
     answer = highs.solved(made, bound, want[0] * bound.scale - bound.value, None)
     assert made.value(answer.choice) == want[0]
     assert answer.ended
@@ -208,7 +211,34 @@ def test_each_part_alone(seed):
     small = core_rules.reduced(made)
     assert brute(small)[0] == want[0]
     below = (want[0] - 1) * bound.scale - bound.value
-    assert below < 0 or window.within(made, bound, below, 10**7).choice is None
+    for nodes in (False, True):
+        assert below < 0 or window.within(made, bound, below, 10**7, nodes).choice is None
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_branch_and_bound_alone(seed):
+    """Any widths, few values (ties), limits that are met exactly, prices that are far from the best, and windows that end at
+    the optimum."""
+    rng = np.random.default_rng(seed)
+    made = core(
+        seed, int(rng.integers(2, 7)), int(rng.integers(2, 5)), int(rng.integers(1, 5)), int(10.0 ** rng.integers(0, 14)) + 2
+    )
+    used = made.uses([int(rng.integers(len(row))) for row in made.loss])
+    made = core_rules.Core(made.loss, made.costs, list(used), made.kept)
+    want = brute(made)
+    bound = (
+        relax.lagrangian(made, [Fraction(float(p)) for p in 10 ** rng.uniform(-3, 3, len(used))])
+        if seed % 2
+        else relax.relaxed(made)
+    )
+    exact = want[0] * bound.scale - bound.value
+    for room in (exact, 2 * exact + 1, 10**6 * (exact + 1)):
+        found = window.within(made, bound, room, 10**5, nodes=True)
+        assert found.ended
+        assert (made.value(found.choice), made.uses(found.choice)) == want
+    assert exact == 0 or window.within(made, bound, exact - 1, 10**5, nodes=True).choice is None
+    few = window.within(made, bound, exact, 1, nodes=True)  # one node: whatever is met fits
+    assert few.choice is None or (made.fits(few.choice) and made.value(few.choice) == want[0])
 
 
 @pytest.mark.parametrize("seed", range(10))
