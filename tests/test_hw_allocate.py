@@ -215,29 +215,28 @@ def test_each_part_alone(seed):
         assert below < 0 or window.within(made, bound, below, 10**7, nodes).choice is None
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_branch_and_bound_alone(seed):
+@pytest.mark.parametrize("nodes", [False, True])
+@pytest.mark.parametrize("seed", range(30))
+def test_each_search_alone(seed, nodes):
     """Any widths, few values (ties), limits that are met exactly, prices that are far from the best, and windows that end at
     the optimum."""
     rng = np.random.default_rng(seed)
+    rows = int(rng.integers(1, 4))
     made = core(
-        seed, int(rng.integers(2, 7)), int(rng.integers(2, 5)), int(rng.integers(1, 5)), int(10.0 ** rng.integers(0, 14)) + 2
+        seed, int(rng.integers(3, 6)), int(rng.integers(3, 5)), rows, int(10.0 ** (rng.integers(0, 12) * (seed % 3 > 0))) + 2
     )
     used = made.uses([int(rng.integers(len(row))) for row in made.loss])
     made = core_rules.Core(made.loss, made.costs, list(used), made.kept)
     want = brute(made)
-    bound = (
-        relax.lagrangian(made, [Fraction(float(p)) for p in 10 ** rng.uniform(-3, 3, len(used))])
-        if seed % 2
-        else relax.relaxed(made)
-    )
+    prices = [Fraction(float(p)) for p in 10 ** rng.uniform(-2, 1, rows)]
+    bound = relax.relaxed(made) if seed % 2 and min(used) else relax.lagrangian(made, prices)
     exact = want[0] * bound.scale - bound.value
     for room in (exact, 2 * exact + 1, 10**6 * (exact + 1)):
-        found = window.within(made, bound, room, 10**5, nodes=True)
+        found = window.within(made, bound, room, 10**6, nodes)
         assert found.ended
         assert (made.value(found.choice), made.uses(found.choice)) == want
-    assert exact == 0 or window.within(made, bound, exact - 1, 10**5, nodes=True).choice is None
-    few = window.within(made, bound, exact, 1, nodes=True)  # one node: whatever is met fits
+    assert exact == 0 or window.within(made, bound, exact - 1, 10**6, nodes).choice is None
+    few = window.within(made, bound, exact, 1, nodes)  # whatever is met by then fits
     assert few.choice is None or (made.fits(few.choice) and made.value(few.choice) == want[0])
 
 

@@ -35,7 +35,8 @@ def searched(extra: np.ndarray, use: np.ndarray, room: np.ndarray, price: np.nda
     limits. price: row, of a whole limit's slack, in windows. most: nodes, after which the best that was met is all there is.
     """
     there = np.isfinite(extra)
-    flat = np.where(there[:, :, None], use.transpose(1, 2, 0), 0.0)
+    # One layout, so that there is one compiled version.
+    flat = np.ascontiguousarray(np.where(there[:, :, None], use.transpose(1, 2, 0), 0.0))
     high = flat.max(axis=1).sum(axis=0)
     kept = np.zeros((_KEPT, len(extra)), dtype=np.int16)
     found, nodes, ended = _searched(np.where(there, extra, 0.0), flat, there, room, price, high, window, kept, most)
