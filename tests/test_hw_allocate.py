@@ -240,6 +240,28 @@ def test_each_search_alone(seed, nodes):
     assert few.choice is None or (made.fits(few.choice) and made.value(few.choice) == want[0])
 
 
+@pytest.mark.parametrize("nodes", [False, True])
+@pytest.mark.parametrize("seed", range(8))
+def test_partial_choices_of_equal_uses_keep_the_one_of_least_loss(seed, nodes):
+    rng = np.random.default_rng(seed)
+    loss = rng.integers(0, 1000, (6, 3)).tolist()
+    costs = rng.integers(0, 3, (2, 6, 3)).tolist()
+    made = core_rules.shifted(loss, costs, [sum(map(min, c)) + 4 for c in costs])
+    want = brute(made)
+    bound = relax.lagrangian(made, [Fraction(100), Fraction(100)])
+    found = window.within(made, bound, 10**6, 10**6, nodes)
+    assert (made.value(found.choice), made.uses(found.choice)) == want
+
+
+@pytest.mark.parametrize("most", [40, 400, 4000])
+@pytest.mark.parametrize("seed", range(3))
+def test_whichever_way_ends_first_the_answer_is_the_same(seed, most):
+    made = core(seed, blocks=8, options=3, rows=3, top=10**6)
+    found = solve.solve(made, None, most=most)
+    assert found.value == brute(made)[0]
+    assert found.bound <= found.value
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_any_prices_bound_the_loss(seed):
     made, rng = core(seed), np.random.default_rng(seed)

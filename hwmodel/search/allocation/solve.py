@@ -17,7 +17,7 @@ _MOST = 150_000  # partial solutions looked at before HiGHS is asked
 _QUICK = 4  # a share of them comes before branch and bound,
 _NODE = 8  # a node of which takes as long as so many of them
 _AFTER = 5  # times as many to prove what it found
-_FIRST = 16  # options beyond the relaxation's that the first window lets in
+_FIRST = 40  # options beyond the relaxation's that the first window lets in
 
 
 @dataclass(frozen=True, eq=False)
