@@ -405,3 +405,11 @@ def test_infeasible_limits_of_zero_count_in_the_unit_of_the_column():
     with pytest.raises(hw.Infeasible) as error:
         hw.allocate(frame, {"c": 0, "d": 10})
     assert error.value.relaxed == {"c": 0.5, "d": 10.0}
+
+
+@pytest.mark.parametrize("groups", [[["a", "b"], ["c", "b"]], [["a", "b"], ["c", "d"], ["d", "b"]], [["b", "a"], ["b", "c"]]])
+def test_groups_that_share_a_layer_are_one(groups):
+    rows = [{"layer": layer, "scheme": s, "loss": float((s == "x") == (layer in "bd")), "n": 1.0} for layer in "abcd" for s in "xy"]
+    made = hw.allocate(pd.DataFrame(rows), {"n": 9}, groups=groups, fixed={"a": "y"})
+    tied = {layer for group in groups for layer in group}
+    assert {made.choice[layer] for layer in tied} == {"y"}
