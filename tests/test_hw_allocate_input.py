@@ -387,7 +387,7 @@ def test_measured_losses_and_fpga_costs():
 
 def test_infeasible_ranges_name_the_nearer_side():
     frame = pd.DataFrame({"layer": ["a"] * 3, "scheme": ["x", "y", "z"], "loss": [3.0, 2.0, 1.0], "c": [1.0, 4.0, 9.0]})
-    with pytest.raises(hw.Infeasible, match="c 4 instead of 3.5 .*; c 1 instead of 3 ") as error:
+    with pytest.raises(hw.Infeasible, match=r"c 4 instead of 3\.5 .*; c 1 instead of 3 ") as error:
         hw.allocate(frame, {"c": (3.0, 3.5)})
     assert error.value.closest == {"c": 4.0}
     with pytest.raises(hw.Infeasible) as error:
