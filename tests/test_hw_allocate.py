@@ -200,6 +200,9 @@ def test_each_part_alone(seed):
     everything = 10**9 * bound.scale
     found = window.within(made, bound, everything, 10**7)
     assert (made.value(found.choice), made.uses(found.choice)) == want
+    found = window.within(made, bound, everything, 10**5, nodes=True)
+    assert found.ended
+    assert (made.value(found.choice), made.uses(found.choice)) == want
     answer = highs.solved(made, bound, want[0] * bound.scale - bound.value, None)
     assert made.value(answer.choice) == want[0]
     assert answer.ended
@@ -208,7 +211,55 @@ def test_each_part_alone(seed):
     small = core_rules.reduced(made)
     assert brute(small)[0] == want[0]
     below = (want[0] - 1) * bound.scale - bound.value
-    assert below < 0 or window.within(made, bound, below, 10**7).choice is None
+    for nodes in (False, True):
+        assert below < 0 or window.within(made, bound, below, 10**7, nodes).choice is None
+
+
+@pytest.mark.parametrize("nodes", [False, True])
+@pytest.mark.parametrize("seed", range(30))
+def test_each_search_alone(seed, nodes):
+    """Any widths, few values (ties), limits that are met exactly, prices that are far from the best, and windows that end at
+    the optimum."""
+    rng = np.random.default_rng(seed)
+    rows = int(rng.integers(1, 4))
+    made = core(
+        seed, int(rng.integers(3, 6)), int(rng.integers(3, 5)), rows, int(10.0 ** (rng.integers(0, 12) * (seed % 3 > 0))) + 2
+    )
+    used = made.uses([int(rng.integers(len(row))) for row in made.loss])
+    made = core_rules.Core(made.loss, made.costs, list(used), made.kept)
+    want = brute(made)
+    prices = [Fraction(float(p)) for p in 10 ** rng.uniform(-2, 1, rows)]
+    bound = relax.relaxed(made) if seed % 2 and min(used) else relax.lagrangian(made, prices)
+    exact = want[0] * bound.scale - bound.value
+    for room in (exact, 2 * exact + 1, 10**6 * (exact + 1)):
+        found = window.within(made, bound, room, 10**6, nodes)
+        assert found.ended
+        assert (made.value(found.choice), made.uses(found.choice)) == want
+    assert exact == 0 or window.within(made, bound, exact - 1, 10**6, nodes).choice is None
+    few = window.within(made, bound, exact, 1, nodes)  # whatever is met by then fits
+    assert few.choice is None or (made.fits(few.choice) and made.value(few.choice) == want[0])
+
+
+@pytest.mark.parametrize("nodes", [False, True])
+@pytest.mark.parametrize("seed", range(8))
+def test_partial_choices_of_equal_uses_keep_the_one_of_least_loss(seed, nodes):
+    rng = np.random.default_rng(seed)
+    loss = rng.integers(0, 1000, (6, 3)).tolist()
+    costs = rng.integers(0, 3, (2, 6, 3)).tolist()
+    made = core_rules.shifted(loss, costs, [sum(map(min, c)) + 4 for c in costs])
+    want = brute(made)
+    bound = relax.lagrangian(made, [Fraction(100), Fraction(100)])
+    found = window.within(made, bound, 10**6, 10**6, nodes)
+    assert (made.value(found.choice), made.uses(found.choice)) == want
+
+
+@pytest.mark.parametrize("most", [40, 400, 4000])
+@pytest.mark.parametrize("seed", range(3))
+def test_whichever_way_ends_first_the_answer_is_the_same(seed, most):
+    made = core(seed, blocks=8, options=3, rows=3, top=10**6)
+    found = solve.solve(made, None, most=most)
+    assert found.value == brute(made)[0]
+    assert found.bound <= found.value
 
 
 @pytest.mark.parametrize("seed", range(10))

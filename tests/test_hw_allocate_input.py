@@ -383,3 +383,33 @@ def test_measured_losses_and_fpga_costs():
     assert (table["lut"] > 0).all()
     best = hw.allocate(table, {"lut": "50%", "bram18": "100%"})
     assert best.used["used"]["lut"] <= best.used["limit"]["lut"]
+
+
+def test_infeasible_ranges_name_the_nearer_side():
+    frame = pd.DataFrame({"layer": ["a"] * 3, "scheme": ["x", "y", "z"], "loss": [3.0, 2.0, 1.0], "c": [1.0, 4.0, 9.0]})
+    with pytest.raises(hw.Infeasible, match=r"c 4 instead of 3\.5 .*; c 1 instead of 3 ") as error:
+        hw.allocate(frame, {"c": (3.0, 3.5)})
+    assert error.value.closest == {"c": 4.0}
+    with pytest.raises(hw.Infeasible) as error:
+        hw.allocate(frame, {"c": (5.0, 8.0)})
+    assert error.value.closest in ({"c": 4.0}, {"c": 9.0})
+    with pytest.raises(hw.Infeasible) as error:
+        hw.allocate(frame, {"c": (4.5, 8.0)})
+    assert error.value.closest == {"c": 4.0}
+
+
+def test_infeasible_limits_of_zero_count_in_the_unit_of_the_column():
+    """Limits 0 and 10: a choice 0.5 and 0 away is nearer than one 0 and 6 (0.6 of it) away."""
+    costs = {"c": [0.5, 0.0, -1.0], "d": [10.0, 16.0, 20.0]}
+    frame = pd.DataFrame({"layer": ["a"] * 3, "scheme": ["x", "y", "z"], "loss": [3.0, 2.0, 1.0], **costs})
+    with pytest.raises(hw.Infeasible) as error:
+        hw.allocate(frame, {"c": 0, "d": 10})
+    assert error.value.relaxed == {"c": 0.5, "d": 10.0}
+
+
+@pytest.mark.parametrize("groups", [[["a", "b"], ["c", "b"]], [["a", "b"], ["c", "d"], ["d", "b"]], [["b", "a"], ["b", "c"]]])
+def test_groups_that_share_a_layer_are_one(groups):
+    rows = [{"layer": layer, "scheme": s, "loss": float((s == "x") == (layer in "bd")), "n": 1.0} for layer in "abcd" for s in "xy"]
+    made = hw.allocate(pd.DataFrame(rows), {"n": 9}, groups=groups, fixed={"a": "y"})
+    tied = {layer for group in groups for layer in group}
+    assert {made.choice[layer] for layer in tied} == {"y"}

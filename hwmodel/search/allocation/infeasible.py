@@ -37,16 +37,19 @@ def explain(problem: Problem, time_limit: float | None) -> Infeasible:
             parts.append(f"{limit.column} of at {word} {_number(limit.value)}: the {end} that any choice takes is {_number(best)}")
         return Infeasible("no choice meets the budget " + "; nor ".join(parts), closest, {})
     found: dict[str, float | None] = {}
+    distance: dict[str, Fraction] = {}
     parts = []
     for r, limit in enumerate(problem.limits):
         others = [k for k in range(len(problem.limits)) if k != r]
         core = problem.core
         made = solve(Core(core.costs[r], [core.costs[k] for k in others], [core.limits[k] for k in others], core.kept), time_limit)
         if made.choice is None:
-            found[limit.column] = None
+            found.setdefault(limit.column, None)
             continue
         best = _closest(problem, r, made.choice)
-        found[limit.column] = float(best)
+        away = limit.sign * (best - limit.value)
+        if limit.column not in distance or away < distance[limit.column]:  # of two limits of a column, the nearer
+            distance[limit.column], found[limit.column] = away, float(best)
         parts.append(f"{limit.column} {_number(best)} instead of {_number(limit.value)} with the others kept")
     asked = ", ".join(f"{limit.column} {'<=' if limit.sign > 0 else '>='} {_number(limit.value)}" for limit in problem.limits)
     near = "; ".join(parts) or "none by one alone"
@@ -72,7 +75,7 @@ def _relaxed(problem: Problem, time_limit: float | None) -> tuple[dict[str, Frac
     block = np.repeat(np.arange(core.blocks), sizes)
     rows, tops = [], []
     for costs, top, limit, unit in zip(core.costs, core.limits, problem.limits, problem.units, strict=True):
-        whole = max(1, int(abs(limit.value) * unit))  # excess counts in shares of the whole limit
+        whole = int(abs(limit.value) * unit) or unit  # excess counts in shares of the whole limit; of 0, in the column's unit
         rows.append([*(c / whole for row in costs for c in row), -1.0])
         tops.append(top / whole)
     one = np.zeros((core.blocks, block.size + 1))

@@ -11,11 +11,13 @@ from hwmodel.search.allocation import highs
 from hwmodel.search.allocation.core import Core, reduced
 from hwmodel.search.allocation.heuristics import best_start
 from hwmodel.search.allocation.relax import Bound, relaxed
-from hwmodel.search.allocation.window import within
+from hwmodel.search.allocation.window import Found, within
 
 _MOST = 150_000  # partial solutions looked at before HiGHS is asked
+_QUICK = 4  # a share of them comes before branch and bound,
+_NODE = 8  # a node of which takes as long as so many of them
 _AFTER = 5  # times as many to prove what it found
-_FIRST = 16  # options beyond the relaxation's that the first window lets in
+_FIRST = 40  # options beyond the relaxation's that the first window lets in
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +62,7 @@ class _Search:
         self.core, self.bound, self.most = core, bound, most
         self.best = best_start(core, bound)
         self.low, self.proof = bound.value, "none"
-        self.states = self.nodes = self.blocks = 0
+        self.states = self.nodes = self.blocks = self.way = 0
 
     def _take(self, choice: list[int] | None) -> None:
         if choice is not None and (self.best is None or self.core.value(choice) < self.core.value(self.best)):
@@ -114,10 +116,9 @@ class _Search:
             top = self.gap if self.gap is not None else last
             window = min(window, top)
             self.blocks = sum(sum(d <= window for d in row) > 1 for row in self.bound.reduced)
-            found = within(self.core, self.bound, window, self.most)
+            found = self._looked(window)
             if found is None:
                 return window
-            self.states += found.states
             if found.choice is not None:
                 self.best = found.choice
             if found.choice is not None or window >= top:
@@ -125,3 +126,15 @@ class _Search:
                 return None
             self.low = self.bound.value + window
             window *= 2
+
+    def _looked(self, window: int) -> Found | None:
+        """What is within the window, by the first way that ends; None where none does."""
+        ways = [(self.most // _QUICK, False), (self.most // _NODE, True), (self.most, False)]
+        for most, nodes in ways[self.way :]:
+            found = within(self.core, self.bound, window, most, nodes)
+            self.states += found.states
+            if found.ended:
+                return found
+            self._take(found.choice)
+            self.way = min(self.way + 1, 1)  # what was too much for a narrow window is so for a wider one
+        return None

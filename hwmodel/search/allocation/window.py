@@ -20,16 +20,18 @@ _STEPS = (0.03, 0.3, 3.0)  # prices beside the best: by how many windows they mo
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """The best solution within the window, if any (`choice` None), and how many partial solutions were looked at."""
+    """The best solution within the window, if any (`choice` None), how many partial solutions were looked at, and whether
+    that were all: if not, `choice` is only one that was met."""
 
     choice: list[int] | None
     states: int
+    ended: bool = True
 
 
-def within(core: Core, bound: Bound, window: int, most: int) -> Found | None:
+def within(core: Core, bound: Bound, window: int, most: int, nodes: bool = False) -> Found:
     """The best solution of loss * bound.scale <= bound.value + window; of equal ones that of least uses, row by row.
 
-    None where that takes more than `most` partial solutions.
+    most: partial solutions, block by block, or with `nodes` those of branch and bound.
     """
     keep = [[j for j, d in enumerate(row) if d <= window] for row in bound.reduced]
     fixed = [row[0] if len(row) == 1 else None for row in keep]
@@ -42,10 +44,8 @@ def within(core: Core, bound: Bound, window: int, most: int) -> Found | None:
     if not free:
         return Found(base if _inside(core, bound, window, base) else None, 1)
     tree = _Tree(core, bound, window, keep, free, limits)
-    ends = tree.grow(most)
-    if ends is None:
-        return None
-    return Found(_best(core, bound, window, base, ends), tree.states)
+    ends = tree.branched(most) if nodes else tree.grow(most)
+    return Found(_best(core, bound, window, base, ends) if ends else None, tree.states, tree.ended)
 
 
 def _inside(core: Core, bound: Bound, window: int, choice: list[int]) -> bool:
@@ -67,7 +67,7 @@ class _Tree:
 
     def __init__(self, core: Core, bound: Bound, window: int, keep: list[list[int]], free: list[int], limits: list[int]) -> None:
         rows = [r for r, limit in enumerate(limits) if sum(max(core.costs[r][b][j] for j in keep[b]) for b in free) > 0]
-        self.core, self.keep, self.states = core, keep, 0
+        self.core, self.keep, self.states, self.ended = core, keep, 0, True
         unit = window or 1
         # In windows, and in shares of what is left of each row: 1 is all there may be.
         self.extra = {b: np.array([bound.reduced[b][j] / unit for j in keep[b]]) for b in free}
@@ -118,12 +118,33 @@ class _Tree:
             taken.append((parent.astype(np.int32), option.astype(np.int16)))
             self.states += len(parent)
             if self.states > most:
+                self.ended = False
                 return None
             if not len(parent):
                 return Ends(np.zeros((0, len(self.order)), dtype=np.int64), self.order, np.zeros(0), 0.0)
         rough = extra + np.maximum(0.0, self.room - use) @ self.price
         first = np.argsort(rough, kind="stable")
         return Ends(self._traced(taken, first), self.order, rough[first], self.tolerance * (2 + 2 * float(self.price.sum())))
+
+    def branched(self, most: int) -> Ends:
+        """The same by branch and bound over nodes; where there are too many, what was met by then."""
+        from hwmodel.search.allocation.branch import searched
+
+        width = max(len(self.keep[b]) for b in self.order)
+        extra = np.full((len(self.order), width), np.inf)
+        use = np.zeros((len(self.rows), *extra.shape))
+        for i, b in enumerate(self.order):
+            extra[i, : len(self.keep[b])] = self.extra[b]
+            use[:, i, : len(self.keep[b])] = self.use[b]
+        made = searched(extra, use, self.room, self.price, self.window, most)
+        self.states, self.ended = made.count, made.ended
+        at = np.arange(len(self.order))
+        uses = use[:, at, made.choices].sum(axis=2).T.reshape(-1, len(self.rows))
+        rough = extra[at, made.choices].sum(axis=1) + np.maximum(0.0, self.room - uses) @ self.price
+        first = np.argsort(rough, kind="stable")
+        chosen = [[self.keep[b][j] for b, j in zip(self.order, row, strict=True)] for row in made.choices[first].tolist()]
+        picked = np.array(chosen, dtype=np.int64).reshape(-1, len(self.order))
+        return Ends(picked, self.order, rough[first], self.tolerance * (2 + 2 * float(self.price.sum())))
 
     def _numbers(self, b: int) -> np.ndarray:
         """Uses of the options (option x row) as numbers whose sums are exact where `whole`."""
