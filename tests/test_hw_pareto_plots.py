@@ -202,11 +202,26 @@ def test_command_refuses(options, words, tmp_path, monkeypatch, capsys):
     assert words in capsys.readouterr().err
 
 
-def test_command_reads_stores(tmp_path, monkeypatch, capsys):
-    (tmp_path / "s.db").write_bytes(b"")
-    monkeypatch.setattr(hw, "read_store", lambda path: pd.DataFrame({"a": [2, 1]}), raising=False)
-    assert main(["pareto", str(tmp_path / "s.db"), "--minimize", "a", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"rows": 2, "front": [{"a": 1}]}
+def doubled(point):
+    return {"b": 2 * point["a"]}
+
+
+def test_command_reads_stores(tmp_path, capsys):
+    hw.sweep({"a": [2, 1]}, doubled, store=tmp_path / "s.db")
+    assert main(["pareto", str(tmp_path / "s.db"), "--minimize", "b", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"rows": 2, "front": [{"point": 1, "a": 1, "b": 2}]}
+
+
+def test_command_prints_what_tells_the_rows_apart(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    same = {f"same{i}": 1.0 for i in range(20)}
+    rows = [{**same, "cost_pj": 2.0, "loss": 1.0, "name": "small"}, {**same, "cost_pj": 1.0, "loss": 3.0, "name": "large"}]
+    pd.DataFrame(rows).to_csv(tmp_path / "t.csv", index=False)
+    assert main(["pareto", str(tmp_path / "t.csv"), "--minimize", "cost_pj,loss"]) == 0
+    out = capsys.readouterr().out
+    assert "name" in out
+    assert "same0" not in out
+    assert "20 more columns" in out
 
 
 def test_without_matplotlib_the_remedy_is_named(frame, monkeypatch):

@@ -269,6 +269,7 @@ def test_ctrl_c_stores_what_is_finished(tmp_path):
         env={**os.environ, "PYTHONPATH": str(script.parent.parent)},
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
     )
     while not log.exists() or len(log.read_text().split()) < 10:
         assert process.poll() is None

@@ -16,6 +16,7 @@ _TABLES = (".csv", ".parquet", ".json")
 _PICTURES = (".svg", ".png", ".pdf")
 _WRITTEN = (".html", *_TABLES, *_PICTURES)
 _SHOWN = 60  # rows printed
+_WIDE = 7  # columns
 
 
 def add_pareto(commands: Any) -> None:
@@ -69,20 +70,27 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     objectives = [*low, *high]
     first = [*([arguments.label] if arguments.label else []), *objectives, *(["knee"] if arguments.knee else [])]
-    shown = front[[*dict.fromkeys([*first, *front.columns])]]
+    shown = front[_columns(front, first)]
     if len(low) + len(high) <= 2:
         shown = shown.sort_values(objectives[0], kind="stable")
     knee_text = shown["knee"].map({True: "knee", False: ""}) if arguments.knee else None
     if knee_text is not None:
         shown = shown.assign(knee=knee_text)
-    left = len(shown) - _SHOWN
-    note = f"{left:,} more rows; --json or --out FILE.csv give all" if left > 0 else None
+    left, hidden = len(shown) - _SHOWN, len(front.columns) - len(shown.columns)
+    more = [f"{left:,} more rows"] * (left > 0) + [f"{hidden} more columns"] * (hidden > 0)
+    note = f"{', '.join(more)}; --json or --out FILE.csv give all" if more else None
     print_frame(shown.head(_SHOWN), f"{len(front):,} of {len(frame):,} rows on the front", fixed=(), caption=note)
     if arguments.knee and not front["knee"].any():
         print("no knee: the front does not bulge towards the better side")
     if volume is not None:
         print(f"hypervolume: {volume:.6g}" if isinstance(volume, float) else f"hypervolume\n{volume.to_string()}")
     return 0
+
+
+def _columns(front: pd.DataFrame, first: list[str]) -> list[str]:
+    """What a terminal shows: `first`, then what tells the rows apart, names and whole numbers before measures."""
+    differs = [c for c in front.columns if c not in first and front[c].nunique(dropna=False) > 1]
+    return [*dict.fromkeys([*first, *sorted(differs, key=lambda c: front[c].dtype.kind == "f")])][: max(_WIDE, len(first))]
 
 
 def _read(name: str) -> pd.DataFrame:
@@ -112,13 +120,9 @@ def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _store(name: str) -> pd.DataFrame:
-    import hwmodel
+    from hwmodel.search.sweeps.reading import read_store
 
-    reader = getattr(hwmodel, "read_store", None)
-    if reader is None:
-        raise ValueError("this version of hwmodel has no hw.read_store; export the sweep as .csv or .parquet and give that file")
-    found: pd.DataFrame = reader(name)
-    return found
+    return read_store(name)
 
 
 def _reference(text: str) -> dict[str, float]:
