@@ -359,3 +359,21 @@ def test_curves_and_choices_with_many_ties(seed):
         best = ref.best(frame, limits)
         if best is not None:
             check(hw.allocate(frame, {c: int(v) for c, v in limits.items()}), best, limits)
+
+
+def test_what_the_solver_prints_does_not_reach_standard_output(monkeypatch, capfd):
+    import ctypes
+
+    import scipy.optimize
+
+    from hwmodel import _highs
+
+    def chatty(objective, **problem):
+        ctypes.CDLL(None).puts(b"debugging")
+        return objective
+
+    monkeypatch.setattr(scipy.optimize, "milp", chatty)
+    print("before")
+    assert _highs.milp(3) == 3
+    print("after")
+    assert capfd.readouterr().out.split() == ["before", "after"]

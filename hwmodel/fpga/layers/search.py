@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hwmodel._checks import finite, unknown
 from hwmodel._extras import needed
+from hwmodel._highs import milp
 from hwmodel.fpga.chips import Device
 from hwmodel.fpga.layers.choices import Choices
 from hwmodel.fpga.layers.facts import value
@@ -163,7 +164,7 @@ def _programme(options: Options, room: Ints, share: NDArray[np.float64], gap: fl
 def _solve(options: Options, room: Ints, share: NDArray[np.float64], gap: float, slack: bool) -> tuple[Ints, Ints, Any]:
     """Costs of every way, the group it belongs to, and the solver's answer; with `slack` resources may be exceeded, at a price."""
     needed("scipy.optimize", "the folding search", "search")
-    from scipy.optimize import Bounds, LinearConstraint, milp
+    from scipy.optimize import Bounds, LinearConstraint
     from scipy.sparse import csr_matrix, hstack, identity
 
     costs = np.concatenate([g.choices.resources[i] * g.copies[0] for g, i in options])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hwmodel._highs import milp
 from hwmodel.search.allocation.core import Core
 from hwmodel.search.allocation.relax import Bound
 
@@ -42,7 +43,7 @@ def solved(core: Core, bound: Bound, window: int, time_limit: float | None) -> A
 
 
 def _once(core: Core, bound: Bound, window: int, keep: list[list[int]], tight: float, time_limit: float | None) -> Answer:
-    from scipy.optimize import Bounds, LinearConstraint, milp
+    from scipy.optimize import Bounds, LinearConstraint
     from scipy.sparse import coo_matrix, csr_matrix, hstack
 
     unit = window or 1

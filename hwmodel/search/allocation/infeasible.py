@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from hwmodel._highs import milp
 from hwmodel.search.allocation.core import Core
 from hwmodel.search.allocation.problem import Problem
 from hwmodel.search.allocation.solve import solve
@@ -68,7 +69,7 @@ def _closest(problem: Problem, r: int, choice: list[int], cheapest: bool = False
 
 def _relaxed(problem: Problem, time_limit: float | None) -> tuple[dict[str, Fraction], Fraction]:
     """Uses of the choice with the least common relative excess over the limits (HiGHS), and that excess, exactly."""
-    from scipy.optimize import Bounds, LinearConstraint, milp
+    from scipy.optimize import Bounds, LinearConstraint
 
     core = problem.core
     sizes = [len(row) for row in core.loss]
