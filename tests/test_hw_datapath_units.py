@@ -248,7 +248,7 @@ def test_without_special_values_the_calibrated_units():
 @settings(max_examples=120, deadline=None)
 @given(data=st.data(), flow=st.sampled_from([None, "area", "delay"]))
 def test_more_bits_are_never_cheaper(data, flow):
-    """One more bit anywhere: area and energy grow or stay."""
+    """One more bit anywhere: area and energy grow or stay, where no part goes."""
     e, m, g = data.draw(st.integers(2, 6)), data.draw(st.integers(1, 9)), data.draw(st.integers(1, 7))
     kind = data.draw(st.sampled_from(["float", "fma", "exact", "int", "saturate", "fixed", "aligned", "bitmod"]))
     more = data.draw(st.sampled_from([0, 1]))
@@ -271,9 +271,14 @@ def test_more_bits_are_never_cheaper(data, flow):
             return hw.unit(f"aligned<{g},{12 + m + other},rz>", weight=f"float<{e},{m + one}>", activation="float16")
         return hw.unit(f"bitmod.paper<guard={m + one},kept={12 + g + 8 * other}>", weight="int4", activation="float16")
 
-    small, large = (made(step).cost(flow=flow) for step in (0, 1))
-    assert large.area_um2 >= small.area_um2 * (1 - 1e-9)
-    assert large.energy_pj >= small.energy_pj * (1 - 1e-9)
+    def least(step):
+        """Area and energy but for the rounding of products and subnormal ones: they go where the sum holds these exactly."""
+        parts = made(step).cost(flow=flow).breakdown
+        kept = parts[~parts.part.str.startswith(("product round", "product denormalise"))]
+        return kept.area_um2.sum(), kept.energy_pj.sum()
+
+    for small, large in zip(least(0), least(1), strict=True):
+        assert large >= small * (1 - 1e-9)
 
 
 @pytest.mark.parametrize(
