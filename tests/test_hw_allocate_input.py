@@ -413,3 +413,15 @@ def test_groups_that_share_a_layer_are_one(groups):
     made = hw.allocate(pd.DataFrame(rows), {"n": 9}, groups=groups, fixed={"a": "y"})
     tied = {layer for group in groups for layer in group}
     assert {made.choice[layer] for layer in tied} == {"y"}
+
+
+@pytest.mark.parametrize("least", [5e-324, 1e-300, 1e-30])
+def test_a_limit_that_is_next_to_nothing_is_answered_in_words(least):
+    table = pd.DataFrame(
+        {"layer": ["a"] * 3, "scheme": ["x", "y", "z"], "loss": 2.0, "size_mib": [0.0, 2.0, 0.0], "lut": [2.0, 1.0, 1.5]}
+    )
+    with pytest.raises(hw.Infeasible) as found:
+        hw.allocate(table, {"size_mib": least, "lut": 1.25})
+    assert set(found.value.closest) <= {"size_mib", "lut"}
+    assert found.value.relaxed
+    assert "moved" in str(found.value)

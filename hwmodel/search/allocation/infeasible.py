@@ -26,6 +26,9 @@ class Infeasible(ValueError):
         self.closest, self.relaxed = dict(closest), dict(relaxed)
 
 
+_FARTHEST = 2**40
+
+
 def explain(problem: Problem, time_limit: float | None) -> Infeasible:
     """The error for a programme without a solution."""
     alone = [(r, problem.limits[r]) for r, limit in enumerate(problem.core.limits) if limit < 0]
@@ -57,7 +60,8 @@ def explain(problem: Problem, time_limit: float | None) -> Infeasible:
     text = f"no choice meets the budgets {asked} together, though each alone can be met. Closest: {near}"
     uses, share = _relaxed(problem, time_limit)
     if uses:
-        text += f". All limits moved by {100 * float(share):.3g} % admit " + ", ".join(f"{c} {_number(v)}" for c, v in uses.items())
+        moved = f"by {100 * float(share):.3g} %" if share < _FARTHEST else "to many times what they are"
+        text += f". All limits moved {moved} admit " + ", ".join(f"{c} {_number(v)}" for c, v in uses.items())
     return Infeasible(text, found, {c: float(v) for c, v in uses.items()})
 
 
@@ -77,6 +81,9 @@ def _relaxed(problem: Problem, time_limit: float | None) -> tuple[dict[str, Frac
     rows, tops = [], []
     for costs, top, limit, unit in zip(core.costs, core.limits, problem.limits, problem.units, strict=True):
         whole = int(abs(limit.value) * unit) or unit  # excess counts in shares of the whole limit; of 0, in the column's unit
+        dearest = max(abs(c) for row in costs for c in row)
+        if dearest > whole * _FARTHEST:  # next to nothing beside every cost: in shares of the dearest
+            whole = dearest
         rows.append([*(c / whole for row in costs for c in row), -1.0])
         tops.append(top / whole)
     one = np.zeros((core.blocks, block.size + 1))
