@@ -7,6 +7,7 @@ import pickle
 import queue
 import signal
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
@@ -23,18 +24,18 @@ class SweepStopped(RuntimeError):
     """A sweep that could not go on; what was computed is stored."""
 
 
-class Work:
+class Work(ABC):
     """Tasks handed to an executor, given back as they end. `workers` are busy at once; None where only the executor knows."""
 
     workers: int | None = 1
 
+    @abstractmethod
     def submit(self, tag: Any, task: Callable[..., Any], *arguments: Any) -> None:
         """Hand over a task."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ended(self) -> tuple[list[tuple[Any, Any]], Exception | None]:
         """Wait for a task to end; the tags and results of all that have ended, and what the executor raised for another."""
-        raise NotImplementedError
 
     def cancel(self) -> int:
         """Drop what has not begun; how many tasks still run."""
