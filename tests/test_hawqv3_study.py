@@ -114,3 +114,8 @@ def test_command(capsys, made, monkeypatch):
     assert len(lines) == 19
     assert main(["study", "hawqv3"]) == 0
     assert "8888888888888844444" in capsys.readouterr().out
+
+
+def test_no_levels_are_refused():
+    with pytest.raises(ValueError, match="levels is empty"):
+        hw.studies.hawqv3(levels=[])

@@ -66,8 +66,10 @@ def hawqv3(levels: Sequence[float] = LEVELS) -> pd.DataFrame:
     proof of the solution.
 
     Source: data/hawqv3_*.csv. The released configuration of ResNet-50 at model size 0.25 keeps the limit but is not the best.
-    Raises ValueError for levels outside 0 to 1, ImportError without scipy (extra `search`).
+    Raises ValueError for no levels and levels outside 0 to 1, ImportError without scipy (extra `search`).
     """
+    if not len(levels):
+        raise ValueError("levels is empty; give shares of the way from all-4-bit to all-8-bit, such as (0.75, 0.5, 0.25)")
     released = {
         (r["network"], r["constraint"], float(r["level"])): r["released_bits"]
         for r in csv_rows("hwmodel.studies", "hawqv3_released")
